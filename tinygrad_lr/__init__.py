@@ -1,0 +1,14 @@
+"""tinygrad_lr: reverse-mode automatic differentiation over NumPy, small enough to read."""
+
+from tinygrad_lr import nn as nn
+from tinygrad_lr import optim as optim
+from tinygrad_lr.composed import *
+from tinygrad_lr.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    mse_loss,
+)
+from tinygrad_lr.ops import *
+from tinygrad_lr.tensor import GradientError, Tensor, grad, no_grad
+from tinygrad_lr.training import fit

@@ -1,0 +1,225 @@
+"""NumPy's functions that are composed of operations, and those of any number of arrays."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from tinygrad_lr.ops import (
+    FUNCTIONS,
+    Array,
+    Axis,
+    Value,
+    broadcast_to,
+    composed,
+    count_reduced,
+    expand_dims,
+    matmul,
+    mean,
+    multiply,
+    operation,
+    reshape,
+    sqrt,
+    square,
+    sum,
+    transpose,
+)
+
+
+def _value(x: Any) -> Array:
+    return x if isinstance(x, Value) else np.asarray(x)
+
+
+@composed
+def var(x: Array, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Array:
+    """The mean squared distance from the mean (over n - ddof, as NumPy)."""
+    squares = square(x - mean(x, axis, keepdims=True))
+    return sum(squares, axis, keepdims) / (count_reduced(x, axis) - ddof)
+
+
+@composed
+def std(x: Array, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Array:
+    """The square root of `var`. Where all elements are equal the derivative is nan."""
+    return sqrt(var(x, axis, ddof=ddof, keepdims=keepdims))
+
+
+@composed
+def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The product, multiplied up in pairs: the derivatives are exact beside zeros, too."""
+    x = _value(x)
+    axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    rest = tuple(n for i, n in enumerate(x.shape) if i not in axes)
+    line = x if axis is None else moveaxis(x, axes, tuple(range(len(axes))))
+    line = line.reshape((count_reduced(x, axis), *rest))
+    while len(line) > 1:
+        half, odd = divmod(len(line), 2)
+        pairs = line[:half] * line[half : 2 * half]
+        line = concatenate([pairs, line[2 * half :]]) if odd else pairs
+    y = line[0] if len(line) else np.ones(rest)
+    return expand_dims(y, axes) if keepdims else y
+
+
+@composed
+def dot(a: Array, b: Array) -> Array:
+    """The product of numbers, vectors and matrices, as `numpy.dot`."""
+    a, b = _value(a), _value(b)
+    if a.ndim == 0 or b.ndim == 0:
+        return multiply(a, b)
+    return matmul(a, b) if b.ndim <= 2 and a.ndim <= 2 else tensordot(a, b, (-1, b.ndim - 2))
+
+
+@composed
+def outer(a: Array, b: Array) -> Array:
+    """The (m, n) products of the m elements of a with the n elements of b."""
+    return reshape(a, (-1, 1)) * reshape(b, (1, -1))
+
+
+@composed
+def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
+    """Sum of products over axes: the last of a with the first of b, or (axes_a, axes_b)."""
+    a, b = _value(a), _value(b)
+    if isinstance(axes, int):
+        axes = range(a.ndim - axes, a.ndim), range(axes)
+    summed_a, summed_b = (
+        normalize_axis_tuple(x if isinstance(x, int) else tuple(x), v.ndim)
+        for x, v in zip(axes, (a, b), strict=True)
+    )
+    free_a = tuple(i for i in range(a.ndim) if i not in summed_a)
+    free_b = tuple(i for i in range(b.ndim) if i not in summed_b)
+    left, right = transpose(a, free_a + summed_a), transpose(b, summed_b + free_b)
+    rows, columns = left.shape[: len(free_a)], right.shape[len(summed_b) :]
+    left = left.reshape((math.prod(rows), math.prod(left.shape[len(free_a) :])))
+    right = right.reshape((math.prod(right.shape[: len(summed_b)]), math.prod(columns)))
+    return (left @ right).reshape(rows + columns)
+
+
+def _einsum_rule(i: int, g: Array, y: Array, *operands: Array, subscripts: str) -> Array:
+    """The einsum of g and the other operands; letters that only operand i has were summed."""
+    sources, out = subscripts.split("->")
+    terms = sources.split(",")
+    own, shape = terms[i], operands[i].shape
+    others = [j for j in range(len(terms)) if j != i]
+    back = [out, *(terms[j] for j in others)]
+    found = "".join(letter for letter in own if letter in "".join(back))
+    dx = _einsum(g, *(operands[j] for j in others), subscripts=f"{','.join(back)}->{found}")
+    if found == own:
+        return dx
+    spread = tuple(n if letter in found else 1 for letter, n in zip(own, shape, strict=True))
+    return broadcast_to(dx.reshape(spread), shape)
+
+
+@operation("einsum(subscripts, *operands)", _einsum_rule)
+def _einsum(*operands: Array, subscripts: str) -> Array:
+    return np.einsum(subscripts, *operands)
+
+
+@composed
+def einsum(subscripts: str, *operands: Array) -> Array:
+    """Sum of products in Einstein's notation, with the output written out.
+
+    Raises ValueError for an implicit output or an ellipsis.
+
+    >>> einsum("ij,j->i", np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([10.0, 1.0])).tolist()
+    [12.0, 34.0]
+    """
+    subscripts = subscripts.replace(" ", "")
+    if "->" not in subscripts or "." in subscripts:
+        raise ValueError(
+            f"einsum takes every index by its letter and the output after '->', as in 'ij,jk->ik', "
+            f"not {subscripts!r}"
+        )
+    sources, out = subscripts.split("->")
+    terms, values = sources.split(","), list(map(_value, operands))
+    for n, term in enumerate(terms[: len(values)]):
+        while repeated := [letter for letter in term if term.count(letter) > 1]:
+            i = term.index(repeated[0])
+            j = term.index(repeated[0], i + 1)
+            values[n] = diagonal(values[n], 0, i, j)
+            term = term[:i] + term[i + 1 : j] + term[j + 1 :] + repeated[0]
+        terms[n] = term
+    return _einsum(*values, subscripts=f"{','.join(terms)}->{out}")
+
+
+@composed
+def ravel(x: Array) -> Array:
+    """All elements in one row, in C order."""
+    return reshape(x, (-1,))
+
+
+@composed
+def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Array:
+    """The same elements with axes moved to new places; the others keep their order."""
+    ndim = np.ndim(x)
+    pairs = zip(
+        normalize_axis_tuple(destination, ndim), normalize_axis_tuple(source, ndim), strict=True
+    )
+    moved = dict(pairs)
+    rest = iter([i for i in range(ndim) if i not in moved.values()])
+    return transpose(x, tuple(moved[i] if i in moved else next(rest) for i in range(ndim)))
+
+
+@composed
+def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
+    """The same elements with two axes exchanged."""
+    order = list(range(np.ndim(x)))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return transpose(x, tuple(order))
+
+
+@composed
+def squeeze(x: Array, axis: Axis = None) -> Array:
+    """The same elements without the axes of length 1, or without those of them that are named."""
+    shape = np.shape(x)
+    if axis is None:
+        return reshape(x, tuple(n for n in shape if n != 1))
+    axes = normalize_axis_tuple(axis, len(shape))
+    if any(shape[i] != 1 for i in axes):
+        raise ValueError(f"squeeze: an axis of {axis} is not of length 1 in the shape {shape}")
+    return reshape(x, tuple(n for i, n in enumerate(shape) if i not in axes))
+
+
+def _concatenate_rule(i: int, g: Array, y: Array, *arrays: Array, axis: int) -> Array:
+    axis %= y.ndim
+    start = builtins.sum(x.shape[axis] for x in arrays[:i])
+    return g[(slice(None),) * axis + (slice(start, start + arrays[i].shape[axis]),)]
+
+
+@operation("concatenate([*arrays], axis)", _concatenate_rule)
+def _concatenate(*arrays: Array, axis: int) -> Array:
+    return np.concatenate(arrays, axis=axis)
+
+
+@composed
+def concatenate(arrays: Any, axis: int | None = 0) -> Array:
+    """Arrays one after the other along an axis (None: all elements in one row)."""
+    if axis is None:
+        return _concatenate(*map(ravel, arrays), axis=0)
+    return _concatenate(*arrays, axis=axis)
+
+
+@composed
+def stack(arrays: Any, axis: int = 0) -> Array:
+    """Arrays of equal shape one after the other along a new axis."""
+    return concatenate([expand_dims(x, axis) for x in arrays], axis)
+
+
+@composed
+def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+    """The elements whose indices on two axes differ by `offset`, along a new last axis."""
+    x = moveaxis(_value(x), (axis1, axis2), (-2, -1))
+    *rest, rows, columns = x.shape
+    chosen = np.diagonal(np.arange(rows * columns).reshape(rows, columns), offset)
+    return x.reshape((*rest, rows * columns))[..., chosen]
+
+
+@composed
+def trace(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+    """The sum of a diagonal."""
+    return sum(diagonal(x, offset, axis1, axis2), -1)
+
+
+__all__ = [name for name, f in FUNCTIONS.items() if f.__module__ == __name__]

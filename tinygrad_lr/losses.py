@@ -1,0 +1,184 @@
+"""Loss functions, with PyTorch's definitions: predictions first, targets second.
+
+Every loss takes `reduction`: "mean", "sum" or "none" (one loss a sample). A prediction and its
+target have equal shapes, because (n,) against (n, 1) would broadcast to n * n differences.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.ops import (
+    Array,
+    log,
+    log1p,
+    log_softmax,
+    maximum,
+    mean,
+    operation,
+    sigmoid,
+    softmax,
+    square,
+    sum,
+)
+from tinygrad_lr.tensor import Tensor
+
+
+def mse_loss(pred: Array, target: Array, reduction: str = "mean") -> Array:
+    """Squared difference.
+
+    >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])).item()
+    2.0
+    """
+    _check_shapes("mse_loss", pred, target)
+    return _reduce(square(pred - target), reduction)
+
+
+@operation(
+    "bernoulli_loss(p, t)",
+    lambda g, y, p, t: g * (p - t) / maximum(p * (1 - p), 1e-12),
+    lambda g, y, p, t: g * (maximum(log1p(-p), -100) - maximum(log(p), -100)),
+)
+@np.errstate(divide="ignore")
+def _bernoulli_loss(p: Array, t: Array) -> Array:
+    """-log p of what happened (t = 1) or did not (t = 0)."""
+    return -(t * np.maximum(np.log(p), -100) + (1 - t) * np.maximum(np.log1p(-p), -100))
+
+
+def binary_cross_entropy(pred: Array, target: Array, reduction: str = "mean") -> Array:
+    """-(target * log(pred) + (1 - target) * log(1 - pred)) for probabilities.
+
+    As in PyTorch a logarithm is never below -100, so that pred = 0 and pred = 1 give finite
+    losses and gradients. From logits, `binary_cross_entropy_with_logits` needs no such limit.
+
+    Args:
+        pred: probabilities in [0, 1].
+        target: labels in [0, 1], of the same shape.
+
+    >>> round(binary_cross_entropy(np.array([0.9, 0.2]), np.array([1, 0])).item(), 6)
+    0.164252
+    """
+    _check_shapes("binary_cross_entropy", pred, target)
+    return _reduce(_bernoulli_loss(pred, target), reduction)
+
+
+@operation(
+    "logistic_loss(z, t)",
+    lambda g, y, z, t: g * (sigmoid(z) - t),
+    lambda g, y, z, t: -g * z,
+)
+def _logistic_loss(z: Array, t: Array) -> Array:
+    """The Bernoulli loss of σ(z), exact for every z."""
+    return np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
+
+
+def binary_cross_entropy_with_logits(
+    logits: Array, target: Array, reduction: str = "mean"
+) -> Array:
+    """`binary_cross_entropy(sigmoid(logits), target)`, exact where the sigmoid rounds to 0 or 1.
+
+    Args:
+        logits: any real numbers.
+        target: labels in [0, 1], of the same shape.
+
+    >>> z = Tensor([1e4, -1e4], requires_grad=True)
+    >>> loss = binary_cross_entropy_with_logits(z, np.array([0, 0]))
+    >>> loss.backward()
+    >>> loss.item(), z.grad.tolist()
+    (5000.0, [0.5, 0.0])
+    """
+    _check_shapes("binary_cross_entropy_with_logits", logits, target)
+    return _reduce(_logistic_loss(logits, target), reduction)
+
+
+@operation(
+    "categorical_loss(z, t)",
+    lambda g, y, z, t: g[..., None] * (softmax(z) * sum(t, -1, keepdims=True) - t),
+    lambda g, y, z, t: -g[..., None] * log_softmax(z),
+)
+def _categorical_loss(z: Array, t: Array) -> Array:
+    """-sum(t * log(softmax(z))) over the last axis, exact for every z."""
+    shifted = z - np.max(z, axis=-1, keepdims=True)
+    log_p = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+    return -np.sum(np.where(t == 0, 0, t * log_p), axis=-1)
+
+
+def cross_entropy(
+    logits: Array, target: Array, weight: Array | None = None, reduction: str = "mean"
+) -> Array:
+    """-log(softmax(logits)) of the target class.
+
+    Args:
+        logits: (C,) or (m, C), any real numbers.
+        target: integer labels in 0 .. C - 1, of shape () or (m,); or probabilities of the
+            classes (one-hot, for example), of the shape of the logits.
+        weight: (C,), the weight of each class. With labels the mean is then the weighted one,
+            sum(w * loss) / sum(w) over the samples; with probabilities it is over m, as in PyTorch.
+
+    Raises:
+        ValueError: for shapes that do not fit and labels out of range.
+        TypeError: for labels that are not integers.
+
+    >>> z = np.log([[3.0, 1.0], [1.0, 1.0], [1.0, 3.0]])
+    >>> round(cross_entropy(z, np.array([0, 1, 1])).item(), 6)
+    0.422837
+    >>> round(cross_entropy(z, np.array([0, 1, 1]), weight=[2.0, 1.0]).item(), 6)
+    0.389048
+    """
+    target = target if isinstance(target, Tensor) else np.asarray(target)
+    shape = np.shape(logits)
+    if len(shape) not in (1, 2):
+        raise ValueError(f"cross_entropy: logits have the shape (C,) or (m, C), not {shape}")
+    weight = np.ones(shape[-1]) if weight is None else np.asarray(weight)
+    if weight.shape != shape[-1:]:
+        raise ValueError(
+            f"cross_entropy: weight has the shape {weight.shape}, but the logits have "
+            f"{shape[-1]} classes: one weight a class"
+        )
+    if target.shape == shape:
+        losses = _categorical_loss(logits, target * weight)
+        return _reduce(losses, reduction)
+    one_hot = _one_hot(target.data if isinstance(target, Tensor) else target, shape)
+    weights = (one_hot * weight).astype(logits.dtype)
+    losses = _categorical_loss(logits, weights)
+    return sum(losses) / weights.sum() if reduction == "mean" else _reduce(losses, reduction)
+
+
+def _one_hot(labels: Any, shape: tuple[int, ...]) -> Any:
+    """Integer labels as rows of `shape`, with a True in the column of the label."""
+    if labels.shape != shape[:-1]:
+        raise ValueError(
+            f"cross_entropy: target has the shape {labels.shape}, but logits {shape} need labels "
+            f"of the shape {shape[:-1]} or probabilities of the shape {shape}"
+        )
+    if labels.dtype.kind not in "iu":
+        raise TypeError(
+            f"cross_entropy: labels are integers, not {labels.dtype}; if they are whole numbers, "
+            f"target.astype(int)"
+        )
+    if labels.size and not 0 <= labels.min() <= labels.max() < shape[-1]:
+        raise ValueError(
+            f"cross_entropy: labels from {labels.min()} to {labels.max()}, but the logits have "
+            f"the classes 0 to {shape[-1] - 1}"
+        )
+    return labels[..., None] == np.arange(shape[-1])
+
+
+def _check_shapes(loss: str, pred: Array, target: Array) -> None:
+    if np.shape(pred) != np.shape(target):
+        raise ValueError(
+            f"{loss}: the prediction has the shape {np.shape(pred)} and the target "
+            f"{np.shape(target)}; they must be equal (a .reshape of one of them?)"
+        )
+
+
+def _reduce(losses: Array, reduction: str) -> Array:
+    if reduction == "mean":
+        return mean(losses)
+    if reduction == "sum":
+        return sum(losses)
+    if reduction == "none":
+        return losses
+    raise ValueError(f"reduction is 'mean', 'sum' or 'none', not {reduction!r}")

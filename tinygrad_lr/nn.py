@@ -1,0 +1,218 @@
+"""Layers and models: objects that hold their parameters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinygrad_lr.ops import log_softmax, relu, sigmoid, softmax, softplus, tanh
+from tinygrad_lr.tensor import Tensor
+
+Layer = Callable[[Any], Any]
+ACTIVATIONS = {f.__name__: f for f in (sigmoid, tanh, relu, softplus, softmax, log_softmax)}
+
+
+class Module:
+    """A model or a part of one. Tensors and Modules among its attributes belong to it.
+
+    Subclasses make their parameters in `__init__` and say in `forward` what they compute. The
+    attributes may also be lists, tuples and dicts of them; names are paths, as `layers.0.W`.
+
+    >>> class Line(Module):
+    ...     def __init__(self):
+    ...         self.slope = Tensor(2.0, requires_grad=True)
+    ...     def forward(self, x):
+    ...         return self.slope * x
+    >>> Line()(3.0), dict(Line().named_parameters())
+    (Tensor(6., op=multiply), {'slope': Tensor(2., requires_grad=True)})
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the model computes."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward(self, x)")
+
+    def named_tensors(self) -> dict[str, Tensor]:
+        """Every Tensor of the model under its path, also those that are not trained."""
+        found: dict[int, tuple[str, Tensor]] = {}
+        visited = set()
+
+        def visit(value: Any, path: str) -> None:
+            if isinstance(value, Tensor):
+                found.setdefault(id(value), (path, value))
+            elif isinstance(value, (Module, list, tuple, dict)) and id(value) not in visited:
+                visited.add(id(value))
+                children = vars(value) if isinstance(value, Module) else value
+                items = children.items() if isinstance(children, dict) else enumerate(children)
+                for key, child in items:
+                    visit(child, f"{path}.{key}" if path else str(key))
+
+        visit(self, "")
+        return dict(found.values())
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """(path, parameter) for every Tensor that requires a gradient, each once."""
+        return ((name, t) for name, t in self.named_tensors().items() if t.requires_grad)
+
+    def parameters(self) -> list[Tensor]:
+        """The Tensors that require a gradient, each once."""
+        return [t for _, t in self.named_parameters()]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def state_dict(self) -> dict[str, npt.NDArray[Any]]:
+        """A copy of every tensor's data under its path."""
+        return {name: t.data.copy() for name, t in self.named_tensors().items()}
+
+    def load_state_dict(self, state: dict[str, npt.ArrayLike]) -> None:
+        """Take over the values of a `state_dict`.
+
+        Raises:
+            ValueError: if a name is missing, unknown, or has another shape or no numbers; the
+                model is then as it was.
+        """
+        own = self.named_tensors()
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        wrong = [f"{name} is missing" for name in own.keys() - arrays.keys()]
+        wrong += [f"{name} is not a tensor of this model" for name in arrays.keys() - own.keys()]
+        for name in own.keys() & arrays.keys():
+            if arrays[name].shape != own[name].shape:
+                wrong.append(f"{name} has shape {arrays[name].shape}, not {own[name].shape}")
+            elif arrays[name].dtype.kind not in "biuf":
+                wrong.append(f"{name} holds {arrays[name].dtype}, not real numbers")
+        if wrong:
+            raise ValueError(
+                f"state does not fit {type(self).__name__}: {'; '.join(sorted(wrong))}"
+            )
+        for name, tensor in own.items():
+            tensor.data = np.array(arrays[name], dtype=tensor.dtype)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the `state_dict` to exactly this path, in NumPy's .npz format.
+
+        A file that is there is replaced only once the new one is complete.
+        """
+        temporary = f"{os.fspath(path)}.partial"
+        try:
+            with open(temporary, "wb") as file:
+                np.savez(file, allow_pickle=False, **self.state_dict())
+            os.replace(temporary, path)
+        finally:
+            if os.path.exists(temporary):
+                os.remove(temporary)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Take over the values that `save` wrote; nothing in a file is ever executed.
+
+        Raises:
+            OSError: if the file cannot be opened.
+            ValueError: if it is damaged, not written by `save`, or of another model; the model
+                is then as it was.
+        """
+        with open(path, "rb") as file:
+            try:
+                with np.load(file, allow_pickle=False) as archive:
+                    state = dict(archive)
+            except Exception as error:
+                raise ValueError(
+                    f"{os.fspath(path)} is damaged or no .npz file: {error}"
+                ) from error
+        self.load_state_dict(state)
+
+
+class Dense(Module):
+    """A fully connected layer: activation(x @ W + b).
+
+    Args:
+        in_features: the number of columns of x.
+        units: the number of columns of the result.
+        activation: a function, or "sigmoid", "tanh", "relu", "softplus", "softmax",
+            "log_softmax"; default none.
+        bias: whether there is a b.
+        rng: a `numpy.random.Generator` or a seed, for the weights.
+
+    Attributes:
+        W: (in_features, units), uniform within ±sqrt(6 / (in_features + units)) at first
+            (Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward
+            neural networks", eq. 16).
+        b: (units,), zeros at first; None without bias.
+
+    Raises:
+        ValueError: for sizes below 1 and an unknown name of an activation.
+
+    >>> Dense(3, 2, activation="tanh", rng=0)(np.ones((5, 3))).shape
+    (5, 2)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        units: int,
+        activation: Layer | str | None = None,
+        bias: bool = True,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        for name, n in (("in_features", in_features), ("units", units)):
+            if not isinstance(n, (int, np.integer)) or n < 1:
+                raise ValueError(f"Dense: {name} is a whole number of at least 1, not {n!r}")
+        if isinstance(activation, str):
+            if activation not in ACTIVATIONS:
+                known = ", ".join(ACTIVATIONS)
+                raise ValueError(f"Dense: no activation is named {activation!r}; there are {known}")
+            activation = ACTIVATIONS[activation]
+        elif activation is not None and not callable(activation):
+            raise ValueError(f"Dense: activation is a function or a name, not {activation!r}")
+        limit = np.sqrt(6 / (in_features + units))
+        W = np.random.default_rng(rng).uniform(-limit, limit, (in_features, units))
+        self.W = Tensor(W, requires_grad=True)
+        self.b = Tensor(np.zeros(units), requires_grad=True) if bias else None
+        self.activation = activation
+
+    def forward(self, x: Any) -> Any:
+        """(…, in_features) -> (…, units)."""
+        z = x @ self.W
+        if self.b is not None:
+            z = z + self.b
+        return z if self.activation is None else self.activation(z)
+
+    def __repr__(self) -> str:
+        activation = getattr(self.activation, "__name__", self.activation)
+        return f"Dense({self.W.shape[0]}, {self.W.shape[1]}, activation={activation})"
+
+
+class Sequential(Module):
+    """Layers, each applied to the result of the one before.
+
+    Args:
+        layers: Modules and functions; or one list of them, as in Keras.
+
+    >>> Sequential(Dense(2, 3, activation="relu"), Dense(3, 1))(np.ones((4, 2))).shape
+    (4, 1)
+    """
+
+    def __init__(self, *layers: Any) -> None:
+        if len(layers) == 1 and isinstance(layers[0], (list, tuple)):
+            layers = tuple(layers[0])
+        for layer in layers:
+            if not callable(layer):
+                raise TypeError(f"Sequential: a layer is a Module or a function, not {layer!r}")
+        self.layers = list(layers)
+
+    def forward(self, x: Any) -> Any:
+        """The result of the last layer."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def __repr__(self) -> str:
+        names = [getattr(layer, "__name__", None) or repr(layer) for layer in self.layers]
+        return f"Sequential({', '.join(names)})"

@@ -1,0 +1,537 @@
+"""The derivative table: every operation, once, with one rule an argument.
+
+An operation is a NumPy function under `@operation(formula, *rules)`. The rule of an argument,
+`vjp(g, y, *inputs, **params)`, takes g, the gradient with respect to the result y, and returns
+the gradient with respect to that argument. Rules are plain arithmetic, so the same rule holds for
+arrays (it gives numbers), for Tensors (it gives a graph, which can be differentiated again) and for
+any other `Value`. They ignore broadcasting, which `tensor.unbroadcast` undoes for all of them.
+
+To add an operation, write it here; nothing else has to change. What can be composed of other
+operations is a plain function under `@composed` and needs no rule.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+Array = Any  # an ndarray, a number, or a Value that stands for one
+Axis = int | tuple[int, ...] | None
+Rule = Callable[..., Array]
+
+
+def operand(x: Any) -> Any:
+    """x as NumPy's arithmetic takes it: numbers and arrays as they are, sequences as arrays."""
+    return x if isinstance(x, (np.ndarray, np.generic, float, int, complex)) else np.asarray(x)
+
+
+class Op:
+    """One row of the table: a NumPy function and the derivative rule of each array argument.
+
+    Arguments beyond the rules are metadata (an axis, a shape, an index): they are not
+    differentiated and reach the function and every rule by keyword, defaults included.
+    """
+
+    def __init__(self, formula: str, rules: tuple[Rule | None, ...], forward: Callable[..., Any]):
+        self.name = forward.__name__.lstrip("_")
+        self.formula = formula
+        self.forward = forward
+        self.signature = inspect.signature(forward)
+        parameters = self.signature.parameters.values()
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.rules = EachArgument(*rules) if self.variadic else rules
+        names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+        self.arrays = [] if self.variadic else names[: len(rules)]
+        self.metadata = names[len(self.arrays) :]
+        self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Sort what was passed, by position or by name, into (arrays, metadata)."""
+        if self.variadic:
+            return args, self.defaults | kwargs
+        names = self.arrays + self.metadata
+        given = dict(zip(names, args, strict=False))
+        bound = self.defaults | given | kwargs
+        if len(args) > len(names) or given.keys() & kwargs or bound.keys() != set(names):
+            self.signature.bind(*args, **kwargs)  # raises, in Python's own words
+        return tuple(bound[n] for n in self.arrays), {n: bound[n] for n in self.metadata}
+
+    def __repr__(self) -> str:
+        return f"<operation {self.formula}>"
+
+
+@dataclass
+class EachArgument:
+    """The rules of an operation on any number of arrays: one rule that is told which, as `i`."""
+
+    rule: Rule | None
+
+    def __iter__(self) -> Iterator[Rule | None]:
+        i = 0
+        while True:
+            yield self.rule and functools.partial(self.rule, i)
+            i += 1
+
+
+NO_PARAMS: dict[str, Any] = {}
+OPERATIONS: dict[str, Op] = {}
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+
+
+def operation(formula: str, *rules: Rule | None) -> Callable[[Callable[..., Any]], Rule]:
+    """Make a NumPy function an operation; a rule of None marks an argument with no derivative."""
+
+    def register(forward: Callable[..., Any]) -> Rule:
+        op = Op(formula, rules, forward)
+
+        @functools.wraps(forward)
+        def call(*inputs: Any, **params: Any) -> Any:
+            if params or op.metadata:
+                inputs, params = op.bind(inputs, params)
+            for x in inputs:
+                if isinstance(x, Value):
+                    return x.apply(op, inputs, params or NO_PARAMS)
+            for value in params.values():
+                if isinstance(value, Value):
+                    return value.apply(op, inputs, params)
+            return forward(*map(operand, inputs), **params)
+
+        OPERATIONS[op.name] = op
+        return call if forward.__name__.startswith("_") else composed(call)
+
+    return register
+
+
+def composed(function: Callable[..., Any]) -> Rule:
+    """Publish a function made of operations: it needs no derivative rule of its own."""
+    FUNCTIONS[function.__name__] = function
+    return function
+
+
+# Elementwise arithmetic
+
+
+@operation("a + b", lambda g, y, a, b: g, lambda g, y, a, b: g)
+def add(a: Array, b: Array) -> Array:
+    return np.add(a, b)
+
+
+@operation("a - b", lambda g, y, a, b: g, lambda g, y, a, b: -g)
+def subtract(a: Array, b: Array) -> Array:
+    return np.subtract(a, b)
+
+
+@operation("a * b", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
+def multiply(a: Array, b: Array) -> Array:
+    return np.multiply(a, b)
+
+
+@operation("a / b", lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
+def divide(a: Array, b: Array) -> Array:
+    return np.divide(a, b)
+
+
+@operation("-x", lambda g, y, x: -g)
+def negative(x: Array) -> Array:
+    return np.negative(x)
+
+
+@operation(
+    "x ** p",
+    lambda g, y, x, p: g * p * x ** (p - 1 + (p == 0)),  # p = 0: 0 * x, not 0 / x
+    lambda g, y, x, p: g * y * log(where(x == 0, 1, x)),
+)
+def power(x: Array, p: Array) -> Array:
+    """x ** p. 0 ** 0 is 1, with derivative 0 in x and in p."""
+    return np.power(x, p)
+
+
+@operation("square(x)", lambda g, y, x: g * 2 * x)
+def square(x: Array) -> Array:
+    return np.square(x)
+
+
+@operation("sqrt(x)", lambda g, y, x: g / (2 * y))
+def sqrt(x: Array) -> Array:
+    """Square root. At 0 the derivative is inf."""
+    return np.sqrt(x)
+
+
+@operation("exp(x)", lambda g, y, x: g * y)
+def exp(x: Array) -> Array:
+    return np.exp(x)
+
+
+@operation("expm1(x)", lambda g, y, x: g * (y + 1))
+def expm1(x: Array) -> Array:
+    return np.expm1(x)
+
+
+@operation("log(x)", lambda g, y, x: g / x)
+def log(x: Array) -> Array:
+    """Natural logarithm. At 0 the value is -inf and the derivative inf."""
+    return np.log(x)
+
+
+@operation("log1p(x)", lambda g, y, x: g / (1 + x))
+def log1p(x: Array) -> Array:
+    return np.log1p(x)
+
+
+@operation("logaddexp(a, b)", lambda g, y, a, b: g * exp(a - y), lambda g, y, a, b: g * exp(b - y))
+def logaddexp(a: Array, b: Array) -> Array:
+    """log(exp(a) + exp(b)), without overflow."""
+    return np.logaddexp(a, b)
+
+
+@operation("sin(x)", lambda g, y, x: g * cos(x))
+def sin(x: Array) -> Array:
+    return np.sin(x)
+
+
+@operation("cos(x)", lambda g, y, x: -g * sin(x))
+def cos(x: Array) -> Array:
+    return np.cos(x)
+
+
+@operation("abs(x)", lambda g, y, x: g * sign(x))
+def abs(x: Array) -> Array:
+    """Absolute value. At 0 the derivative is 0."""
+    return np.abs(x)
+
+
+@operation("sign(x)", lambda g, y, x: g * 0)
+def sign(x: Array) -> Array:
+    """-1, 0 or 1. The derivative is 0 everywhere."""
+    return np.sign(x)
+
+
+@operation(
+    "maximum(a, b)",
+    lambda g, y, a, b: g * ((a > b) + (a == b) / 2),
+    lambda g, y, a, b: g * ((b > a) + (a == b) / 2),
+)
+def maximum(a: Array, b: Array) -> Array:
+    """The larger of a and b. Where they tie, each gets half of the gradient."""
+    return np.maximum(a, b)
+
+
+@operation(
+    "minimum(a, b)",
+    lambda g, y, a, b: g * ((a < b) + (a == b) / 2),
+    lambda g, y, a, b: g * ((b < a) + (a == b) / 2),
+)
+def minimum(a: Array, b: Array) -> Array:
+    """The smaller of a and b. Where they tie, each gets half of the gradient."""
+    return np.minimum(a, b)
+
+
+@operation("clip(x, a_min, a_max)", lambda g, y, x, a_min, a_max: g * (y == x))
+def clip(x: Array, a_min: Array = None, a_max: Array = None) -> Array:
+    """x limited to [a_min, a_max]. At the bounds the derivative is 1, beyond them 0."""
+    return np.clip(x, a_min, a_max)
+
+
+@operation(
+    "where(condition, a, b)",
+    None,
+    lambda g, y, condition, a, b: where(condition, g, 0),
+    lambda g, y, condition, a, b: where(condition, 0, g),
+)
+def where(condition: Array, a: Array, b: Array) -> Array:
+    """a where the condition holds, b elsewhere.
+
+    The branch that is not taken gets a gradient of 0, but an inf or nan on the way to it still
+    makes 0 * inf = nan: choose a safe argument, not a safe result: `log(where(x > 0, x, 1))`.
+    """
+    return np.where(condition, a, b)
+
+
+# Activations
+
+
+@operation("tanh(x)", lambda g, y, x: g * (1 - y**2))
+def tanh(x: Array) -> Array:
+    return np.tanh(x)
+
+
+@operation("σ(x)", lambda g, y, x: g * y * (1 - y))
+@np.errstate(over="ignore")  # below -709, exp(-x) is inf and 1 / inf the right 0
+def sigmoid(x: Array) -> Array:
+    """The logistic function 1 / (1 + exp(-x)), in [0, 1], right at both ends.
+
+    >>> sigmoid(np.array([-1000.0, -100.0, 0.0, 1000.0])).tolist()
+    [0.0, 3.7200759760208356e-44, 0.5, 1.0]
+    """
+    return 1 / (1 + np.exp(-x))
+
+
+@operation("relu(x)", lambda g, y, x: g * (y > 0))
+def relu(x: Array) -> Array:
+    """max(0, x). At 0 the derivative is 0."""
+    return np.maximum(x, 0)
+
+
+@operation("softplus(x)", lambda g, y, x: g * sigmoid(x))
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)), without overflow."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+@operation("softmax(x, axis)", lambda g, y, x, axis: y * (g - (g * y).sum(axis, keepdims=True)))
+def softmax(x: Array, axis: Axis = -1) -> Array:
+    """exp(x) / sum(exp(x)) along an axis: positive, and sums to 1; without overflow.
+
+    >>> softmax(np.array([[1e4, 1e4], [0.0, np.log(3)]])).round(12).tolist()
+    [[0.5, 0.5], [0.25, 0.75]]
+    """
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+@operation("log_softmax(x, axis)", lambda g, y, x, axis: g - exp(y) * g.sum(axis, keepdims=True))
+def log_softmax(x: Array, axis: Axis = -1) -> Array:
+    """log(softmax(x)), exact where softmax itself rounds to 0 or 1."""
+    shifted = x - np.max(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+# Reductions
+
+
+def _kept(g: Array, axis: Axis, keepdims: bool) -> Array:
+    """A reduced g with the axes that the reduction dropped put back, so that it broadcasts."""
+    return g if keepdims or axis is None else expand_dims(g, axis)
+
+
+def count_reduced(x: Array, axis: Axis) -> int:
+    """The number of elements that a reduction of x combines into one."""
+    shape = np.shape(x)
+    axes = range(len(shape)) if axis is None else normalize_axis_tuple(axis, len(shape))
+    return math.prod(shape[i] for i in axes)
+
+
+def _winners(x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
+    """The share of each element of x in the extremum y: 1, or 1 / k for each of k that tie."""
+    tied = x == _kept(y, axis, keepdims)
+    return tied / tied.sum(axis=axis, keepdims=True)
+
+
+@operation(
+    "sum(x, axis)",
+    lambda g, y, x, axis, keepdims: broadcast_to(_kept(g, axis, keepdims), x.shape),
+)
+def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    return np.asarray(x).sum(axis=axis, keepdims=keepdims)
+
+
+@operation(
+    "mean(x, axis)",
+    lambda g, y, x, axis, keepdims: broadcast_to(
+        _kept(g, axis, keepdims) / count_reduced(x, axis), x.shape
+    ),
+)
+def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    return np.asarray(x).sum(axis=axis, keepdims=keepdims) / count_reduced(x, axis)
+
+
+@operation(
+    "max(x, axis)",
+    lambda g, y, x, axis, keepdims: _kept(g, axis, keepdims) * _winners(x, y, axis, keepdims),
+)
+def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The largest element. Elements that tie share the gradient equally."""
+    return np.asarray(x).max(axis=axis, keepdims=keepdims)
+
+
+@operation(
+    "min(x, axis)",
+    lambda g, y, x, axis, keepdims: _kept(g, axis, keepdims) * _winners(x, y, axis, keepdims),
+)
+def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The smallest element. Elements that tie share the gradient equally."""
+    return np.asarray(x).min(axis=axis, keepdims=keepdims)
+
+
+@operation(
+    "logsumexp(x, axis)",
+    lambda g, y, x, axis, keepdims: _kept(g, axis, keepdims) * exp(x - _kept(y, axis, keepdims)),
+)
+def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    """log(sum(exp(x))), without overflow."""
+    m = np.max(x, axis=axis, keepdims=True)
+    m = np.where(np.isfinite(m), m, 0)
+    y = m + np.log(np.sum(np.exp(x - m), axis=axis, keepdims=True))
+    return y if keepdims else np.squeeze(y, axis)
+
+
+@operation(
+    "cumsum(x, axis)",
+    lambda g, y, x, axis: flip(cumsum(flip(g, axis), axis), axis).reshape(x.shape),
+)
+def cumsum(x: Array, axis: int | None = None) -> Array:
+    return np.cumsum(x, axis=axis)
+
+
+# Products
+
+
+def _matrix_vector(a: Array, v: Array) -> Array:
+    """a @ v for a vector v, or for a stack of them beside a stack of matrices."""
+    return a @ v if v.ndim == 1 else (a @ v[..., None])[..., 0]
+
+
+def _matmul_left(g: Array, y: Array, a: Array, b: Array) -> Array:
+    if a.ndim == 1:
+        return _matrix_vector(b, g) if b.ndim > 1 else g * b
+    return g @ b.mT if b.ndim > 1 else g[..., None] * b
+
+
+def _matmul_right(g: Array, y: Array, a: Array, b: Array) -> Array:
+    if b.ndim == 1:
+        return _matrix_vector(a.mT, g) if a.ndim > 1 else g * a
+    return a.mT @ g if a.ndim > 1 else a[:, None] * g[..., None, :]
+
+
+@operation("a @ b", _matmul_left, _matmul_right)
+def matmul(a: Array, b: Array) -> Array:
+    """The matrix product of vectors, matrices or stacks of matrices, as `numpy.matmul`."""
+    return np.matmul(a, b)
+
+
+# Shape
+
+
+@operation("astype(x, dtype)", lambda g, y, x, dtype: astype(g, x.dtype))
+def astype(x: Array, dtype: Any) -> Array:
+    return np.asarray(x).astype(dtype)
+
+
+@operation("reshape(x, shape)", lambda g, y, x, shape: g.reshape(x.shape))
+def reshape(x: Array, shape: int | tuple[int, ...]) -> Array:
+    return np.reshape(x, shape)
+
+
+def _transpose_rule(g: Array, y: Array, x: Array, axes: tuple[int, ...] | None) -> Array:
+    back = None if axes is None else np.argsort(normalize_axis_tuple(axes, x.ndim)).tolist()
+    return transpose(g, back)
+
+
+@operation("transpose(x, axes)", _transpose_rule)
+def transpose(x: Array, axes: tuple[int, ...] | None = None) -> Array:
+    return np.transpose(x, axes)
+
+
+@operation("broadcast_to(x, shape)", lambda g, y, x, shape: g)
+def broadcast_to(x: Array, shape: int | tuple[int, ...]) -> Array:
+    return np.broadcast_to(x, shape)
+
+
+@operation("flip(x, axis)", lambda g, y, x, axis: flip(g, axis))
+def flip(x: Array, axis: Axis = None) -> Array:
+    return np.flip(x, axis)
+
+
+@composed
+def expand_dims(x: Array, axis: int | tuple[int, ...]) -> Array:
+    """The same elements with axes of length 1 put in at the places `axis` of the result."""
+    shape = np.shape(x)
+    ndim = len(shape) + (1 if isinstance(axis, int) else len(axis))
+    axes, lengths = normalize_axis_tuple(axis, ndim), iter(shape)
+    return reshape(x, tuple(1 if i in axes else next(lengths) for i in range(ndim)))
+
+
+def _before(pad_width: Any, x: Array) -> Any:
+    """The slices of a padded x that hold x itself."""
+    widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
+    return tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True))
+
+
+@operation(
+    "pad(x, pad_width)", lambda g, y, x, pad_width, mode, constant_values: g[_before(pad_width, x)]
+)
+def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Array:
+    """x with a border of constants. Raises ValueError for NumPy's other modes."""
+    if mode != "constant":
+        raise ValueError(f"pad: only mode='constant' has a derivative here, not {mode!r}")
+    return np.pad(x, pad_width, constant_values=constant_values)
+
+
+# Indexing
+
+
+@operation("x[index]", lambda g, y, x, index: add_at(g, index, x.shape))
+def getitem(x: Array, index: Any) -> Array:
+    """The elements that a NumPy index of any kind chooses; repeated ones add their gradients."""
+    return np.asarray(x)[index]
+
+
+@operation("add_at(x, index, shape)", lambda g, y, x, index, shape: g[index])
+def add_at(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
+    """Zeros of a shape with x added at an index, as often as the index names an element."""
+    x = np.asarray(x)
+    out = np.zeros(shape, x.dtype)
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(i, (list, np.ndarray)) and np.asarray(i).dtype != bool for i in parts):
+        np.add.at(out, index, x)
+    else:
+        out[index] = x
+    return out
+
+
+def _swapped(binary: Rule) -> Rule:
+    return lambda self, other: binary(other, self)
+
+
+class Value:
+    """What stands for an array in an operation: a Tensor, or whatever else gives it a meaning.
+
+    An operation that meets a Value hands itself over, as `value.apply(op, inputs, params)`. The
+    operators and methods here are those that the rules use.
+    """
+
+    __slots__ = ()
+    shape: Any
+
+    def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """What the operation means to this kind of value."""
+        raise NotImplementedError(f"{type(self).__name__} gives no meaning to {op.name}")
+
+    __neg__, __abs__ = negative, abs
+    __add__, __radd__ = add, _swapped(add)
+    __sub__, __rsub__ = subtract, _swapped(subtract)
+    __mul__, __rmul__ = multiply, _swapped(multiply)
+    __truediv__, __rtruediv__ = divide, _swapped(divide)
+    __pow__, __rpow__ = power, _swapped(power)
+    __matmul__, __rmatmul__ = matmul, _swapped(matmul)
+    __getitem__ = getitem
+    sum, astype = sum, astype
+
+    def reshape(self, *shape: Any) -> Any:
+        """The same elements in another shape: reshape(2, 3) or reshape((2, 3))."""
+        return reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def T(self) -> Any:
+        """All axes reversed."""
+        return transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged."""
+        return transpose(self, None if self.ndim == 2 else (*range(self.ndim - 2), -1, -2))
+
+
+__all__ = [*FUNCTIONS]
