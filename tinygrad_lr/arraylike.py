@@ -10,11 +10,23 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr import composed, ops
-from tinygrad_lr.ops import Value
+from tinygrad_lr.ops import FUNCTIONS, Value
+
+
+ALIASES = {"absolute": "abs"}  # np.abs is np.absolute
+WITHOUT_DERIVATIVE = {
+    np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal,
+    np.isnan, np.isinf, np.isfinite, np.shape, np.ndim, np.size, np.argmax, np.argmin,
+    np.zeros_like, np.ones_like, np.allclose, np.array_equal,
+}  # fmt: skip
+
+
+def _array(x: Any) -> Any:
+    return x.data if isinstance(x, ArrayLike) else x
 
 
 def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda self, other: compare(self.data, getattr(other, "data", other))
+    return lambda self, other: compare(self.data, _array(other))
 
 
 class ArrayLike(Value):
@@ -22,6 +34,24 @@ class ArrayLike(Value):
 
     __slots__ = ()
     data: npt.NDArray[Any]
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """`np.exp(t)`, `ndarray + t`: the operation of the same name."""
+        name = ALIASES.get(ufunc.__name__, ufunc.__name__)
+        if method == "__call__" and name in FUNCTIONS and not kwargs:
+            return FUNCTIONS[name](*inputs)
+        if method == "__call__" and ufunc in WITHOUT_DERIVATIVE:
+            return ufunc(*map(_array, inputs), **kwargs)
+        raise TypeError(f"np.{ufunc.__name__} is not supported on Tensors")
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """`np.sum(t, axis=0)`, `np.dot(W.T, X)`: the operation of the same name."""
+        name = function.__name__
+        if name in FUNCTIONS:
+            return FUNCTIONS[name](*args, **kwargs)
+        if function in WITHOUT_DERIVATIVE:
+            return function(*map(_array, args), **kwargs)
+        raise TypeError(f"np.{name} is not supported on Tensors")
 
     exp, log, sqrt, tanh = ops.exp, ops.log, ops.sqrt, ops.tanh
     sigmoid, relu, softmax, log_softmax = ops.sigmoid, ops.relu, ops.softmax, ops.log_softmax

@@ -77,7 +77,6 @@ class Tensor(ArrayLike):
     __slots__ = (
         "data", "grad", "requires_grad", "op", "inputs", "params", "name", "serial", "__weakref__"
     )  # fmt: skip
-    __array_ufunc__ = None  # ndarray + tensor is left to Tensor.__radd__
 
     data: NDArray
     grad: NDArray | None
@@ -219,7 +218,7 @@ def gradients(
     Arrays may be shared between the gradients: do not write to them.
     """
     seed = _seed(output, gradient)
-    found: dict[Tensor, Any] = {output: seed if create_graph else seed.data}
+    found: dict[Tensor, Any] = {output: seed if create_graph else seed.data.copy()}
     for node in _operations(output):
         if node not in found:
             continue

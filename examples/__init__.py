@@ -1,0 +1,1 @@
+"""The models of five documents on logistic regression, rebuilt on tinygrad_lr."""
