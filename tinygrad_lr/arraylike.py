@@ -12,7 +12,6 @@ import numpy.typing as npt
 from tinygrad_lr import composed, ops
 from tinygrad_lr.ops import FUNCTIONS, Value
 
-
 ALIASES = {"absolute": "abs"}  # np.abs is np.absolute
 WITHOUT_DERIVATIVE = {
     np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal,

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,14 +39,14 @@ class Op:
     differentiated and reach the function and every rule by keyword, defaults included.
     """
 
-    def __init__(self, formula: str, rules: tuple[Rule | None, ...], forward: Callable[..., Any]):
+    def __init__(self, formula: str, rules: tuple[Any, ...], forward: Callable[..., Any]):
         self.name = forward.__name__.lstrip("_")
         self.formula = formula
         self.forward = forward
         self.signature = inspect.signature(forward)
         parameters = self.signature.parameters.values()
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        self.rules = EachArgument(*rules) if self.variadic else rules
+        self.rules: Iterable[Any] = EachArgument(*rules) if self.variadic else rules
         names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
         self.arrays = [] if self.variadic else names[: len(rules)]
         self.metadata = names[len(self.arrays) :]
@@ -67,17 +67,14 @@ class Op:
         return f"<operation {self.formula}>"
 
 
-@dataclass
 class EachArgument:
     """The rules of an operation on any number of arrays: one rule that is told which, as `i`."""
 
-    rule: Rule | None
+    def __init__(self, rule: Rule):
+        self.rule = rule
 
-    def __iter__(self) -> Iterator[Rule | None]:
-        i = 0
-        while True:
-            yield self.rule and functools.partial(self.rule, i)
-            i += 1
+    def __iter__(self) -> Iterator[Rule]:
+        return (functools.partial(self.rule, i) for i in itertools.count())
 
 
 NO_PARAMS: dict[str, Any] = {}
