@@ -13,7 +13,6 @@ import numpy as np
 from tinygrad_lr.ops import (
     Array,
     log,
-    log1p,
     log_softmax,
     maximum,
     mean,
@@ -36,10 +35,13 @@ def mse_loss(pred: Array, target: Array, reduction: str = "mean") -> Array:
     return _reduce(square(pred - target), reduction)
 
 
+TINY = float(np.exp(-100))
+
+
 @operation(
     "bernoulli_loss(p, t)",
     lambda g, y, p, t: g * (p - t) / maximum(p * (1 - p), 1e-12),
-    lambda g, y, p, t: g * (maximum(log1p(-p), -100) - maximum(log(p), -100)),
+    lambda g, y, p, t: g * (log(maximum(1 - p, TINY)) - log(maximum(p, TINY))),
 )
 @np.errstate(divide="ignore")
 def _bernoulli_loss(p: Array, t: Array) -> Array:
@@ -98,6 +100,7 @@ def binary_cross_entropy_with_logits(
     lambda g, y, z, t: g[..., None] * (softmax(z) * sum(t, -1, keepdims=True) - t),
     lambda g, y, z, t: -g[..., None] * log_softmax(z),
 )
+@np.errstate(invalid="ignore")  # 0 * -inf, for a class ruled out by its logit, is thrown away
 def _categorical_loss(z: Array, t: Array) -> Array:
     """-sum(t * log(softmax(z))) over the last axis, exact for every z."""
     shifted = z - np.max(z, axis=-1, keepdims=True)

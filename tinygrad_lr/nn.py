@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,22 +40,31 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward(self, x)")
 
     def named_tensors(self) -> dict[str, Tensor]:
-        """Every Tensor of the model under its path, also those that are not trained."""
-        found: dict[int, tuple[str, Tensor]] = {}
+        """Every Tensor of the model under its path, each once, also those that are not trained.
+
+        Raises:
+            ValueError: if two of them have the same path, as with the keys 1 and "1" of a dict.
+        """
+        found: dict[str, Tensor] = {}
         visited = set()
 
         def visit(value: Any, path: str) -> None:
+            if not isinstance(value, (Tensor, Module, list, tuple, dict)) or id(value) in visited:
+                return
+            visited.add(id(value))
             if isinstance(value, Tensor):
-                found.setdefault(id(value), (path, value))
-            elif isinstance(value, (Module, list, tuple, dict)) and id(value) not in visited:
-                visited.add(id(value))
-                children = vars(value) if isinstance(value, Module) else value
-                items = children.items() if isinstance(children, dict) else enumerate(children)
-                for key, child in items:
-                    visit(child, f"{path}.{key}" if path else str(key))
+                if path in found:
+                    raise ValueError(f"two tensors of {type(self).__name__} have the path {path}")
+                found[path] = value
+                return
+            children = vars(value) if isinstance(value, Module) else value
+            for key, child in (
+                children.items() if isinstance(children, dict) else enumerate(children)
+            ):
+                visit(child, f"{path}.{key}" if path else str(key))
 
         visit(self, "")
-        return dict(found.values())
+        return found
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """(path, parameter) for every Tensor that requires a gradient, each once."""
@@ -73,28 +83,28 @@ class Module:
         """A copy of every tensor's data under its path."""
         return {name: t.data.copy() for name, t in self.named_tensors().items()}
 
-    def load_state_dict(self, state: dict[str, npt.ArrayLike]) -> None:
+    def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
         """Take over the values of a `state_dict`.
 
         Raises:
             ValueError: if a name is missing, unknown, or has another shape or no numbers; the
                 model is then as it was.
         """
-        own = self.named_tensors()
-        arrays = {name: np.asarray(value) for name, value in state.items()}
-        wrong = [f"{name} is missing" for name in own.keys() - arrays.keys()]
-        wrong += [f"{name} is not a tensor of this model" for name in arrays.keys() - own.keys()]
-        for name in own.keys() & arrays.keys():
-            if arrays[name].shape != own[name].shape:
-                wrong.append(f"{name} has shape {arrays[name].shape}, not {own[name].shape}")
-            elif arrays[name].dtype.kind not in "biuf":
-                wrong.append(f"{name} holds {arrays[name].dtype}, not real numbers")
+        own, new, wrong = self.named_tensors(), {}, []
+        wrong += [f"{name} is missing" for name in own.keys() - state.keys()]
+        wrong += [f"{name} is not a tensor of this model" for name in state.keys() - own.keys()]
+        for name in own.keys() & state.keys():
+            try:
+                new[name] = np.array(state[name]).astype(own[name].dtype, casting="same_kind")
+            except (TypeError, ValueError) as error:
+                wrong.append(f"{name}: {error}")
+            else:
+                if new[name].shape != own[name].shape:
+                    wrong.append(f"{name} has the shape {new[name].shape}, not {own[name].shape}")
         if wrong:
-            raise ValueError(
-                f"state does not fit {type(self).__name__}: {'; '.join(sorted(wrong))}"
-            )
+            raise ValueError(f"no state of this {type(self).__name__}: {'; '.join(sorted(wrong))}")
         for name, tensor in own.items():
-            tensor.data = np.array(arrays[name], dtype=tensor.dtype)
+            tensor.data = new[name]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the `state_dict` to exactly this path, in NumPy's .npz format.
@@ -103,8 +113,10 @@ class Module:
         """
         temporary = f"{os.fspath(path)}.partial"
         try:
-            with open(temporary, "wb") as file:
-                np.savez(file, allow_pickle=False, **self.state_dict())
+            with zipfile.ZipFile(temporary, "w") as archive:
+                for name, array in self.state_dict().items():
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                        np.lib.format.write_array(member, array, allow_pickle=False)
             os.replace(temporary, path)
         finally:
             if os.path.exists(temporary):
@@ -120,6 +132,9 @@ class Module:
         """
         with open(path, "rb") as file:
             try:
+                if damaged := zipfile.ZipFile(file).testzip():
+                    raise zipfile.BadZipFile(damaged)
+                file.seek(0)
                 with np.load(file, allow_pickle=False) as archive:
                     state = dict(archive)
             except Exception as error:
@@ -162,7 +177,7 @@ class Dense(Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         for name, n in (("in_features", in_features), ("units", units)):
-            if not isinstance(n, (int, np.integer)) or n < 1:
+            if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
                 raise ValueError(f"Dense: {name} is a whole number of at least 1, not {n!r}")
         if isinstance(activation, str):
             if activation not in ACTIVATIONS:

@@ -157,6 +157,6 @@ class Adam(Optimizer):
 
 
 def _check_range(name: str, value: float, below: float = math.inf) -> None:
-    if not 0 <= value < below:
-        limit = "a finite number" if below == math.inf else f"below {below}"
-        raise ValueError(f"{name} is {limit} of at least 0, not {value!r}")
+    if not isinstance(value, (int, float, np.number)) or not 0 <= value < below:
+        kind, limit = ("finite ", "") if below == math.inf else ("", f" and below {below}")
+        raise ValueError(f"{name} is a {kind}number of at least 0{limit}, not {value!r}")

@@ -45,7 +45,8 @@ def fit(
         samples, each as it was before its batch's step.
 
     Raises:
-        ValueError: for X and y of different lengths, and for counts that are no whole numbers > 0.
+        ValueError: for X and y of different lengths, counts that are no whole numbers > 0, and a
+            metric named "loss".
 
     >>> import tinygrad_lr as tg
     >>> X = np.arange(8.0).reshape(8, 1)
@@ -63,6 +64,8 @@ def fit(
         if not isinstance(n, (int, np.integer)) or n < 1:
             raise ValueError(f"{name} is a whole number of at least 1, not {n!r}")
     metrics, generator = metrics or {}, np.random.default_rng(rng)
+    if "loss" in metrics:
+        raise ValueError("a metric cannot be named 'loss': the history holds the loss there")
     history: dict[str, list[float]] = {name: [] for name in ("loss", *metrics)}
     for _ in _progress(range(epochs)):
         order = np.arange(m) if batch_size is None else generator.permutation(m)
