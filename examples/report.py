@@ -21,8 +21,9 @@ OUTPUT = Path("output")
 class Row:
     """One line of the table.
 
-    `printed` is a figure that the document prints, or that is right where the document is wrong;
-    `ours` is the framework's. They agree if they differ by no more than `tolerance`, relatively.
+    `printed` is a figure that the document prints, or that is right where the document is wrong,
+    or None where it prints nothing; `ours` is the framework's. They agree if they differ by no
+    more than `tolerance`, relatively, and if the gradients are those derived by hand.
     """
 
     document: str
@@ -30,14 +31,14 @@ class Row:
     loss: float
     accuracy: str
     figure: str
-    printed: float
+    printed: float | None
     ours: float
     tolerance: float
     gradient_difference: float
 
     @property
     def difference(self) -> float:
-        return relative_difference(self.ours, self.printed)
+        return 0.0 if self.printed is None else relative_difference(self.ours, self.printed)
 
     @property
     def agrees(self) -> bool:
@@ -45,11 +46,12 @@ class Row:
 
 
 def relative_difference(a: Any, b: Any) -> float:
-    """The largest |a - b|, as a share of the largest |b|; they must have the same shape."""
+    """The largest |a - b|, as a share of the largest |b|, of equal shapes; inf for a nan."""
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.shape != b.shape:
         raise ValueError(f"comparing the shapes {a.shape} and {b.shape}")
-    return float(np.max(np.abs(a - b)) / (np.max(np.abs(b)) or 1.0))
+    difference = np.max(np.abs(a - b)) / (np.max(np.abs(b)) or 1.0)
+    return float(np.nan_to_num(difference, nan=np.inf, posinf=np.inf))
 
 
 def gradient_difference(ours: Sequence[Any], by_hand: Sequence[Any]) -> float:
@@ -58,15 +60,18 @@ def gradient_difference(ours: Sequence[Any], by_hand: Sequence[Any]) -> float:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as text, one line each."""
+    """The rows as text, one line each; "-" for what the document does not print."""
     lines = [
-        ("doc", "model", "loss", "accuracy", "figure", "document", "ours", "agree", "gradients")
+        ("doc", "model", "loss", "accuracy", "figure", "document", "ours")
+        + ("difference", "gradients", "agree")
     ]
     for r in rows:
-        agree = f"{r.difference:.0e}" if r.agrees else f"{r.difference:.0e} NO"
+        silent = r.printed is None
         lines.append(
-            (r.document, r.model, f"{r.loss:.6g}", r.accuracy, r.figure, f"{r.printed:.10g}")
-            + (f"{r.ours:.10g}", agree, f"{r.gradient_difference:.0e}")
+            (r.document, r.model, f"{r.loss:.6g}", r.accuracy, r.figure)
+            + ("-" if silent else f"{r.printed:.10g}", f"{r.ours:.10g}")
+            + ("-" if silent else f"{r.difference:.0e}", f"{r.gradient_difference:.0e}")
+            + ("yes" if r.agrees else "NO",)
         )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = ["-" * width for width in widths]

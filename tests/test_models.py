@@ -337,7 +337,7 @@ def test_save_keeps_the_old_file_if_writing_fails(tmp_path, monkeypatch):
     path = tmp_path / "model.npz"
     network(0).save(path)
 
-    def full_disk(file, **arrays):
+    def full_disk(file, *array, **options):
         file.write(b"PK")
         raise OSError("no space left")
 
