@@ -59,7 +59,7 @@ def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
         half, odd = divmod(len(line), 2)
         pairs = line[:half] * line[half : 2 * half]
         line = concatenate([pairs, line[2 * half :]]) if odd else pairs
-    y = line[0] if len(line) else np.ones(rest)
+    y = line[0] if len(line) else 1 + sum(line, 0)
     return expand_dims(y, axes) if keepdims else y
 
 
@@ -98,7 +98,7 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
 
 
 def _einsum_rule(i: int, g: Array, y: Array, *operands: Array, subscripts: str) -> Array:
-    """The einsum of g and the other operands; letters that only operand i has were summed."""
+    """The einsum of g and the other operands, repeated along letters that only operand i has."""
     sources, out = subscripts.split("->")
     terms = sources.split(",")
     own, shape = terms[i], operands[i].shape
@@ -106,10 +106,9 @@ def _einsum_rule(i: int, g: Array, y: Array, *operands: Array, subscripts: str) 
     back = [out, *(terms[j] for j in others)]
     found = "".join(letter for letter in own if letter in "".join(back))
     dx = _einsum(g, *(operands[j] for j in others), subscripts=f"{','.join(back)}->{found}")
-    if found == own:
-        return dx
-    spread = tuple(n if letter in found else 1 for letter, n in zip(own, shape, strict=True))
-    return broadcast_to(dx.reshape(spread), shape)
+    lengths = dict(zip(found, dx.shape, strict=True))
+    dx = dx.reshape(tuple(lengths.get(letter, 1) for letter in own))
+    return broadcast_to(dx, np.broadcast_shapes(dx.shape, shape))
 
 
 @operation("einsum(subscripts, *operands)", _einsum_rule)

@@ -31,7 +31,7 @@ def mse_loss(pred: Array, target: Array, reduction: str = "mean") -> Array:
     >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])).item()
     2.0
     """
-    _check_shapes("mse_loss", pred, target)
+    target = _target("mse_loss", pred, target)
     return _reduce(square(pred - target), reduction)
 
 
@@ -62,7 +62,7 @@ def binary_cross_entropy(pred: Array, target: Array, reduction: str = "mean") ->
     >>> round(binary_cross_entropy(np.array([0.9, 0.2]), np.array([1, 0])).item(), 6)
     0.164252
     """
-    _check_shapes("binary_cross_entropy", pred, target)
+    target = _target("binary_cross_entropy", pred, target)
     return _reduce(_bernoulli_loss(pred, target), reduction)
 
 
@@ -91,7 +91,7 @@ def binary_cross_entropy_with_logits(
     >>> loss.item(), z.grad.tolist()
     (5000.0, [0.5, 0.0])
     """
-    _check_shapes("binary_cross_entropy_with_logits", logits, target)
+    target = _target("binary_cross_entropy_with_logits", logits, target)
     return _reduce(_logistic_loss(logits, target), reduction)
 
 
@@ -130,8 +130,8 @@ def cross_entropy(
     >>> round(cross_entropy(z, np.array([0, 1, 1]), weight=[2.0, 1.0]).item(), 6)
     0.389048
     """
-    target = target if isinstance(target, Tensor) else np.asarray(target)
-    shape = np.shape(logits)
+    logits, target = (x if isinstance(x, Tensor) else np.asarray(x) for x in (logits, target))
+    shape = logits.shape
     if len(shape) not in (1, 2):
         raise ValueError(f"cross_entropy: logits have the shape (C,) or (m, C), not {shape}")
     weight = np.ones(shape[-1]) if weight is None else np.asarray(weight)
@@ -140,11 +140,11 @@ def cross_entropy(
             f"cross_entropy: weight has the shape {weight.shape}, but the logits have "
             f"{shape[-1]} classes: one weight a class"
         )
+    weight = weight.astype(logits.dtype)
     if target.shape == shape:
-        losses = _categorical_loss(logits, target * weight)
-        return _reduce(losses, reduction)
-    one_hot = _one_hot(target.data if isinstance(target, Tensor) else target, shape)
-    weights = (one_hot * weight).astype(logits.dtype)
+        target = _target("cross_entropy", logits, target)
+        return _reduce(_categorical_loss(logits, target * weight), reduction)
+    weights = _one_hot(target.data if isinstance(target, Tensor) else target, shape) * weight
     losses = _categorical_loss(logits, weights)
     return sum(losses) / weights.sum() if reduction == "mean" else _reduce(losses, reduction)
 
@@ -169,12 +169,16 @@ def _one_hot(labels: Any, shape: tuple[int, ...]) -> Any:
     return labels[..., None] == np.arange(shape[-1])
 
 
-def _check_shapes(loss: str, pred: Array, target: Array) -> None:
-    if np.shape(pred) != np.shape(target):
+def _target(loss: str, pred: Array, target: Array) -> Array:
+    """The target, if its shape is that of the prediction; labels in the prediction's dtype."""
+    target = target if isinstance(target, Tensor) else np.asarray(target)
+    if np.shape(pred) != target.shape:
         raise ValueError(
             f"{loss}: the prediction has the shape {np.shape(pred)} and the target "
-            f"{np.shape(target)}; they must be equal (a .reshape of one of them?)"
+            f"{target.shape}; they must be equal (a .reshape of one of them?)"
         )
+    whole = target.dtype.kind in "biu" and hasattr(pred, "dtype")
+    return target.astype(pred.dtype) if whole else target
 
 
 def _reduce(losses: Array, reduction: str) -> Array:

@@ -182,7 +182,11 @@ def log1p(x: Array) -> Array:
     return np.log1p(x)
 
 
-@operation("logaddexp(a, b)", lambda g, y, a, b: g * exp(a - y), lambda g, y, a, b: g * exp(b - y))
+@operation(
+    "logaddexp(a, b)",
+    lambda g, y, a, b: g * sigmoid(a - b),
+    lambda g, y, a, b: g * sigmoid(b - a),
+)
 def logaddexp(a: Array, b: Array) -> Array:
     """log(exp(a) + exp(b)), without overflow."""
     return np.logaddexp(a, b)
@@ -359,7 +363,7 @@ def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 
 @operation(
     "logsumexp(x, axis)",
-    lambda g, y, x, axis, keepdims: _kept(g, axis, keepdims) * exp(x - _kept(y, axis, keepdims)),
+    lambda g, y, x, axis, keepdims: _kept(g, axis, keepdims) * softmax(x, axis),
 )
 def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     """log(sum(exp(x))), without overflow."""
@@ -445,15 +449,11 @@ def expand_dims(x: Array, axis: int | tuple[int, ...]) -> Array:
     return reshape(x, tuple(1 if i in axes else next(lengths) for i in range(ndim)))
 
 
-def _before(pad_width: Any, x: Array) -> Any:
-    """The slices of a padded x that hold x itself."""
-    widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
-    return tuple(slice(before, before + n) for (before, _), n in zip(widths, x.shape, strict=True))
+def _pad_rule(g: Array, y: Array, x: Array, pad_width: Any, **how: Any) -> Array:
+    return g[np.pad(np.ones(x.shape, bool), pad_width)].reshape(x.shape)
 
 
-@operation(
-    "pad(x, pad_width)", lambda g, y, x, pad_width, mode, constant_values: g[_before(pad_width, x)]
-)
+@operation("pad(x, pad_width)", _pad_rule)
 def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Array:
     """x with a border of constants. Raises ValueError for NumPy's other modes."""
     if mode != "constant":

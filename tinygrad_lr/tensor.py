@@ -248,9 +248,9 @@ def _operations(output: Tensor) -> list[Any]:
 
 def unbroadcast(g: Any, x: Tensor) -> Any:
     """Undo broadcasting: g summed over the axes along which x was repeated, in the dtype of x."""
-    extra = g.ndim - x.ndim
-    repeated = [i for i, n in enumerate(x.shape, extra) if n == 1 and g.shape[i] != 1]
-    if extra or repeated:
+    if g.shape != x.shape:
+        extra = g.ndim - x.ndim
+        repeated = [i for i, n in enumerate(x.shape, extra) if n == 1]
         g = ops.sum(g, axis=(*range(extra), *repeated)).reshape(x.shape)
     return g if g.dtype == x.dtype else g.astype(x.dtype)
 
@@ -269,7 +269,8 @@ def _seed(output: Tensor, gradient: Any) -> Tensor:
                 f".sum() or .mean(), or pass gradient=, an array of that shape"
             )
         gradient = np.ones(output.shape)
-    seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=output.dtype)
+    seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
+    seed = seed if seed.dtype == output.dtype else seed.astype(output.dtype)
     if seed.shape != output.shape:
         raise GradientError(
             f"gradient has the shape {seed.shape}, but the output has {output.shape}"
@@ -313,12 +314,15 @@ def grad(
 def _own_array(data: Any, requires_grad: bool, dtype: npt.DTypeLike | None) -> NDArray:
     """A copy of the data in the dtype that a Tensor keeps it in."""
     array = np.array(data)
-    _require_real(array, "a Tensor")
     if dtype is None:
         keep = array.dtype.kind in "biu" and not requires_grad
-        dtype = array.dtype.newbyteorder("=") if keep or array.dtype.itemsize == 4 else np.float64
-    if requires_grad and np.dtype(dtype) not in (np.float32, np.float64):
-        raise TypeError(f"a gradient needs float32 or float64, not {np.dtype(dtype)}")
+        keep = keep or (array.dtype.kind == "f" and array.dtype.itemsize == 4)
+        dtype = array.dtype if keep else np.float64
+    dtype = np.dtype(dtype).newbyteorder("=")
+    _require_real(array.dtype, "a Tensor")
+    _require_real(dtype, "a Tensor")
+    if dtype not in (np.float32, np.float64) and (requires_grad or dtype.kind == "f"):
+        raise TypeError(f"a Tensor of {dtype}: gradients are computed in float32 and float64")
     return array.astype(dtype, copy=False)
 
 
@@ -330,19 +334,19 @@ def _plain(x: Any) -> Any:
     if isinstance(x, Tensor) or x.__class__ in _PLAIN:
         return x
     x = np.asarray(operand(x))
-    _require_real(x, "an operation on Tensors")
+    _require_real(x.dtype, "an operation on Tensors")
     return x
 
 
-def _require_real(x: Any, who: str) -> None:
-    if x.dtype.kind not in "biuf":
-        raise TypeError(f"{who} takes real numbers, not {x.dtype}")
+def _require_real(dtype: np.dtype[Any], who: str) -> None:
+    if dtype.kind not in "biuf":
+        raise TypeError(f"{who} takes real numbers, not {dtype}")
 
 
 def _metadata(value: Any, what: str) -> Any:
     """A shape, an axis or an index, with Tensors as their arrays, and arrays as our own copies."""
-    if isinstance(value, tuple):
-        return tuple(_metadata(v, what) for v in value)
+    if isinstance(value, (tuple, list)):
+        return type(value)(_metadata(v, what) for v in value)
     if isinstance(value, Tensor):
         if value.requires_grad:
             raise TypeError(f"{what} is not differentiated: give numbers, not {value!r}")
