@@ -201,6 +201,9 @@ SAMPLES = {
     "cos": [call(X)],
     "abs": [call(X)],
     "sign": [call(X)],
+    "floor": [call(0.7 * X)],
+    "ceil": [call(0.7 * X)],
+    "round": [call(X), call(X, decimals=1)],
     "maximum": [call(X, Y), call(0, X)],
     "minimum": [call(X, Y), call(X, 0)],
     "clip": [
@@ -321,6 +324,9 @@ SAMPLES = {
         call([reals(0, 3), X]),
         call([X]),
     ],
+    "copy": [call(X)],
+    "vstack": [call([X, Y]), call([X3[0, 0], X3[0]]), call([reals(2), reals(2, seed=1)])],
+    "hstack": [call([X, Y]), call([reals(2), reals(3, seed=1)]), call([reals(), reals(2)])],
     "stack": [call([X, Y, P], axis=a) for a in (0, 1, 2, -1, -2)] + [call([reals(), reals()])],
     "diagonal": [
         call(X),
@@ -388,7 +394,7 @@ DEFINITIONS = {
     "logsumexp": lambda x, **axes: tg.log(tg.sum(tg.exp(x), **axes)),
     "mean": lambda x, **axes: tg.sum(x, **axes) / (x.size / tg.sum(x, **axes).size),
     "var": lambda x, axis=None, ddof=0, keepdims=False: (
-        (tg.mean(x * x, axis, keepdims) - tg.mean(x, axis, keepdims) ** 2)
+        (tg.mean(x * x, axis, keepdims=keepdims) - tg.mean(x, axis, keepdims=keepdims) ** 2)
         * (x.size / (x.size - ddof * tg.sum(x, axis).size))
     ),
     "max": lambda x, **axes: -tg.min(-x, **axes),

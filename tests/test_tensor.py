@@ -140,6 +140,7 @@ def test_doubling_200_times_visits_every_node_once():
     assert x.grad == 2.0**200
 
 
+@pytest.mark.filterwarnings("ignore::tinygrad_lr.TensorWarning")  # sums are meant here
 def test_second_backward_accumulates_exactly_twice():
     x, w = leaf(A), leaf([0.5, -2.0, 3.0])
     loss = (tg.tanh(x * w) * x).sum() * 3.0
@@ -150,6 +151,7 @@ def test_second_backward_accumulates_exactly_twice():
     assert_array_equal(w.grad, 2 * once[1])
 
 
+@pytest.mark.filterwarnings("ignore::tinygrad_lr.TensorWarning")  # sums are meant here
 def test_losses_accumulate_until_zero_grad():
     x = leaf([1.0, 2.0])
     (3 * x).sum().backward()
@@ -194,6 +196,7 @@ def test_branches_that_meet_again():
     assert x.grad == 3 * (2 * 6 * 7 + 36 + 1)
 
 
+@pytest.mark.filterwarnings("ignore::tinygrad_lr.TensorWarning")  # sums are meant here
 def test_gradient_between_is_of_this_pass_and_read_only():
     x = leaf(3.0)
     y = x * x
@@ -368,6 +371,7 @@ def nested(loss, x):
     (g * g).sum().backward()
 
 
+@pytest.mark.filterwarnings("ignore::tinygrad_lr.TensorWarning")  # sums are meant here
 @pytest.mark.parametrize("use", [forward_only, backward, second_backward, nested])
 def test_graph_has_no_reference_cycle(no_garbage_collection, use):
     x = leaf(A)

@@ -1,7 +1,10 @@
-"""What NumPy's users expect of an array: methods, comparisons, conversions."""
+"""What NumPy's users expect of an array: its functions, methods, comparisons and conversions."""
 
 from __future__ import annotations
 
+import difflib
+import functools
+import inspect
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,53 +15,123 @@ import numpy.typing as npt
 from tinygrad_lr import composed, ops
 from tinygrad_lr.ops import FUNCTIONS, Value
 
-ALIASES = {"absolute": "abs"}  # np.abs is np.absolute
+ALIASES = {"absolute": "abs", "fabs": "abs", "amax": "max", "amin": "min", "around": "round"}
+
+# What tells of an array without changing with its elements, or only in jumps.
 WITHOUT_DERIVATIVE = {
     np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal,
-    np.isnan, np.isinf, np.isfinite, np.shape, np.ndim, np.size, np.argmax, np.argmin,
-    np.zeros_like, np.ones_like, np.allclose, np.array_equal,
+    np.isnan, np.isinf, np.isfinite, np.isclose, np.allclose, np.array_equal,
+    np.logical_and, np.logical_or, np.logical_not, np.any, np.all,
+    np.argmax, np.argmin, np.argsort, np.nonzero, np.count_nonzero, np.searchsorted,
+    np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like,
 }  # fmt: skip
 
+# Arguments of NumPy's that may be given, as long as they change nothing; None never does.
+NEUTRAL = {"where": True, "order": "C", "casting": "same_kind", "subok": False}
+RENAMED = {"min": "a_min", "max": "a_max"}  # np.clip takes both
+INSTEAD = {
+    "out": "a result is a new Tensor: write `x = x + t`, not `x += t`, where x is an array",
+    "where": "use np.where(condition, a, b)",
+    "dtype": "use .astype(...)",
+    "initial": "combine it with the result",
+}
 
-def _array(x: Any) -> Any:
-    return x.data if isinstance(x, ArrayLike) else x
+
+def _unwrap(x: Any) -> Any:
+    return x._array if isinstance(x, ArrayLike) else x
 
 
 def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda self, other: compare(self.data, _array(other))
+    return lambda self, other: compare(self._array, _unwrap(other))
+
+
+def supported(numpy_function: Any) -> Callable[..., Any] | None:
+    """This package's function for one of NumPy's, if there is one."""
+    name = numpy_function.__name__
+    if getattr(np, name, None) is not numpy_function:  # np.linalg.trace is not np.trace
+        return None
+    return FUNCTIONS.get(ALIASES.get(name, name))
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> tuple[list[str], int, bool]:
+    """The names of a function's parameters, how many are required, and whether there is a *args."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # NumPy < 2.4 does not tell those of its C functions
+        return [], 0, True
+    required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return [p.name for p in parameters], len(required), variadic
+
+
+def _call(numpy_function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Call this package's function of the same name; arguments are named and ordered as NumPy's."""
+    if numpy_function in WITHOUT_DERIVATIVE:
+        return numpy_function(*map(_unwrap, args), **{k: _unwrap(v) for k, v in kwargs.items()})
+    function = supported(numpy_function)
+    if function is None:
+        raise TypeError(_refusal(numpy_function))
+    ours, required, _ = _parameters(function)
+    theirs, _, variadic = _parameters(numpy_function)
+    if not variadic:
+        kwargs = dict(zip(theirs, args, strict=False)) | kwargs
+        args = [kwargs.pop(name) for name in theirs[:required] if name in kwargs]
+    kwargs = {name if name in ours else RENAMED.get(name, name): v for name, v in kwargs.items()}
+    for name in [name for name in kwargs if name not in ours]:
+        value = kwargs.pop(name)
+        if value is not None and name != "optimize" and NEUTRAL.get(name) is not value:
+            way = INSTEAD.get(name, "leave it out")
+            raise TypeError(f"np.{numpy_function.__name__}({name}=...) on a Tensor: {way}")
+    return function(*args, **kwargs)
+
+
+def _refusal(function: Any) -> str:
+    name = function.__name__
+    near = difflib.get_close_matches(name, FUNCTIONS, n=1)
+    if getattr(np, name, None) is function:
+        name = f"np.{name}"
+    elif (getattr(function, "__module__", None) or "").startswith("numpy"):
+        name = f"{function.__module__}.{name}".replace("numpy", "np", 1)
+    return (
+        f"{name} has no derivative rule here"
+        + (f"; the nearest with one is {near[0]}" if near else "")
+        + f". For the values alone: {name}(t.data)"
+    )
 
 
 class ArrayLike(Value):
-    """A Value with an ndarray in `data`, which it behaves like."""
+    """A Value around an ndarray, which it behaves like."""
 
     __slots__ = ()
-    data: npt.NDArray[Any]
+    __pandas_priority__ = 5000  # pandas leaves `series * t` to t, above its own types' 4000
+    _array: npt.NDArray[Any]
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """`np.exp(t)`, `ndarray + t`: the operation of the same name."""
-        name = ALIASES.get(ufunc.__name__, ufunc.__name__)
-        if method == "__call__" and name in FUNCTIONS and not kwargs:
-            return FUNCTIONS[name](*inputs)
-        if method == "__call__" and ufunc in WITHOUT_DERIVATIVE:
-            return ufunc(*map(_array, inputs), **kwargs)
-        raise TypeError(f"np.{ufunc.__name__} is not supported on Tensors")
+        if method != "__call__":
+            raise TypeError(
+                f"np.{ufunc.__name__}.{method} has no derivative rule here; sum, prod, max, min, "
+                f"logsumexp and cumsum have"
+            )
+        return _call(ufunc, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """`np.sum(t, axis=0)`, `np.dot(W.T, X)`: the operation of the same name."""
-        name = function.__name__
-        if name in FUNCTIONS:
-            return FUNCTIONS[name](*args, **kwargs)
-        if function in WITHOUT_DERIVATIVE:
-            return function(*map(_array, args), **kwargs)
-        raise TypeError(f"np.{name} is not supported on Tensors")
+        return _call(function, args, kwargs)
 
     exp, log, sqrt, tanh = ops.exp, ops.log, ops.sqrt, ops.tanh
     sigmoid, relu, softmax, log_softmax = ops.sigmoid, ops.relu, ops.softmax, ops.log_softmax
     mean, max, min, logsumexp = ops.mean, ops.max, ops.min, ops.logsumexp
     var, std, prod, cumsum = composed.var, composed.std, composed.prod, ops.cumsum
-    dot, diagonal, trace, clip = composed.dot, composed.diagonal, composed.trace, ops.clip
+    dot, diagonal, trace, copy = composed.dot, composed.diagonal, composed.trace, ops.copy
     ravel, flatten = composed.ravel, composed.ravel
     squeeze, swapaxes = composed.squeeze, composed.swapaxes
+    round = __round__ = ops.round
+
+    def clip(self, min: Any = None, max: Any = None) -> Any:
+        """Limited to [min, max]."""
+        return ops.clip(self, min, max)
 
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order, by default reversed: transpose(1, 0) or transpose((1, 0))."""
@@ -72,40 +145,47 @@ class ArrayLike(Value):
     @property
     def shape(self) -> tuple[int, ...]:
         """The length of every axis."""
-        return self.data.shape
+        return self._array.shape
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self.data.size
+        return self._array.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements."""
-        return self.data.dtype
+        return self._array.dtype
 
-    def argmax(self, axis: int | None = None) -> Any:
+    def argmax(self, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the largest element, in an array of integers."""
-        return self.data.argmax(axis)
+        return self._array.argmax(axis, **kwargs)
 
-    def argmin(self, axis: int | None = None) -> Any:
+    def argmin(self, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the smallest element, in an array of integers."""
-        return self.data.argmin(axis)
+        return self._array.argmin(axis, **kwargs)
+
+    def tolist(self) -> Any:
+        """The values as (lists of) Python numbers."""
+        return self._array.tolist()
 
     def __len__(self) -> int:
-        return len(self.data)
+        return len(self._array)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
 
+    def __contains__(self, x: Any) -> bool:
+        return _unwrap(x) in self._array
+
     def __int__(self) -> int:
-        return int(self.data)
+        return int(self._array)
 
     def __index__(self) -> int:
-        return operator.index(self.data)
+        return operator.index(self._array)
 
     def __bool__(self) -> bool:
-        return bool(self.data)
+        return bool(self._array)
 
     def __format__(self, spec: str) -> str:
-        return format(self.data.item(), spec) if spec else str(self)
+        return format(self._array.item(), spec) if spec else str(self)

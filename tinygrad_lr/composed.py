@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinygrad_lr.ops import (
     FUNCTIONS,
@@ -31,14 +31,14 @@ from tinygrad_lr.ops import (
 
 
 def _value(x: Any) -> Array:
-    return x if isinstance(x, Value) else np.asarray(x)
+    return x if isinstance(x, Value) else np.asanyarray(x)  # an odd kind is refused as what it is
 
 
 @composed
 def var(x: Array, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Array:
     """The mean squared distance from the mean (over n - ddof, as NumPy)."""
     squares = square(x - mean(x, axis, keepdims=True))
-    return sum(squares, axis, keepdims) / (count_reduced(x, axis) - ddof)
+    return sum(squares, axis, keepdims=keepdims) / (count_reduced(x, axis) - ddof)
 
 
 @composed
@@ -48,7 +48,7 @@ def std(x: Array, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -
 
 
 @composed
-def prod(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+def prod(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The product, multiplied up in pairs: the derivatives are exact beside zeros, too."""
     x = _value(x)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
@@ -144,8 +144,10 @@ def einsum(subscripts: str, *operands: Array) -> Array:
 
 
 @composed
-def ravel(x: Array) -> Array:
-    """All elements in one row, in C order."""
+def ravel(x: Array, order: str = "C") -> Array:
+    """All elements in one row, the last axis fastest. Raises ValueError for another order."""
+    if order != "C":
+        raise ValueError(f"ravel: order is 'C', not {order!r}; x.T.ravel() goes by columns")
     return reshape(x, (-1,))
 
 
@@ -153,10 +155,10 @@ def ravel(x: Array) -> Array:
 def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Array:
     """The same elements with axes moved to new places; the others keep their order."""
     ndim = np.ndim(x)
-    pairs = zip(
-        normalize_axis_tuple(destination, ndim), normalize_axis_tuple(source, ndim), strict=True
-    )
-    moved = dict(pairs)
+    places, axes = normalize_axis_tuple(destination, ndim), normalize_axis_tuple(source, ndim)
+    if len(places) != len(axes):
+        raise ValueError(f"moveaxis: {len(axes)} axes to {len(places)} places")
+    moved = dict(zip(places, axes, strict=True))
     rest = iter([i for i in range(ndim) if i not in moved.values()])
     return transpose(x, tuple(moved[i] if i in moved else next(rest) for i in range(ndim)))
 
@@ -165,7 +167,8 @@ def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[i
 def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
     """The same elements with two axes exchanged."""
     order = list(range(np.ndim(x)))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
+    i, j = (normalize_axis_index(axis, len(order)) for axis in (axis1, axis2))
+    order[i], order[j] = order[j], order[i]
     return transpose(x, tuple(order))
 
 
@@ -204,6 +207,19 @@ def concatenate(arrays: Any, axis: int | None = 0) -> Array:
 def stack(arrays: Any, axis: int = 0) -> Array:
     """Arrays of equal shape one after the other along a new axis."""
     return concatenate([expand_dims(x, axis) for x in arrays], axis)
+
+
+@composed
+def vstack(arrays: Any) -> Array:
+    """Arrays below each other; a vector is one row."""
+    return concatenate([x if np.ndim(x) > 1 else reshape(x, (1, -1)) for x in arrays])
+
+
+@composed
+def hstack(arrays: Any) -> Array:
+    """Arrays beside each other: along the columns, or one vector after the other."""
+    arrays = [x if np.ndim(x) else reshape(x, (1,)) for x in arrays]
+    return concatenate(arrays, 0 if np.ndim(arrays[0]) == 1 else 1)
 
 
 @composed

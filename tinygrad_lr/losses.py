@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.explain import TensorWarning
+from tinygrad_lr.intake import metadata, plain
 from tinygrad_lr.ops import (
     Array,
     log,
@@ -22,6 +24,7 @@ from tinygrad_lr.ops import (
     square,
     sum,
 )
+from tinygrad_lr.origin import warn
 from tinygrad_lr.tensor import Tensor
 
 
@@ -59,10 +62,20 @@ def binary_cross_entropy(pred: Array, target: Array, reduction: str = "mean") ->
         pred: probabilities in [0, 1].
         target: labels in [0, 1], of the same shape.
 
+    Raises:
+        ValueError: for unequal shapes and for values out of range.
+
     >>> round(binary_cross_entropy(np.array([0.9, 0.2]), np.array([1, 0])).item(), 6)
     0.164252
     """
     target = _target("binary_cross_entropy", pred, target)
+    _check_labels("binary_cross_entropy", pred, target)
+    low, high = _range(pred)
+    if not 0 <= low <= high <= 1:
+        raise ValueError(
+            f"binary_cross_entropy: the prediction goes from {low:.4g} to {high:.4g}, but "
+            f"probabilities are in [0, 1]; for logits use binary_cross_entropy_with_logits"
+        )
     return _reduce(_bernoulli_loss(pred, target), reduction)
 
 
@@ -85,6 +98,9 @@ def binary_cross_entropy_with_logits(
         logits: any real numbers.
         target: labels in [0, 1], of the same shape.
 
+    Raises:
+        ValueError: for unequal shapes and for labels out of range.
+
     >>> z = Tensor([1e4, -1e4], requires_grad=True)
     >>> loss = binary_cross_entropy_with_logits(z, np.array([0, 0]))
     >>> loss.backward()
@@ -92,6 +108,7 @@ def binary_cross_entropy_with_logits(
     (5000.0, [0.5, 0.0])
     """
     target = _target("binary_cross_entropy_with_logits", logits, target)
+    _check_labels("binary_cross_entropy_with_logits", logits, target)
     return _reduce(_logistic_loss(logits, target), reduction)
 
 
@@ -130,11 +147,12 @@ def cross_entropy(
     >>> round(cross_entropy(z, np.array([0, 1, 1]), weight=[2.0, 1.0]).item(), 6)
     0.389048
     """
-    logits, target = (x if isinstance(x, Tensor) else np.asarray(x) for x in (logits, target))
+    logits, target = _value(logits), _value(target)
     shape = logits.shape
     if len(shape) not in (1, 2):
         raise ValueError(f"cross_entropy: logits have the shape (C,) or (m, C), not {shape}")
-    weight = np.ones(shape[-1]) if weight is None else np.asarray(weight)
+    weight = metadata(weight, "the weight of cross_entropy")
+    weight = np.ones(shape[-1]) if weight is None else _value(weight)
     if weight.shape != shape[-1:]:
         raise ValueError(
             f"cross_entropy: weight has the shape {weight.shape}, but the logits have "
@@ -169,9 +187,13 @@ def _one_hot(labels: Any, shape: tuple[int, ...]) -> Any:
     return labels[..., None] == np.arange(shape[-1])
 
 
+def _value(x: Array) -> Array:
+    return x if isinstance(x, Tensor) else np.asarray(plain(x))
+
+
 def _target(loss: str, pred: Array, target: Array) -> Array:
     """The target, if its shape is that of the prediction; labels in the prediction's dtype."""
-    target = target if isinstance(target, Tensor) else np.asarray(target)
+    target = _value(target)
     if np.shape(pred) != target.shape:
         raise ValueError(
             f"{loss}: the prediction has the shape {np.shape(pred)} and the target "
@@ -179,6 +201,32 @@ def _target(loss: str, pred: Array, target: Array) -> Array:
         )
     whole = target.dtype.kind in "biu" and hasattr(pred, "dtype")
     return target.astype(pred.dtype) if whole else target
+
+
+def _range(x: Array) -> tuple[float, float]:
+    values = x._array if isinstance(x, Tensor) else np.asarray(plain(x))
+    return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+
+
+def _are_labels(x: Array) -> bool:
+    values = x._array if isinstance(x, Tensor) else np.asarray(plain(x))
+    return {*_range(values)} <= {0.0, 1.0} and bool(((values == 0) | (values == 1)).all())
+
+
+def _check_labels(loss: str, pred: Array, target: Array) -> None:
+    """Refuse labels outside of [0, 1]; warn if labels and predictions seem to be swapped."""
+    low, high = _range(target)
+    if not 0 <= low <= high <= 1:
+        hint = "; are the two arguments swapped?" if _are_labels(pred) else ""
+        raise ValueError(
+            f"{loss}: labels are in [0, 1], but the target goes from {low:.4g} to {high:.4g}{hint}"
+        )
+    if _are_labels(pred) and not _are_labels(target):
+        warn(
+            f"{loss}: the prediction is 0 or 1 everywhere and the target is not: are the two "
+            f"arguments swapped? The prediction comes first",
+            TensorWarning,
+        )
 
 
 def _reduce(losses: Array, reduction: str) -> Array:

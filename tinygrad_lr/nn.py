@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lr.explain import ShapeError
 from tinygrad_lr.ops import log_softmax, relu, sigmoid, softmax, softplus, tanh
 from tinygrad_lr.tensor import Tensor
 
@@ -194,6 +195,11 @@ class Dense(Module):
 
     def forward(self, x: Any) -> Any:
         """(…, in_features) -> (…, units)."""
+        if np.shape(x)[-1:] != self.W.shape[:1]:
+            raise ShapeError(
+                f"{self!r} takes (..., {self.W.shape[0]}), one column a feature, but the input "
+                f"is {np.shape(x)}"
+            )
         z = x @ self.W
         if self.b is not None:
             z = z + self.b

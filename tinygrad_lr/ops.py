@@ -48,6 +48,7 @@ class Op:
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.rules: Iterable[Any] = EachArgument(*rules) if self.variadic else rules
         names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+        self.positional = len([p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD])
         self.arrays = [] if self.variadic else names[: len(rules)]
         self.metadata = names[len(self.arrays) :]
         self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
@@ -59,7 +60,7 @@ class Op:
         names = self.arrays + self.metadata
         given = dict(zip(names, args, strict=False))
         bound = self.defaults | given | kwargs
-        if len(args) > len(names) or given.keys() & kwargs or bound.keys() != set(names):
+        if len(args) > self.positional or given.keys() & kwargs or bound.keys() != set(names):
             self.signature.bind(*args, **kwargs)  # raises, in Python's own words
         return tuple(bound[n] for n in self.arrays), {n: bound[n] for n in self.metadata}
 
@@ -214,6 +215,24 @@ def sign(x: Array) -> Array:
     return np.sign(x)
 
 
+@operation("round(x, decimals)", lambda g, y, x, decimals: g * 0)
+def round(x: Array, decimals: int = 0) -> Array:
+    """x rounded to decimals, halves to even. The derivative is 0 everywhere."""
+    return np.round(x, decimals)
+
+
+@operation("floor(x)", lambda g, y, x: g * 0)
+def floor(x: Array) -> Array:
+    """The next whole number below. The derivative is 0 everywhere."""
+    return np.floor(x)
+
+
+@operation("ceil(x)", lambda g, y, x: g * 0)
+def ceil(x: Array) -> Array:
+    """The next whole number above. The derivative is 0 everywhere."""
+    return np.ceil(x)
+
+
 @operation(
     "maximum(a, b)",
     lambda g, y, a, b: g * ((a > b) + (a == b) / 2),
@@ -329,7 +348,7 @@ def _winners(x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
     "sum(x, axis)",
     lambda g, y, x, axis, keepdims: broadcast_to(_kept(g, axis, keepdims), x.shape),
 )
-def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+def sum(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return np.asarray(x).sum(axis=axis, keepdims=keepdims)
 
 
@@ -339,7 +358,7 @@ def sum(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
         _kept(g, axis, keepdims) / count_reduced(x, axis), x.shape
     ),
 )
-def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+def mean(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return np.asarray(x).sum(axis=axis, keepdims=keepdims) / count_reduced(x, axis)
 
 
@@ -347,7 +366,7 @@ def mean(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     "max(x, axis)",
     lambda g, y, x, axis, keepdims: _kept(g, axis, keepdims) * _winners(x, y, axis, keepdims),
 )
-def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+def max(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The largest element. Elements that tie share the gradient equally."""
     return np.asarray(x).max(axis=axis, keepdims=keepdims)
 
@@ -356,7 +375,7 @@ def max(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     "min(x, axis)",
     lambda g, y, x, axis, keepdims: _kept(g, axis, keepdims) * _winners(x, y, axis, keepdims),
 )
-def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+def min(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The smallest element. Elements that tie share the gradient equally."""
     return np.asarray(x).min(axis=axis, keepdims=keepdims)
 
@@ -365,7 +384,7 @@ def min(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     "logsumexp(x, axis)",
     lambda g, y, x, axis, keepdims: _kept(g, axis, keepdims) * softmax(x, axis),
 )
-def logsumexp(x: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+def logsumexp(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """log(sum(exp(x))), without overflow."""
     m = np.max(x, axis=axis, keepdims=True)
     m = np.where(np.isfinite(m), m, 0)
@@ -392,7 +411,7 @@ def _matrix_vector(a: Array, v: Array) -> Array:
 def _matmul_left(g: Array, y: Array, a: Array, b: Array) -> Array:
     if a.ndim == 1:
         return _matrix_vector(b, g) if b.ndim > 1 else g * b
-    return g @ b.mT if b.ndim > 1 else g[..., None] * b
+    return g @ b.mT if b.ndim > 1 else g[..., None] * b[None]
 
 
 def _matmul_right(g: Array, y: Array, a: Array, b: Array) -> Array:
@@ -413,6 +432,11 @@ def matmul(a: Array, b: Array) -> Array:
 @operation("astype(x, dtype)", lambda g, y, x, dtype: astype(g, x.dtype))
 def astype(x: Array, dtype: Any) -> Array:
     return np.asarray(x).astype(dtype)
+
+
+@operation("copy(x)", lambda g, y, x: g)
+def copy(x: Array) -> Array:
+    return np.copy(x)
 
 
 @operation("reshape(x, shape)", lambda g, y, x, shape: g.reshape(x.shape))
@@ -444,7 +468,7 @@ def flip(x: Array, axis: Axis = None) -> Array:
 def expand_dims(x: Array, axis: int | tuple[int, ...]) -> Array:
     """The same elements with axes of length 1 put in at the places `axis` of the result."""
     shape = np.shape(x)
-    ndim = len(shape) + (1 if isinstance(axis, int) else len(axis))
+    ndim = len(shape) + (len(axis) if isinstance(axis, (tuple, list)) else 1)
     axes, lengths = normalize_axis_tuple(axis, ndim), iter(shape)
     return reshape(x, tuple(1 if i in axes else next(lengths) for i in range(ndim)))
 

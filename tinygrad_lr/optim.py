@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lr.explain import TensorWarning
+from tinygrad_lr.origin import warn
 from tinygrad_lr.tensor import Tensor
 
 
@@ -56,9 +58,17 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
+        missing = [f"{p.name or 'one'} of shape {p.shape}" for p in self.params if p.grad is None]
+        if missing:
+            warn(
+                f"{len(missing)} of {len(self.params)} parameters have no gradient and stay as "
+                f"they are ({', '.join(missing)}): backward() comes before step(), and the loss "
+                f"has to depend on them",
+                TensorWarning,
+            )
         for i, p in enumerate(self.params):
             if p.grad is not None:
-                self.update(i, p.data, p.grad)
+                self.update(i, p.changing(), p.grad)
 
     def update(self, i: int, data: npt.NDArray[Any], grad: npt.NDArray[Any]) -> None:
         """Change the data of parameter number i in place."""

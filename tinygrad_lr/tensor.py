@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from operator import attrgetter
 from typing import Any
 
@@ -15,7 +14,19 @@ import numpy.typing as npt
 
 from tinygrad_lr import ops
 from tinygrad_lr.arraylike import ArrayLike
-from tinygrad_lr.ops import NO_PARAMS, Op, operand
+from tinygrad_lr.explain import ShapeError, TensorWarning, explain, notice, where_from
+from tinygrad_lr.intake import (
+    FLOATS,
+    NUMBERS,
+    REALS,
+    check_dtype,
+    fingerprint,
+    metadata,
+    own_array,
+    plain,
+)
+from tinygrad_lr.ops import NO_PARAMS, Op
+from tinygrad_lr.origin import Origin, caller, warn
 
 NDArray = npt.NDArray[Any]
 _serial = itertools.count(1)
@@ -26,14 +37,23 @@ class GradientError(ValueError, RuntimeError):
 
 
 class _Mode(threading.local):
-    recording = True
+    recording: Any = True  # True, False, or what watches every operation: see anomaly.py
 
 
 _mode = _Mode()
 
 
 @contextmanager
-def no_grad() -> Iterator[None]:
+def recording(mode: Any) -> Iterator[None]:
+    """Record operations or not, in this thread, until the block ends."""
+    before, _mode.recording = _mode.recording, mode
+    try:
+        yield
+    finally:
+        _mode.recording = before
+
+
+def no_grad() -> AbstractContextManager[None]:
     """Compute without recording, in this thread; a context manager and a decorator.
 
     >>> w = Tensor(3.0, requires_grad=True)
@@ -41,11 +61,7 @@ def no_grad() -> Iterator[None]:
     ...     (2 * w).requires_grad
     False
     """
-    before, _mode.recording = _mode.recording, False
-    try:
-        yield
-    finally:
-        _mode.recording = before
+    return recording(False)
 
 
 class Tensor(ArrayLike):
@@ -59,8 +75,6 @@ class Tensor(ArrayLike):
         name: what pictures and error messages call it.
 
     Attributes:
-        data: the values, an ndarray. Change them in place only when no graph is waiting for its
-            backward pass, as optimizers do.
         grad: None or an ndarray like `data`. `backward` adds to it in leaves, and sets it in the
             tensors between (to look at, read-only).
 
@@ -75,14 +89,9 @@ class Tensor(ArrayLike):
     """
 
     __slots__ = (
-        "data", "grad", "requires_grad", "op", "inputs", "params", "name", "serial", "__weakref__"
+        "_array", "grad", "requires_grad", "op", "inputs", "params", "name",
+        "serial", "origin", "_print", "__weakref__",
     )  # fmt: skip
-
-    data: NDArray
-    grad: NDArray | None
-    op: Op | None
-    inputs: tuple[Any, ...]
-    params: dict[str, Any]
 
     def __init__(
         self,
@@ -91,12 +100,53 @@ class Tensor(ArrayLike):
         dtype: npt.DTypeLike | None = None,
         name: str | None = None,
     ) -> None:
-        self.data = _own_array(data, requires_grad, dtype)
-        self.grad = None
+        self._array: NDArray = own_array(data, requires_grad, dtype)
+        self.grad: NDArray | None = None
         self.requires_grad = requires_grad
-        self.op, self.inputs, self.params = None, (), NO_PARAMS
+        self.op: Op | None = None
+        self.inputs: tuple[Any, ...] = ()
+        self.params = NO_PARAMS
         self.name = name
-        self.serial = 0
+        self.serial = 0  # when it was computed; in a leaf, when its data were last changed
+        self.origin: Origin | None = None
+        self._print: int | None = None  # of the data, once somebody outside could change them
+
+    @property
+    def data(self) -> NDArray:
+        """The values, an ndarray. Those of a leaf may be changed, after its graphs' backward pass.
+
+        The values of a result are read-only. Assigning copies, keeps the dtype, and raises
+        ValueError for another shape. A change between a computation and its backward pass is an
+        error there: once `data` was read, the values' hash tells it.
+        """
+        if self.op is not None:
+            self._array.setflags(write=False)
+        elif self._print is None:
+            self._print = fingerprint(self._array)
+        return self._array
+
+    @data.setter
+    def data(self, values: Any) -> None:
+        if values is not self._array:
+            values = own_array(values, self.requires_grad, self.dtype)
+            if values.shape != self.shape:
+                raise ShapeError(
+                    f"{self.name or 'this tensor'} is {self.shape} and stays so; the new data are "
+                    f"{values.shape}. A gradient of the wrong shape?"
+                )
+            self._array = values
+        self.changing()
+
+    def changing(self) -> NDArray:
+        """The data, for whoever changes them in place: what was computed before is out of date."""
+        self.serial = next(_serial)
+        if self._print is not None:
+            self._print = fingerprint(self._array)
+        return self._array
+
+    def _notice_changes(self) -> None:
+        if self._print is not None and self._print != fingerprint(self._array):
+            self.changing()
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
         """Compute an operation and, if a gradient can flow, record it."""
@@ -104,22 +154,36 @@ class Tensor(ArrayLike):
         flows = False
         for x in inputs:
             if isinstance(x, Tensor):
-                arrays.append(x.data)
+                if x._print is not None:
+                    x._notice_changes()
+                arrays.append(x._array)
                 flows = flows or x.requires_grad
-            elif x.__class__ in _PLAIN:
+            elif x.__class__ in NUMBERS or (x.__class__ is np.ndarray and x.dtype in REALS):
                 arrays.append(x)
             else:
-                return self.apply(op, tuple(map(_plain, inputs)), params)
+                return self.apply(op, tuple(map(plain, inputs)), params)
         if params:
-            params = {k: _metadata(v, f"{k} of {op.name}") for k, v in params.items()}
-        data = op.forward(*arrays, **params)
+            params = {k: metadata(v, f"{k} of {op.name}") for k, v in params.items()}
+        try:
+            data = op.forward(*arrays, **params)
+        except (ValueError, TypeError, IndexError) as error:
+            raise explain(error, op, inputs) from None
         if data.__class__ is not np.ndarray:
             data = np.asarray(data)
-        if flows and _mode.recording:
-            if data.dtype.kind != "f":
-                raise TypeError(f"{op.name} gives {data.dtype}, and no gradient flows through that")
-            return _node(data, True, op, inputs, params, next(_serial))
-        return _node(data)
+        if data.dtype not in FLOATS:
+            check_dtype(data.dtype, flows and _mode.recording is not False)
+        if len(arrays) == 2 and data.ndim in (0, 2):
+            notice(op, inputs, data)
+        if not flows:
+            cut = [x.origin for x in inputs if isinstance(x, Tensor) and x.origin]
+            return _node(data, origin=cut[0] if cut else None)
+        mode = _mode.recording
+        if not mode:
+            return _node(data, origin=caller(3))
+        node = _node(data, True, op, inputs, params, next(_serial), caller(3))
+        if mode is not True:
+            mode.forward(node, arrays)
+        return node
 
     def backward(self, gradient: Any = None) -> None:
         """Add the gradients of this tensor to the `.grad` of the leaves that it depends on.
@@ -131,12 +195,22 @@ class Tensor(ArrayLike):
         Raises:
             GradientError: if no gradient is possible, or none is given and this is no scalar.
         """
+        added = []
         for tensor, g in gradients(self, gradient).items():
             if tensor.op is not None:
                 tensor.grad = g = np.asarray(g)
                 g.setflags(write=False)
+            elif tensor.grad is None:
+                tensor.grad = np.array(g)
             else:
-                tensor.grad = np.array(g if tensor.grad is None else tensor.grad + g)
+                tensor.grad = tensor.grad + g
+                added.append(tensor.name or f"a tensor of shape {tensor.shape}")
+        if added:
+            warn(
+                f"{', '.join(added)} had a gradient already, to which backward() has added. Call "
+                f"zero_grad() before it, unless the sum is meant",
+                TensorWarning,
+            )
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
@@ -144,7 +218,7 @@ class Tensor(ArrayLike):
 
     def detach(self) -> Tensor:
         """The same data (shared, not copied) without the history."""
-        return _node(self.data, name=self.name)
+        return _node(self.data)
 
     def numpy(self) -> NDArray:
         """The values as an ndarray (`data` itself), cut off from the graph."""
@@ -152,7 +226,7 @@ class Tensor(ArrayLike):
 
     def item(self) -> Any:
         """The value of a tensor with one element, as a Python number."""
-        return self.data.item()
+        return self._array.item()
 
     @property
     def is_leaf(self) -> bool:
@@ -162,19 +236,20 @@ class Tensor(ArrayLike):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         if self.requires_grad:
             raise TypeError(
-                f"making an array of {self!r} would silently cut it out of the graph. To "
-                f"compute with it use tg.{{exp, stack, ...}}; for its values, t.data"
+                f"making an array of {self!r} would cut it out of the graph. To join tensors use "
+                f"np.stack or np.concatenate, for products np.dot(a, t) or a @ t, not a.dot(t); "
+                f"the values alone are in .data"
             )
-        return np.array(self.data, dtype=dtype, copy=copy)
+        return np.array(self._array if copy else self.data, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
         if self.requires_grad and _mode.recording:
-            warnings.warn(
-                f"float() of {self!r}: no gradient flows through the number. For printing use "
-                f".item(); for mathematics use this package's functions, not those of math",
-                stacklevel=2,
+            warn(
+                "float() of a tensor that requires a gradient: none flows through the number. For "
+                "printing use .item(); for mathematics NumPy's functions, not those of math",
+                TensorWarning,
             )
-        return float(self.data.item())
+        return float(self._array.item())
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -183,7 +258,7 @@ class Tensor(ArrayLike):
         )
 
     def __repr__(self) -> str:
-        values = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=100)
+        values = np.array2string(self._array, separator=", ", prefix="Tensor(", threshold=100)
         extra = [f"dtype={self.dtype}"] if self.dtype != np.float64 else []
         extra += [f"name={self.name!r}"] if self.name else []
         extra += [f"op={self.op.name}"] if self.op else []
@@ -198,12 +273,12 @@ def _node(
     inputs: tuple[Any, ...] = (),
     params: dict[str, Any] = NO_PARAMS,
     serial: int = 0,
-    name: str | None = None,
+    origin: Origin | None = None,
 ) -> Tensor:
     """A Tensor around the result of an operation, which needs no copy and no check."""
     t = Tensor.__new__(Tensor)
-    t.data, t.grad, t.requires_grad = data, None, requires_grad
-    t.op, t.inputs, t.params, t.serial, t.name = op, inputs, params, serial, name
+    t._array, t.grad, t.requires_grad, t.op, t.inputs = data, None, requires_grad, op, inputs
+    t.params, t.serial, t.origin, t.name, t._print = params, serial, origin, None, None
     return t
 
 
@@ -218,17 +293,20 @@ def gradients(
     Arrays may be shared between the gradients: do not write to them.
     """
     seed = _seed(output, gradient)
-    found: dict[Tensor, Any] = {output: seed if create_graph else seed.data.copy()}
+    watch = None if _mode.recording in (True, False) else _mode.recording
+    found: dict[Tensor, Any] = {output: seed if create_graph else seed._array.copy()}
     for node in _operations(output):
         if node not in found:
             continue
         g, y, inputs = found[node], node, node.inputs
         if not create_graph:
-            y, inputs = node.data, [x.data if isinstance(x, Tensor) else x for x in inputs]
-        for x, rule in zip(node.inputs, node.op.rules, strict=False):
+            y, inputs = node._array, [x._array if isinstance(x, Tensor) else x for x in inputs]
+        for i, (x, rule) in enumerate(zip(node.inputs, node.op.rules, strict=False)):
             if isinstance(x, Tensor) and x.requires_grad and rule is not None:
                 dx = rule(g, y, *inputs, **node.params)
-                if dx.shape != x.data.shape or dx.dtype != x.data.dtype:
+                if watch:
+                    watch.backward(node, i, g, dx)
+                if dx.shape != x._array.shape or dx.dtype != x._array.dtype:
                     dx = unbroadcast(dx, x)
                 found[x] = found[x] + dx if x in found else dx
     return found
@@ -238,11 +316,26 @@ def _operations(output: Tensor) -> list[Any]:
     """The operations behind an output, the last first: the order of creation is an order."""
     seen = {output} if output.op else set()
     waiting = list(seen)
+    first_use: dict[Tensor, Tensor] = {}
     while waiting:
-        for x in waiting.pop().inputs:
-            if isinstance(x, Tensor) and x.op and x not in seen:
+        node = waiting.pop()
+        for x in node.inputs:
+            if not isinstance(x, Tensor):
+                continue
+            if x.op is None:
+                if x not in first_use or node.serial < first_use[x].serial:
+                    first_use[x] = node
+            elif x not in seen:
                 seen.add(x)
                 waiting.append(x)
+    for leaf, node in first_use.items():
+        leaf._notice_changes()
+        if leaf.serial > node.serial:
+            raise GradientError(
+                f"{leaf.name or f'a tensor of shape {leaf.shape}'} was changed after "
+                f"{where_from(node.origin)} had used it, so the gradients would be wrong. Change "
+                f"data after backward(), or compute the output anew"
+            )
     return sorted(seen, key=attrgetter("serial"), reverse=True)
 
 
@@ -258,10 +351,14 @@ def unbroadcast(g: Any, x: Tensor) -> Any:
 def _seed(output: Tensor, gradient: Any) -> Tensor:
     """The gradient that the backward pass starts from, checked."""
     if not output.requires_grad:
-        raise GradientError(
-            f"{output!r} does not depend on a tensor with requires_grad=True, or was computed "
-            f"under no_grad or from .data or .detach()"
-        )
+        if output.origin is not None:
+            why = f"{where_from(output.origin)} was computed under no_grad"
+        else:
+            why = (
+                "nothing that it was computed from does: make the parameters with "
+                "requires_grad=True, and do not compute with .data, .numpy() or .detach()"
+            )
+        raise GradientError(f"{output!r} does not require a gradient: {why}")
     if gradient is None:
         if output.size != 1:
             raise GradientError(
@@ -309,46 +406,3 @@ def grad(
         if x not in found:
             raise GradientError(f"{output!r} does not depend on {x!r}, so it has no gradient there")
     return [found[x] if create_graph else np.array(found[x]) for x in inputs]
-
-
-def _own_array(data: Any, requires_grad: bool, dtype: npt.DTypeLike | None) -> NDArray:
-    """A copy of the data in the dtype that a Tensor keeps it in."""
-    array = np.array(data)
-    if dtype is None:
-        keep = array.dtype.kind in "biu" and not requires_grad
-        keep = keep or (array.dtype.kind == "f" and array.dtype.itemsize == 4)
-        dtype = array.dtype if keep else np.float64
-    dtype = np.dtype(dtype).newbyteorder("=")
-    _require_real(array.dtype, "a Tensor")
-    _require_real(dtype, "a Tensor")
-    if dtype not in (np.float32, np.float64) and (requires_grad or dtype.kind == "f"):
-        raise TypeError(f"a Tensor of {dtype}: gradients are computed in float32 and float64")
-    return array.astype(dtype, copy=False)
-
-
-_PLAIN = {np.ndarray, float, int, bool, np.float64, np.float32}
-
-
-def _plain(x: Any) -> Any:
-    """An input that is no Tensor as an array that the operations take."""
-    if isinstance(x, Tensor) or x.__class__ in _PLAIN:
-        return x
-    x = np.asarray(operand(x))
-    _require_real(x.dtype, "an operation on Tensors")
-    return x
-
-
-def _require_real(dtype: np.dtype[Any], who: str) -> None:
-    if dtype.kind not in "biuf":
-        raise TypeError(f"{who} takes real numbers, not {dtype}")
-
-
-def _metadata(value: Any, what: str) -> Any:
-    """A shape, an axis or an index, with Tensors as their arrays, and arrays as our own copies."""
-    if isinstance(value, (tuple, list)):
-        return type(value)(_metadata(v, what) for v in value)
-    if isinstance(value, Tensor):
-        if value.requires_grad:
-            raise TypeError(f"{what} is not differentiated: give numbers, not {value!r}")
-        value = value.data
-    return value.copy() if isinstance(value, np.ndarray) else value
