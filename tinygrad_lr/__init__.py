@@ -5,6 +5,7 @@ from tinygrad_lr import optim as optim
 from tinygrad_lr.anomaly import AnomalyError, detect_anomaly
 from tinygrad_lr.composed import *
 from tinygrad_lr.explain import ShapeError, TensorWarning
+from tinygrad_lr.gradcheck import GradcheckError, gradcheck
 from tinygrad_lr.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,

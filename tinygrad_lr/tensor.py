@@ -170,14 +170,14 @@ class Tensor(ArrayLike):
             raise explain(error, op, inputs) from None
         if data.__class__ is not np.ndarray:
             data = np.asarray(data)
-        if data.dtype not in FLOATS:
-            check_dtype(data.dtype, flows and _mode.recording is not False)
+        mode = _mode.recording
+        if data.dtype not in FLOATS and data.dtype not in getattr(mode, "dtypes", ()):
+            check_dtype(data.dtype, flows and mode is not False)
         if len(arrays) == 2 and data.ndim in (0, 2):
             notice(op, inputs, data)
         if not flows:
             cut = [x.origin for x in inputs if isinstance(x, Tensor) and x.origin]
             return _node(data, origin=cut[0] if cut else None)
-        mode = _mode.recording
         if not mode:
             return _node(data, origin=caller(3))
         node = _node(data, True, op, inputs, params, next(_serial), caller(3))
