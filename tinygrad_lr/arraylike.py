@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 import operator
@@ -87,6 +86,8 @@ def _call(numpy_function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 
 
 def _refusal(function: Any) -> str:
+    import difflib  # here, as few need it and it is slow to import
+
     name = function.__name__
     near = difflib.get_close_matches(name, FUNCTIONS, n=1)
     if getattr(np, name, None) is function:

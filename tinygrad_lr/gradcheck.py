@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -256,6 +255,8 @@ class _Problem:
             off = difference / np.maximum(np.abs(analytic), np.abs(numeric))
 
         rows = self.rows()
+        import logging  # here, as few need it and it is slow to import
+
         for i, j in np.argwhere(kink):
             logging.getLogger(__name__).warning(
                 f"kink: d {rows[i]} / d {labels[j]} is {analytic[i, j]:.12g}, between the "

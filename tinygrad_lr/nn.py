@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -112,6 +111,8 @@ class Module:
 
         A file that is there is replaced only once the new one is complete.
         """
+        import zipfile  # here: it would double the time that importing the package takes
+
         temporary = f"{os.fspath(path)}.partial"
         try:
             with zipfile.ZipFile(temporary, "w") as archive:
@@ -131,6 +132,8 @@ class Module:
             ValueError: if it is damaged, not written by `save`, or of another model; the model
                 is then as it was.
         """
+        import zipfile
+
         with open(path, "rb") as file:
             try:
                 if damaged := zipfile.ZipFile(file).testzip():
