@@ -27,10 +27,14 @@ def test_the_table_of_numpy_functions_is_current():
 
 
 def test_what_the_table_calls_refused_is_refused_by_name():
-    refused = rows(make["numpy_table"]())[2]
-    assert len(refused) > 100
-    x = tg.Tensor(np.eye(3) + 1, requires_grad=True)
-    for name in (name for name in refused if not name.startswith("save")):
+    x, reached = tg.Tensor(np.eye(3) + 1, requires_grad=True), 0
+    for name in rows(make["numpy_table"]())[2]:
         function = getattr(np, name)
-        with pytest.raises(TypeError, match=rf"{function.__name__}|missing|argument"):
+        if name.startswith("save"):
+            continue
+        with pytest.raises(TypeError) as refusal:
             function(*[x] * getattr(function, "nin", 1))
+        if "required" not in str(refusal.value) and "missing" not in str(refusal.value):
+            assert f"np.{function.__name__} has no derivative rule here" in str(refusal.value)
+            reached += 1
+    assert reached > 150

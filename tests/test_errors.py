@@ -71,7 +71,7 @@ def test_a_product_with_a_number_is_pointed_to_the_asterisk():
 def test_broadcasting_names_the_axis_that_clashes():
     b = parameter(7, name="b")
     told = message(tg.ShapeError, lambda: X + b)
-    assert "X is (7, 4) and b is (7,); axis -1 has length 4 in the one and 7 in the other" in told
+    assert "X is (7, 4) and b is (7,); axis -1 has length 4 in X and 7 in b" in told
     assert "b[:, None] would fit: it is (7, 1)" in told
     W = parameter(4, 7)
     assert "W.T would fit: it is (7, 4)" in message(tg.ShapeError, lambda: X - W)
@@ -418,3 +418,50 @@ def test_finite_computations_pass_and_the_watch_ends():
         raise KeyError
     with np.errstate(divide="ignore"):
         assert np.log(W * 0).data.max() == -np.inf
+
+
+def test_an_inf_on_purpose_passes_and_a_nan_in_the_data_is_told():
+    W = parameter(4, name="W")
+    with tg.detect_anomaly():
+        np.where([True, False, True, True], W, -np.inf)
+    assert "W is nan already at 2" in anomaly(
+        lambda: tg.Tensor([1.0, 2.0, np.nan], requires_grad=True, name="W") * 2
+    )
+
+
+def test_nothing_is_recorded_or_watched_within_no_grad():
+    W = parameter(4)
+    with tg.no_grad(), tg.detect_anomaly(), np.errstate(divide="ignore"):
+        assert not np.log(W * 0).requires_grad
+
+
+def test_data_that_two_tensors_share_are_watched_in_both():
+    W, V = parameter(4), parameter()
+    y = np.sum(V * W.detach())
+    W.data[0] = 9.0
+    with pytest.raises(tg.GradientError, match="was changed"):
+        y.backward()
+
+
+def test_views_without_a_graph_are_copies():
+    W = parameter(4)
+    with tg.no_grad():
+        view = W[:2]
+    y = np.sum(W * W)
+    view.data[0] = 100.0
+    y.backward()
+    np.testing.assert_array_equal(W.grad, 2 * W.data)
+
+
+def test_three_operands_of_which_two_clash():
+    w = parameter(3)
+    told = message(tg.ShapeError, lambda: np.where(np.ones(2, bool), w, w))
+    assert "axis -1 has length 2" in told
+    assert "3 in w" in told
+
+
+def test_a_module_is_no_operand():
+    import numpy
+
+    W = parameter(1, 4)
+    assert "X is (7, 4) and W is (1, 4)" in message(tg.ShapeError, lambda: numpy.dot(X, W))

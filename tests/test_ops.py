@@ -122,6 +122,8 @@ INDICES = [
     np.array(1),
     np.array([], dtype=int),
     [0, 0, 1],
+    ((0, 0, 1),),
+    (slice(None), (0, 0, 2)),
     [],
     (np.array([0, 1, 1]), np.array([2, 0, 0])),
     (np.array([[0], [1]]), np.array([2, 0, 2])),

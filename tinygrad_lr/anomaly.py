@@ -19,7 +19,9 @@ class AnomalyError(FloatingPointError, RuntimeError):
 
 @contextmanager
 def detect_anomaly() -> Iterator[None]:
-    """Stop at the first operation, forward or backward, that gives a nan or an inf.
+    """Stop at the first recorded operation, forward or backward, that makes a nan or an inf.
+
+    An inf that is put in, as in a mask, is none that was made; a nan that is put in is reported.
 
     Raises:
         AnomalyError: with the operation, the user's line, the index of the element, the values
@@ -44,8 +46,12 @@ class Watch:
     """Looks at every operation as it is recorded, and at every gradient that a rule gives."""
 
     def forward(self, node: Any, arrays: list[Any]) -> None:
-        """Raise if the result is not finite."""
-        if not np.isfinite(node._array).all():
+        """Raise if the result is not finite, though the operands are."""
+        for name, x in zip(operand_names(locate(node.origin), node.inputs), arrays, strict=True):
+            if np.isnan(x).any():
+                place = _shown(_first(x))
+                raise AnomalyError(f"{name} is nan already at {place}\n  {locate(node.origin)}")
+        if all(np.isfinite(x).all() for x in arrays) and not np.isfinite(node._array).all():
             where = _first(node._array)
             raise AnomalyError(
                 f"{node.op.name} gives {_at(node._array, where)} at index {_shown(where)}, from "

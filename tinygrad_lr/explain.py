@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -51,10 +53,12 @@ def explain(error: Exception, op: Op, operands: Sequence[Any]) -> Exception:
 
 def operand_names(place: Expression, operands: Sequence[Any]) -> list[str]:
     """What the user calls the operands: as in the expression, else by name, variable or number."""
-    texts = operand_texts(place.text)
+    frame = user_frame()
+    named = {**frame.f_globals, **frame.f_locals}
+    modules = {name for name, value in named.items() if isinstance(value, ModuleType)}
+    texts = operand_texts(place.text, modules)
     if len(texts) >= len(operands) and all(len(text) < 40 for text in texts):
         return texts[: len(operands)]
-    frame = user_frame()
     names = []
     for i, x in enumerate(operands, 1):
         variables = (name for name, value in frame.f_locals.items() if value is x)
@@ -94,10 +98,11 @@ def _broadcast(shapes: list[Any]) -> bool:
 
 
 def _broadcast_clash(names: list[str], shapes: list[Any]) -> tuple[str, str]:
-    (a, b), (m, n) = map(bracketed, names[-2:]), shapes[-2:]
+    two = itertools.combinations(zip(map(bracketed, names), shapes, strict=True), 2)
+    (a, m), (b, n) = next(pair for pair in two if not _broadcast([shape for _, shape in pair]))
     pairs = enumerate(zip(m[::-1], n[::-1], strict=False), 1)
     axis, p, q = next((-i, p, q) for i, (p, q) in pairs if p != q and 1 not in (p, q))
-    clash = f"axis {axis} has length {p} in the one and {q} in the other"
+    clash = f"axis {axis} has length {p} in {a} and {q} in {b}"
     changed = [(f"{x}[:, None]", (*s, 1), t) for x, s, t in ((b, n, m), (a, m, n)) if len(s) == 1]
     changed += [(f"{x}.T", s[::-1], t) for x, s, t in ((b, n, m), (a, m, n)) if len(s) > 1]
     for text, shape, other in changed:

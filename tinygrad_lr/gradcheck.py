@@ -128,14 +128,14 @@ class _Problem:
     @contextmanager
     def moved(self, point: Vector) -> Iterator[None]:
         """Other numbers in the inputs, in place: func may know the tensors from elsewhere."""
-        before = [(x._array, x._print) for x in self.checked]
+        before = [(x._array, x._hash) for x in self.checked]
         try:
             for x, part in zip(self.checked, _split(point, self.checked), strict=True):
-                x._array, x._print = part, None
+                x._array, x._hash = part, None
             yield
         finally:
             for x, (data, fingerprint) in zip(self.checked, before, strict=True):
-                x._array, x._print = data, fingerprint
+                x._array, x._hash = data, fingerprint
 
     def __call__(self, point: Vector) -> Vector:
         """The outputs, or random sums of them, at a point."""

@@ -50,7 +50,8 @@ def plain(x: Any) -> Any:
 def metadata(value: Any, what: str) -> Any:
     """An axis, a shape or an index: Tensors as their arrays, and arrays as copies of our own."""
     if isinstance(value, (tuple, list)):
-        return type(value)(metadata(v, what) for v in value)
+        parts = [metadata(v, what) for v in value]
+        return tuple(parts) if isinstance(value, tuple) else parts
     if isinstance(value, ArrayLike):
         if getattr(value, "requires_grad", False):
             raise TypeError(f"{what} is not differentiated: give numbers, not {value!r}")
@@ -61,7 +62,7 @@ def metadata(value: Any, what: str) -> Any:
 
 
 def fingerprint(data: npt.NDArray[Any]) -> int:
-    """A number that changes with any element: 0.2 µs for 10 of them, 3 µs for 1000."""
+    """A number that changes with any element; it takes about as long as a pass over them."""
     return hash(data.tobytes())
 
 

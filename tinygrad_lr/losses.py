@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.explain import TensorWarning
-from tinygrad_lr.intake import metadata, plain
+from tinygrad_lr.intake import FLOATS, metadata, plain
 from tinygrad_lr.ops import (
     Array,
     log,
@@ -86,7 +86,7 @@ def binary_cross_entropy(pred: Array, target: Array, reduction: str = "mean") ->
 )
 def _logistic_loss(z: Array, t: Array) -> Array:
     """The Bernoulli loss of σ(z), exact for every z."""
-    return np.maximum(z, 0) - t * z + np.log1p(np.exp(-np.abs(z)))
+    return np.maximum(z, 0) - t * z + np.log1p(np.exp(-1.0 * np.abs(z)))
 
 
 def binary_cross_entropy_with_logits(
@@ -158,7 +158,7 @@ def cross_entropy(
             f"cross_entropy: weight has the shape {weight.shape}, but the logits have "
             f"{shape[-1]} classes: one weight a class"
         )
-    weight = weight.astype(logits.dtype)
+    weight = weight.astype(np.result_type(logits.dtype, np.float32))
     if target.shape == shape:
         target = _target("cross_entropy", logits, target)
         return _reduce(_categorical_loss(logits, target * weight), reduction)
@@ -199,18 +199,22 @@ def _target(loss: str, pred: Array, target: Array) -> Array:
             f"{loss}: the prediction has the shape {np.shape(pred)} and the target "
             f"{target.shape}; they must be equal (a .reshape of one of them?)"
         )
-    whole = target.dtype.kind in "biu" and hasattr(pred, "dtype")
-    return target.astype(pred.dtype) if whole else target
+    dtype = getattr(pred, "dtype", None)
+    return target.astype(dtype) if dtype in FLOATS and target.dtype not in FLOATS else target
+
+
+def _values(x: Array) -> Any:
+    return x._array if isinstance(x, Tensor) else np.asarray(plain(x))
 
 
 def _range(x: Array) -> tuple[float, float]:
-    values = x._array if isinstance(x, Tensor) else np.asarray(plain(x))
+    values = _values(x)
     return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
 
 
 def _are_labels(x: Array) -> bool:
-    values = x._array if isinstance(x, Tensor) else np.asarray(plain(x))
-    return {*_range(values)} <= {0.0, 1.0} and bool(((values == 0) | (values == 1)).all())
+    values = _values(x)
+    return bool(((values == 0) | (values == 1)).all())
 
 
 def _check_labels(loss: str, pred: Array, target: Array) -> None:

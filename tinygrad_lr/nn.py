@@ -40,7 +40,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward(self, x)")
 
     def named_tensors(self) -> dict[str, Tensor]:
-        """Every Tensor of the model under its path, each once, also those that are not trained.
+        """Every leaf of the model under its path, each once, also those that are not trained.
 
         Raises:
             ValueError: if two of them have the same path, as with the keys 1 and "1" of a dict.
@@ -53,6 +53,8 @@ class Module:
                 return
             visited.add(id(value))
             if isinstance(value, Tensor):
+                if not value.is_leaf:
+                    return
                 if path in found:
                     raise ValueError(f"two tensors of {type(self).__name__} have the path {path}")
                 found[path] = value
@@ -81,7 +83,7 @@ class Module:
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
         """A copy of every tensor's data under its path."""
-        return {name: t.data.copy() for name, t in self.named_tensors().items()}
+        return {name: t._array.copy() for name, t in self.named_tensors().items()}
 
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
         """Take over the values of a `state_dict`.

@@ -6,8 +6,8 @@ the gradient with respect to that argument. Rules are plain arithmetic, so the s
 arrays (it gives numbers), for Tensors (it gives a graph, which can be differentiated again) and for
 any other `Value`. They ignore broadcasting, which `tensor.unbroadcast` undoes for all of them.
 
-To add an operation, write it here; nothing else has to change. What can be composed of other
-operations is a plain function under `@composed` and needs no rule.
+To add an operation, write it here: methods apart, every name and every tool reads this table. What
+can be composed of other operations is a plain function under `@composed` and needs no rule.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-Array = Any  # an ndarray, a number, or a Value that stands for one
+Array = Any  # an ndarray, a number, or a Value that stands for one: see the end of this file
 Axis = int | tuple[int, ...] | None
 Rule = Callable[..., Array]
+Function = Callable[..., Any]
 
 
 def operand(x: Any) -> Any:
@@ -39,7 +40,7 @@ class Op:
     differentiated and reach the function and every rule by keyword, defaults included.
     """
 
-    def __init__(self, formula: str, rules: tuple[Any, ...], forward: Callable[..., Any]):
+    def __init__(self, formula: str, rules: tuple[Any, ...], forward: Function):
         self.name = forward.__name__.lstrip("_")
         self.formula = formula
         self.forward = forward
@@ -80,14 +81,26 @@ class EachArgument:
 
 NO_PARAMS: dict[str, Any] = {}
 OPERATIONS: dict[str, Op] = {}
-FUNCTIONS: dict[str, Callable[..., Any]] = {}
+FUNCTIONS: dict[str, Function] = {}
 
 
-def operation(formula: str, *rules: Rule | None) -> Callable[[Callable[..., Any]], Rule]:
-    """Make a NumPy function an operation; a rule of None marks an argument with no derivative."""
+def operation(formula: str, *rules: Rule | None) -> Callable[[Function], Function]:
+    """Make a NumPy function an operation, and publish it unless its name begins with `_`.
 
-    def register(forward: Callable[..., Any]) -> Rule:
+    Args:
+        formula: a Python expression in the function's arguments, for people to read.
+        rules: one an array argument; None where it has no derivative.
+
+    Raises:
+        ValueError: if another module has an operation of the same name.
+    """
+
+    def register(forward: Function) -> Function:
         op = Op(formula, rules, forward)
+        known = OPERATIONS.setdefault(op.name, op)
+        if known.forward.__module__ != forward.__module__:
+            raise ValueError(f"{known.forward.__module__} has an operation named {op.name}")
+        OPERATIONS[op.name] = op
 
         @functools.wraps(forward)
         def call(*inputs: Any, **params: Any) -> Any:
@@ -101,13 +114,13 @@ def operation(formula: str, *rules: Rule | None) -> Callable[[Callable[..., Any]
                     return value.apply(op, inputs, params)
             return forward(*map(operand, inputs), **params)
 
-        OPERATIONS[op.name] = op
+        call.__doc__ = f"{formula}. {forward.__doc__ or 'As in NumPy.'}"
         return call if forward.__name__.startswith("_") else composed(call)
 
     return register
 
 
-def composed(function: Callable[..., Any]) -> Rule:
+def composed(function: Function) -> Function:
     """Publish a function made of operations: it needs no derivative rule of its own."""
     FUNCTIONS[function.__name__] = function
     return function
@@ -290,7 +303,7 @@ def sigmoid(x: Array) -> Array:
     >>> sigmoid(np.array([-1000.0, -100.0, 0.0, 1000.0])).tolist()
     [0.0, 3.7200759760208356e-44, 0.5, 1.0]
     """
-    return 1 / (1 + np.exp(-x))
+    return 1 / (1 + np.exp(-1.0 * x))  # -x of an unsigned integer would wrap around
 
 
 @operation("relu(x)", lambda g, y, x: g * (y > 0))
@@ -302,7 +315,7 @@ def relu(x: Array) -> Array:
 @operation("softplus(x)", lambda g, y, x: g * sigmoid(x))
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)), without overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    return np.maximum(x, 0) + np.log1p(np.exp(-1.0 * np.abs(x)))
 
 
 @operation("softmax(x, axis)", lambda g, y, x, axis: y * (g - (g * y).sum(axis, keepdims=True)))
@@ -312,14 +325,14 @@ def softmax(x: Array, axis: Axis = -1) -> Array:
     >>> softmax(np.array([[1e4, 1e4], [0.0, np.log(3)]])).round(12).tolist()
     [[0.5, 0.5], [0.25, 0.75]]
     """
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    e = np.exp(1.0 * x - np.max(x, axis=axis, keepdims=True))
     return e / np.sum(e, axis=axis, keepdims=True)
 
 
 @operation("log_softmax(x, axis)", lambda g, y, x, axis: g - exp(y) * g.sum(axis, keepdims=True))
 def log_softmax(x: Array, axis: Axis = -1) -> Array:
     """log(softmax(x)), exact where softmax itself rounds to 0 or 1."""
-    shifted = x - np.max(x, axis=axis, keepdims=True)
+    shifted = 1.0 * x - np.max(x, axis=axis, keepdims=True)
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
@@ -386,8 +399,8 @@ def min(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
 )
 def logsumexp(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """log(sum(exp(x))), without overflow."""
-    m = np.max(x, axis=axis, keepdims=True)
-    m = np.where(np.isfinite(m), m, 0)
+    m = 1.0 * np.max(x, axis=axis, keepdims=True)
+    m = np.where(np.isfinite(m), m, 0.0)
     y = m + np.log(np.sum(np.exp(x - m), axis=axis, keepdims=True))
     return y if keepdims else np.squeeze(y, axis)
 
@@ -494,28 +507,33 @@ def getitem(x: Array, index: Any) -> Array:
     return np.asarray(x)[index]
 
 
+def _names_once(part: Any) -> bool:
+    """Whether a part of an index names no element twice: a basic one, or a mask."""
+    basic = part is None or part is ... or isinstance(part, (int, np.integer, slice))
+    return basic or (isinstance(part, np.ndarray) and part.dtype.kind == "b")
+
+
 @operation("add_at(x, index, shape)", lambda g, y, x, index, shape: g[index])
 def add_at(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of a shape with x added at an index, as often as the index names an element."""
     x = np.asarray(x)
     out = np.zeros(shape, x.dtype)
-    parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(i, (list, np.ndarray)) and np.asarray(i).dtype != bool for i in parts):
-        np.add.at(out, index, x)
-    else:
+    if all(map(_names_once, index if isinstance(index, tuple) else (index,))):
         out[index] = x
+    else:
+        np.add.at(out, index, x)
     return out
 
 
-def _swapped(binary: Rule) -> Rule:
+def _swapped(binary: Function) -> Function:
     return lambda self, other: binary(other, self)
 
 
 class Value:
     """What stands for an array in an operation: a Tensor, or whatever else gives it a meaning.
 
-    An operation that meets a Value hands itself over, as `value.apply(op, inputs, params)`. The
-    operators and methods here are those that the rules use.
+    An operation that meets a Value hands itself over, as `value.apply(op, inputs, params)`. These
+    operators and methods are what the rules are written in; comparisons are each kind's own.
     """
 
     __slots__ = ()
@@ -525,7 +543,7 @@ class Value:
         """What the operation means to this kind of value."""
         raise NotImplementedError(f"{type(self).__name__} gives no meaning to {op.name}")
 
-    __neg__, __abs__ = negative, abs
+    __neg__, __pos__, __abs__ = negative, copy, abs
     __add__, __radd__ = add, _swapped(add)
     __sub__, __rsub__ = subtract, _swapped(subtract)
     __mul__, __rmul__ = multiply, _swapped(multiply)

@@ -105,17 +105,14 @@ class SGD(Optimizer):
         if nesterov and not momentum:
             raise ValueError("nesterov looks ahead along the momentum, so it needs momentum > 0")
         self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
-        self.velocity: dict[int, npt.NDArray[Any]] = {}
+        self.velocity = [np.zeros(p.shape, p.dtype) for p in self.params]
 
     def update(self, i: int, data: npt.NDArray[Any], grad: npt.NDArray[Any]) -> None:
         """One step of gradient descent."""
         if self.weight_decay:
             grad = grad + self.weight_decay * data
         if self.momentum:
-            if i in self.velocity:
-                self.velocity[i] = self.momentum * self.velocity[i] + grad
-            else:
-                self.velocity[i] = np.array(grad)
+            self.velocity[i] = self.momentum * self.velocity[i] + grad
             grad = grad + self.momentum * self.velocity[i] if self.nesterov else self.velocity[i]
         data -= self.lr * grad
 
@@ -150,8 +147,8 @@ class Adam(Optimizer):
         _check_range("weight_decay", weight_decay)
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
         self.steps = [0] * len(self.params)
-        self.means = [np.zeros_like(p.data) for p in self.params]
-        self.squares = [np.zeros_like(p.data) for p in self.params]
+        self.means = [np.zeros(p.shape, p.dtype) for p in self.params]
+        self.squares = [np.zeros(p.shape, p.dtype) for p in self.params]
 
     def update(self, i: int, data: npt.NDArray[Any], grad: npt.NDArray[Any]) -> None:
         """One step of Adam, with the means corrected for their start at 0."""

@@ -7,6 +7,7 @@ import linecache
 import os
 import sys
 import warnings
+from collections.abc import Container
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -60,8 +61,8 @@ def locate(origin: Origin) -> Expression:
     return Expression(code.co_filename, line, lines[0].strip(), text)
 
 
-def operand_texts(text: str) -> list[str]:
-    """What an expression says of its operands, in order.
+def operand_texts(text: str, modules: Container[str] = ("np", "tg")) -> list[str]:
+    """What an expression says of its operands, in order; `modules` are names that are none.
 
     >>> operand_texts("X @ W.T"), operand_texts("np.dot(X, W.T)"), operand_texts("X.sum(0)")
     (['X', 'W.T'], ['X', 'W.T'], ['X', '0'])
@@ -79,7 +80,7 @@ def operand_texts(text: str) -> list[str]:
     elif isinstance(node, ast.Subscript):
         parts = [node.value]
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        of_module = isinstance(node.func.value, ast.Name) and node.func.value.id in ("np", "tg")
+        of_module = isinstance(node.func.value, ast.Name) and node.func.value.id in modules
         parts = node.args if of_module else [node.func.value, *node.args]
         if parts and isinstance(parts[0], ast.List | ast.Tuple):
             parts = parts[0].elts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -29,6 +30,7 @@ from tinygrad_lr.ops import NO_PARAMS, Op
 from tinygrad_lr.origin import Origin, caller, warn
 
 NDArray = npt.NDArray[Any]
+CHANGED = 0  # in place of a hash, after a change that is known
 _serial = itertools.count(1)
 
 
@@ -45,8 +47,8 @@ _mode = _Mode()
 
 @contextmanager
 def recording(mode: Any) -> Iterator[None]:
-    """Record operations or not, in this thread, until the block ends."""
-    before, _mode.recording = _mode.recording, mode
+    """Record operations or not, in this thread; within a block that does not, nothing does."""
+    before, _mode.recording = _mode.recording, _mode.recording and mode
     try:
         yield
     finally:
@@ -72,7 +74,7 @@ class Tensor(ArrayLike):
         requires_grad: whether `backward` shall give this tensor a gradient.
         dtype: default float32 for float32 data, float64 for other floats and whatever requires
             a gradient; integers and booleans that do not stay as they are.
-        name: what pictures and error messages call it.
+        name: what error messages call it.
 
     Attributes:
         grad: None or an ndarray like `data`. `backward` adds to it in leaves, and sets it in the
@@ -90,7 +92,7 @@ class Tensor(ArrayLike):
 
     __slots__ = (
         "_array", "grad", "requires_grad", "op", "inputs", "params", "name",
-        "serial", "origin", "_print", "__weakref__",
+        "serial", "origin", "_hash", "__weakref__",
     )  # fmt: skip
 
     def __init__(
@@ -109,7 +111,7 @@ class Tensor(ArrayLike):
         self.name = name
         self.serial = 0  # when it was computed; in a leaf, when its data were last changed
         self.origin: Origin | None = None
-        self._print: int | None = None  # of the data, once somebody outside could change them
+        self._hash: int | None = None  # of the data, while somebody outside could change them
 
     @property
     def data(self) -> NDArray:
@@ -117,12 +119,12 @@ class Tensor(ArrayLike):
 
         The values of a result are read-only. Assigning copies, keeps the dtype, and raises
         ValueError for another shape. A change between a computation and its backward pass is an
-        error there: once `data` was read, the values' hash tells it.
+        error there: while somebody outside holds the array, its hash is compared.
         """
         if self.op is not None:
             self._array.setflags(write=False)
-        elif self._print is None:
-            self._print = fingerprint(self._array)
+        elif self._hash is None:
+            self._hash = fingerprint(self._array)
         return self._array
 
     @data.setter
@@ -140,13 +142,18 @@ class Tensor(ArrayLike):
     def changing(self) -> NDArray:
         """The data, for whoever changes them in place: what was computed before is out of date."""
         self.serial = next(_serial)
-        if self._print is not None:
-            self._print = fingerprint(self._array)
+        if self._hash is not None:
+            self._hash = CHANGED
         return self._array
 
-    def _notice_changes(self) -> None:
-        if self._print is not None and self._print != fingerprint(self._array):
-            self.changing()
+    def _look(self) -> None:
+        """Notice a change that was made from outside, and whether one can still be made."""
+        if self._hash is None:
+            return
+        if self._hash != CHANGED and self._hash != fingerprint(self._array):
+            self.serial = next(_serial)
+        unshared = sys.getrefcount(self._array) == 2  # our own reference, and the one of this call
+        self._hash = None if unshared else fingerprint(self._array)
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
         """Compute an operation and, if a gradient can flow, record it."""
@@ -154,8 +161,8 @@ class Tensor(ArrayLike):
         flows = False
         for x in inputs:
             if isinstance(x, Tensor):
-                if x._print is not None:
-                    x._notice_changes()
+                if x._hash is not None:
+                    x._look()
                 arrays.append(x._array)
                 flows = flows or x.requires_grad
             elif x.__class__ in NUMBERS or (x.__class__ is np.ndarray and x.dtype in REALS):
@@ -175,11 +182,10 @@ class Tensor(ArrayLike):
             check_dtype(data.dtype, flows and mode is not False)
         if len(arrays) == 2 and data.ndim in (0, 2):
             notice(op, inputs, data)
-        if not flows:
+        if not (flows and mode):
             cut = [x.origin for x in inputs if isinstance(x, Tensor) and x.origin]
-            return _node(data, origin=cut[0] if cut else None)
-        if not mode:
-            return _node(data, origin=caller(3))
+            origin = caller(3) if flows else cut[0] if cut else None
+            return _node(data if data.base is None else data.copy(), origin=origin)
         node = _node(data, True, op, inputs, params, next(_serial), caller(3))
         if mode is not True:
             mode.forward(node, arrays)
@@ -218,7 +224,9 @@ class Tensor(ArrayLike):
 
     def detach(self) -> Tensor:
         """The same data (shared, not copied) without the history."""
-        return _node(self.data)
+        result = _node(self.data)
+        result._hash = fingerprint(self._array)
+        return result
 
     def numpy(self) -> NDArray:
         """The values as an ndarray (`data` itself), cut off from the graph."""
@@ -278,7 +286,7 @@ def _node(
     """A Tensor around the result of an operation, which needs no copy and no check."""
     t = Tensor.__new__(Tensor)
     t._array, t.grad, t.requires_grad, t.op, t.inputs = data, None, requires_grad, op, inputs
-    t.params, t.serial, t.origin, t.name, t._print = params, serial, origin, None, None
+    t.params, t.serial, t.origin, t.name, t._hash = params, serial, origin, None, None
     return t
 
 
@@ -329,7 +337,7 @@ def _operations(output: Tensor) -> list[Any]:
                 seen.add(x)
                 waiting.append(x)
     for leaf, node in first_use.items():
-        leaf._notice_changes()
+        leaf._look()
         if leaf.serial > node.serial:
             raise GradientError(
                 f"{leaf.name or f'a tensor of shape {leaf.shape}'} was changed after "
@@ -345,6 +353,7 @@ def unbroadcast(g: Any, x: Tensor) -> Any:
         extra = g.ndim - x.ndim
         repeated = [i for i, n in enumerate(x.shape, extra) if n == 1]
         g = ops.sum(g, axis=(*range(extra), *repeated)).reshape(x.shape)
+    check_dtype(x.dtype, True)
     return g if g.dtype == x.dtype else g.astype(x.dtype)
 
 
@@ -390,7 +399,7 @@ def grad(
         create_graph: whether the gradients shall be Tensors, to be differentiated again.
 
     Returns:
-        A list with one ndarray (or Tensor) an input.
+        A list with one ndarray (or Tensor) an input, also if there is only one.
 
     Raises:
         GradientError: if the output does not depend on one of the inputs.
@@ -403,6 +412,8 @@ def grad(
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     found = gradients(output, gradient, create_graph)
     for x in inputs:
+        if not x.requires_grad:
+            raise GradientError(f"{x!r} requires no gradient: make it with requires_grad=True")
         if x not in found:
             raise GradientError(f"{output!r} does not depend on {x!r}, so it has no gradient there")
     return [found[x] if create_graph else np.array(found[x]) for x in inputs]
