@@ -286,7 +286,7 @@ def test_a_convex_problem_is_solved(kind):
     ("params", "error", "message"),
     [
         ([], ValueError, "the list of parameters is empty: does the model have Tensors with"),
-        (parameter(1), TypeError, r"a list of Tensors, not one Tensor: \[W\], or model.parameters"),
+        (parameter(1), TypeError, r"a list, as of model.parameters"),
         ([parameter(1) * 2], ValueError, "pass the leaves that it is computed from"),
         ([tg.Tensor([1.0])], ValueError, "gets no gradient: make it with requires_grad=True"),
         ([parameter(START)] * 2, ValueError, "a parameter is listed twice"),

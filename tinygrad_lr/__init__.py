@@ -1,11 +1,14 @@
 """tinygrad_lr: reverse-mode automatic differentiation over NumPy, small enough to read."""
 
+from typing import Any
+
 from tinygrad_lr import nn as nn
 from tinygrad_lr import optim as optim
 from tinygrad_lr.anomaly import AnomalyError, detect_anomaly
 from tinygrad_lr.composed import *
 from tinygrad_lr.explain import ShapeError, TensorWarning
 from tinygrad_lr.gradcheck import GradcheckError, gradcheck
+from tinygrad_lr.habits import missing
 from tinygrad_lr.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -15,3 +18,9 @@ from tinygrad_lr.losses import (
 from tinygrad_lr.ops import *
 from tinygrad_lr.tensor import GradientError, Tensor, grad, no_grad
 from tinygrad_lr.training import fit
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    raise missing("tinygrad_lr", name)

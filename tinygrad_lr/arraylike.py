@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr import composed, ops
+from tinygrad_lr.explain import notice_outer
 from tinygrad_lr.ops import FUNCTIONS, Value
 
 ALIASES = {"absolute": "abs", "fabs": "abs", "amax": "max", "amin": "min", "around": "round"}
@@ -28,6 +29,16 @@ WITHOUT_DERIVATIVE = {
 # Arguments of NumPy's that may be given, as long as they change nothing; None never does.
 NEUTRAL = {"where": True, "order": "C", "casting": "same_kind", "subok": False}
 RENAMED = {"min": "a_min", "max": "a_max"}  # np.clip takes both
+WRITE = {
+    "norm": "np.sqrt(np.sum(t ** 2))",
+    "average": "np.sum(w * t) / np.sum(w)",
+    "reciprocal": "1 / t",
+    "column_stack": "np.stack(..., axis=1) or np.hstack",
+    "log2": "np.log(t) / np.log(2)",
+    "log10": "np.log(t) / np.log(10)",
+    "expit": "tg.sigmoid(t)",
+    "inner": "a @ b.T",
+}
 INSTEAD = {
     "out": "a result is a new Tensor: write `x = x + t`, not `x += t`, where x is an array",
     "where": "use np.where(condition, a, b)",
@@ -41,7 +52,13 @@ def _unwrap(x: Any) -> Any:
 
 
 def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda self, other: compare(self._array, _unwrap(other))
+    def compared(self: Any, other: Any) -> Any:
+        result = compare(self._array, _unwrap(other))
+        if np.ndim(result) == 2:
+            notice_outer((self, other), len(result))
+        return result
+
+    return compared
 
 
 def supported(numpy_function: Any) -> Callable[..., Any] | None:
@@ -67,7 +84,11 @@ def _parameters(function: Callable[..., Any]) -> tuple[list[str], int, bool]:
 def _call(numpy_function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Call this package's function of the same name; arguments are named and ordered as NumPy's."""
     if numpy_function in WITHOUT_DERIVATIVE:
-        return numpy_function(*map(_unwrap, args), **{k: _unwrap(v) for k, v in kwargs.items()})
+        kwargs = {name: _unwrap(value) for name, value in kwargs.items()}
+        result = numpy_function(*map(_unwrap, args), **kwargs)
+        if len(args) == 2 and np.ndim(result) == 2:
+            notice_outer(args, len(result))
+        return result
     function = supported(numpy_function)
     if function is None:
         raise TypeError(_refusal(numpy_function))
@@ -89,16 +110,19 @@ def _refusal(function: Any) -> str:
     import difflib  # here, as few need it and it is slow to import
 
     name = function.__name__
-    near = difflib.get_close_matches(name, FUNCTIONS, n=1)
+    near = difflib.get_close_matches(name, FUNCTIONS, n=1, cutoff=0.7)
+    way = (
+        f"; write {WRITE[name]}"
+        if name in WRITE
+        else f"; the nearest with one is {near[0]}"
+        if near
+        else ""
+    )
     if getattr(np, name, None) is function:
         name = f"np.{name}"
     elif (getattr(function, "__module__", None) or "").startswith("numpy"):
         name = f"{function.__module__}.{name}".replace("numpy", "np", 1)
-    return (
-        f"{name} has no derivative rule here"
-        + (f"; the nearest with one is {near[0]}" if near else "")
-        + f". For the values alone: {name}(t.data)"
-    )
+    return f"{name} has no derivative rule here{way}. On t.data it gives the values alone"
 
 
 class ArrayLike(Value):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.ops import Op
+from tinygrad_lr.ops import FUNCTIONS, Op
 from tinygrad_lr.origin import (
     Expression,
     Origin,
@@ -56,7 +56,7 @@ def operand_names(place: Expression, operands: Sequence[Any]) -> list[str]:
     frame = user_frame()
     named = {**frame.f_globals, **frame.f_locals}
     modules = {name for name, value in named.items() if isinstance(value, ModuleType)}
-    texts = operand_texts(place.text, modules)
+    texts = operand_texts(place.text, modules, FUNCTIONS)
     if len(texts) >= len(operands) and all(len(text) < 40 for text in texts):
         return texts[: len(operands)]
     names = []
@@ -103,8 +103,9 @@ def _broadcast_clash(names: list[str], shapes: list[Any]) -> tuple[str, str]:
     pairs = enumerate(zip(m[::-1], n[::-1], strict=False), 1)
     axis, p, q = next((-i, p, q) for i, (p, q) in pairs if p != q and 1 not in (p, q))
     clash = f"axis {axis} has length {p} in {a} and {q} in {b}"
-    changed = [(f"{x}[:, None]", (*s, 1), t) for x, s, t in ((b, n, m), (a, m, n)) if len(s) == 1]
-    changed += [(f"{x}.T", s[::-1], t) for x, s, t in ((b, n, m), (a, m, n)) if len(s) > 1]
+    pairs_of = ((b, n, m), (a, m, n))
+    changed = [(f"{x}[:, None]", (*s, 1), t) for x, s, t in pairs_of if len(s) == 1 < len(t)]
+    changed += [(f"{x}.T", s[::-1], t) for x, s, t in pairs_of if len(s) > 1]
     for text, shape, other in changed:
         if _broadcast([shape, other]):
             return clash, f"\n{text} would fit: it is {shape}"
@@ -114,12 +115,12 @@ def _broadcast_clash(names: list[str], shapes: list[Any]) -> tuple[str, str]:
 def notice(op: Op, inputs: tuple[Any, ...], result: Any) -> None:
     """Warn of two habits that cost a day: an outer product by accident, and a sum of graphs."""
     if result.ndim == 2 and np.shape(result) == np.shape(result.T) and len(result) > 1:
-        _notice_outer(inputs, len(result))
+        notice_outer(inputs, len(result))
     elif result.ndim == 0 and op.name == "add":
         _notice_kept_graphs(inputs)
 
 
-def _notice_outer(operands: tuple[Any, ...], n: int) -> None:
+def notice_outer(operands: Sequence[Any], n: int) -> None:
     """(n,) with (n, 1), unless the new axis is written there."""
     a, b = map(np.shape, operands)
     if {a, b} != {(n,), (n, 1)}:
@@ -154,4 +155,9 @@ def where_from(origin: Origin | None) -> str:
     if origin is None:
         return "an operation"
     place = locate(origin)
-    return f"`{place.text or place.statement}` ({place.file}, line {place.line})"
+    said = place.text or place.statement
+    return (
+        f"`{said}` ({place.file}, line {place.line})"
+        if said
+        else f"{place.file}, line {place.line}"
+    )

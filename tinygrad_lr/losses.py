@@ -109,6 +109,7 @@ def binary_cross_entropy_with_logits(
     """
     target = _target("binary_cross_entropy_with_logits", logits, target)
     _check_labels("binary_cross_entropy_with_logits", logits, target)
+    _check_logits("binary_cross_entropy_with_logits", logits, "sigmoid")
     return _reduce(_logistic_loss(logits, target), reduction)
 
 
@@ -148,6 +149,7 @@ def cross_entropy(
     0.389048
     """
     logits, target = _value(logits), _value(target)
+    _check_logits("cross_entropy", logits, "softmax")
     shape = logits.shape
     if len(shape) not in (1, 2):
         raise ValueError(f"cross_entropy: logits have the shape (C,) or (m, C), not {shape}")
@@ -229,6 +231,15 @@ def _check_labels(loss: str, pred: Array, target: Array) -> None:
         warn(
             f"{loss}: the prediction is 0 or 1 everywhere and the target is not: are the two "
             f"arguments swapped? The prediction comes first",
+            TensorWarning,
+        )
+
+
+def _check_logits(loss: str, logits: Array, activation: str) -> None:
+    if isinstance(logits, Tensor) and logits.op and logits.op.name == activation:
+        warn(
+            f"{loss} takes logits and applies the {activation} itself, but they have had one "
+            f"already: leave it out",
             TensorWarning,
         )
 

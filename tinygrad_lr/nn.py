@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr.explain import ShapeError
-from tinygrad_lr.ops import log_softmax, relu, sigmoid, softmax, softplus, tanh
+from tinygrad_lr.habits import missing
+from tinygrad_lr.ops import log_softmax, matmul, relu, sigmoid, softmax, softplus, tanh
 from tinygrad_lr.tensor import Tensor
 
 Layer = Callable[[Any], Any]
@@ -34,6 +35,9 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing(type(self).__name__, name)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the model computes."""
@@ -160,6 +164,7 @@ class Dense(Module):
             "log_softmax"; default none.
         bias: whether there is a b.
         rng: a `numpy.random.Generator` or a seed, for the weights.
+        dtype: float64 or float32.
 
     Attributes:
         W: (in_features, units), uniform within ±sqrt(6 / (in_features + units)) at first
@@ -181,6 +186,7 @@ class Dense(Module):
         activation: Layer | str | None = None,
         bias: bool = True,
         rng: np.random.Generator | int | None = None,
+        dtype: npt.DTypeLike = np.float64,
     ) -> None:
         for name, n in (("in_features", in_features), ("units", units)):
             if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
@@ -194,8 +200,8 @@ class Dense(Module):
             raise ValueError(f"Dense: activation is a function or a name, not {activation!r}")
         limit = np.sqrt(6 / (in_features + units))
         W = np.random.default_rng(rng).uniform(-limit, limit, (in_features, units))
-        self.W = Tensor(W, requires_grad=True)
-        self.b = Tensor(np.zeros(units), requires_grad=True) if bias else None
+        self.W = Tensor(W, requires_grad=True, dtype=dtype)
+        self.b = Tensor(np.zeros(units), requires_grad=True, dtype=dtype) if bias else None
         self.activation = activation
 
     def forward(self, x: Any) -> Any:
@@ -205,7 +211,7 @@ class Dense(Module):
                 f"{self!r} takes (..., {self.W.shape[0]}), one column a feature, but the input "
                 f"is {np.shape(x)}"
             )
-        z = x @ self.W
+        z = matmul(x, self.W)
         if self.b is not None:
             z = z + self.b
         return z if self.activation is None else self.activation(z)
@@ -233,6 +239,12 @@ class Sequential(Module):
                 raise TypeError(f"Sequential: a layer is a Module or a function, not {layer!r}")
         self.layers = list(layers)
 
+    def __getitem__(self, i: int) -> Any:
+        return self.layers[i]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
     def forward(self, x: Any) -> Any:
         """The result of the last layer."""
         for layer in self.layers:
@@ -242,3 +254,7 @@ class Sequential(Module):
     def __repr__(self) -> str:
         names = [getattr(layer, "__name__", None) or repr(layer) for layer in self.layers]
         return f"Sequential({', '.join(names)})"
+
+
+def __getattr__(name: str) -> Any:
+    raise missing("tinygrad_lr.nn", name)

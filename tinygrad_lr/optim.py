@@ -26,10 +26,8 @@ class Optimizer:
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float) -> None:
-        if isinstance(params, Tensor):
-            raise TypeError(
-                "params is a list of Tensors, not one Tensor: [W], or model.parameters()"
-            )
+        if isinstance(params, Tensor) or not isinstance(params, Iterable):
+            raise TypeError(f"params is a list, as of model.parameters(), not {params!r}")
         self.params = list(params)
         if not self.params:
             raise ValueError(
@@ -38,7 +36,8 @@ class Optimizer:
             )
         for p in self.params:
             if not isinstance(p, Tensor):
-                raise TypeError(f"a parameter is a Tensor, not {type(p).__name__}")
+                kind = type(p).__name__
+                raise TypeError(f"a parameter is a Tensor, not {kind}: pass model.parameters()")
             if not p.is_leaf:
                 raise ValueError(
                     f"{p!r} is the result of a computation, and changing it trains nothing: "

@@ -25,7 +25,8 @@ class Expression(NamedTuple):
     text: str
 
     def __str__(self) -> str:
-        return f"{self.file}, line {self.line}: {self.text or self.statement}"
+        said = self.text or self.statement
+        return f"{self.file}, line {self.line}" + (f": {said}" if said else "")
 
 
 def user_frame(depth: int = 1) -> FrameType:
@@ -61,8 +62,12 @@ def locate(origin: Origin) -> Expression:
     return Expression(code.co_filename, line, lines[0].strip(), text)
 
 
-def operand_texts(text: str, modules: Container[str] = ("np", "tg")) -> list[str]:
-    """What an expression says of its operands, in order; `modules` are names that are none.
+def operand_texts(
+    text: str, modules: Container[str] = ("np", "tg"), functions: Container[str] = ("dot", "sum")
+) -> list[str]:
+    """What an expression says of its operands, in order.
+
+    A call has operands if it is one of `functions`; the names of `modules` are none.
 
     >>> operand_texts("X @ W.T"), operand_texts("np.dot(X, W.T)"), operand_texts("X.sum(0)")
     (['X', 'W.T'], ['X', 'W.T'], ['X', '0'])
@@ -71,7 +76,8 @@ def operand_texts(text: str, modules: Container[str] = ("np", "tg")) -> list[str
         node: Any = ast.parse(text).body[0]
     except (SyntaxError, IndexError):
         return []
-    node = node.value if isinstance(node, ast.Expr) else node
+    if isinstance(node, ast.Expr):
+        node = node.value
     parts: list[Any] = []
     if isinstance(node, ast.BinOp):
         parts = [node.left, node.right]
@@ -79,9 +85,10 @@ def operand_texts(text: str, modules: Container[str] = ("np", "tg")) -> list[str
         parts = [node.target, node.value]
     elif isinstance(node, ast.Subscript):
         parts = [node.value]
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        of_module = isinstance(node.func.value, ast.Name) and node.func.value.id in modules
-        parts = node.args if of_module else [node.func.value, *node.args]
+    elif isinstance(node, ast.Call) and getattr(node.func, "attr", None) in functions:
+        owner = getattr(node.func, "value", None)
+        of_module = isinstance(owner, ast.Name) and owner.id in modules
+        parts = node.args if of_module else [owner, *node.args]
         if parts and isinstance(parts[0], ast.List | ast.Tuple):
             parts = parts[0].elts
     if any(isinstance(part, ast.Starred) for part in parts):

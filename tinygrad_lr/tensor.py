@@ -16,6 +16,7 @@ import numpy.typing as npt
 from tinygrad_lr import ops
 from tinygrad_lr.arraylike import ArrayLike
 from tinygrad_lr.explain import ShapeError, TensorWarning, explain, notice, where_from
+from tinygrad_lr.habits import missing
 from tinygrad_lr.intake import (
     FLOATS,
     NUMBERS,
@@ -102,6 +103,8 @@ class Tensor(ArrayLike):
         dtype: npt.DTypeLike | None = None,
         name: str | None = None,
     ) -> None:
+        if not isinstance(requires_grad, (bool, np.bool_)):
+            raise TypeError(f"requires_grad is True or False, not {requires_grad!r}")
         self._array: NDArray = own_array(data, requires_grad, dtype)
         self.grad: NDArray | None = None
         self.requires_grad = requires_grad
@@ -209,8 +212,9 @@ class Tensor(ArrayLike):
             elif tensor.grad is None:
                 tensor.grad = np.array(g)
             else:
+                if tensor.grad.any():
+                    added.append(tensor.name or f"a tensor of shape {tensor.shape}")
                 tensor.grad = tensor.grad + g
-                added.append(tensor.name or f"a tensor of shape {tensor.shape}")
         if added:
             warn(
                 f"{', '.join(added)} had a gradient already, to which backward() has added. Call "
@@ -220,6 +224,12 @@ class Tensor(ArrayLike):
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
+        if self.op is not None:
+            warn(
+                f"zero_grad() of the result of {where_from(self.origin)}, which is no parameter: "
+                f"update one by `w.data -= lr * w.grad`, or every step keeps those before",
+                TensorWarning,
+            )
         self.grad = None
 
     def detach(self) -> Tensor:
@@ -244,9 +254,9 @@ class Tensor(ArrayLike):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         if self.requires_grad:
             raise TypeError(
-                f"making an array of {self!r} would cut it out of the graph. To join tensors use "
-                f"np.stack or np.concatenate, for products np.dot(a, t) or a @ t, not a.dot(t); "
-                f"the values alone are in .data"
+                f"an array of this Tensor of shape {self.shape} would cut it out of the graph. For "
+                f"plots, metrics and other libraries use t.data, of a loss loss.item(); to join "
+                f"tensors np.stack; for products np.dot(a, t) or a @ t, not a.dot(t)"
             )
         return np.array(self._array if copy else self.data, dtype=dtype, copy=copy)
 
@@ -258,6 +268,9 @@ class Tensor(ArrayLike):
                 TensorWarning,
             )
         return float(self._array.item())
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing("a Tensor", name)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -361,7 +374,10 @@ def _seed(output: Tensor, gradient: Any) -> Tensor:
     """The gradient that the backward pass starts from, checked."""
     if not output.requires_grad:
         if output.origin is not None:
-            why = f"{where_from(output.origin)} was computed under no_grad"
+            why = (
+                f"{where_from(output.origin)} was computed under no_grad (to update a parameter, "
+                f"write `w.data -= lr * w.grad`)"
+            )
         else:
             why = (
                 "nothing that it was computed from does: make the parameters with "

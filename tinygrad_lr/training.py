@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lr.explain import TensorWarning
 from tinygrad_lr.optim import Optimizer
+from tinygrad_lr.origin import warn
 from tinygrad_lr.tensor import Tensor
 
 Metric = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
@@ -37,7 +39,8 @@ def fit(
         epochs: how often all samples are used.
         batch_size: rows a step; default all of them, in their order. Batches are shuffled anew
             every epoch.
-        metrics: functions of the (prediction, target) arrays of a batch, by name.
+        metrics: functions of the (prediction, target) arrays of a batch, by name, as in
+            {"accuracy": lambda p, t: np.mean(p.argmax(axis=1) == t)}.
         rng: a `numpy.random.Generator` or a seed, for shuffling.
 
     Returns:
@@ -45,6 +48,7 @@ def fit(
         samples, each as it was before its batch's step.
 
     Raises:
+        TypeError: for a loss, an optimizer or metrics that are none.
         ValueError: for X and y of different lengths, counts that are no whole numbers > 0, and a
             metric named "loss".
 
@@ -56,6 +60,16 @@ def fit(
     >>> len(history["loss"]), model(np.array([[12.0]])).data.round(2)
     (500, array([[25.]]))
     """
+    if not callable(loss) or not isinstance(optimizer, Optimizer):
+        raise TypeError(
+            f"loss is a function, as mse_loss, and optimizer an object, as "
+            f"Adam(model.parameters()), not {loss!r} and {optimizer!r}"
+        )
+    if not isinstance(metrics or {}, Mapping):
+        raise TypeError(
+            f"metrics is a dict of functions of (prediction, target), not {metrics!r}: "
+            f'{{"accuracy": lambda p, t: np.mean(p.argmax(axis=1) == t)}}'
+        )
     X, y = np.asarray(X), np.asarray(y)
     m = len(X)
     if m != len(y) or m == 0:
@@ -82,6 +96,12 @@ def fit(
                 totals[name] += float(metric(pred.data, y[rows])) * len(rows) / m
         for name, total in totals.items():
             history[name].append(total)
+        if not np.isfinite(totals["loss"]) and np.isfinite(history["loss"][:-1]).all():
+            warn(
+                f"the loss became {totals['loss']} in epoch {len(history['loss'])}: is lr too "
+                f"large, or a number missing? `with detect_anomaly():` finds the operation",
+                TensorWarning,
+            )
     return history
 
 
