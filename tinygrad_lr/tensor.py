@@ -32,6 +32,7 @@ from tinygrad_lr.origin import Origin, caller, warn
 
 NDArray = npt.NDArray[Any]
 CHANGED = 0  # in place of a hash, after a change that is known
+USER = 3  # frames from the user's own to `caller`, at least: the operation, Tensor.apply, caller
 _serial = itertools.count(1)
 
 
@@ -151,12 +152,11 @@ class Tensor(ArrayLike):
 
     def _look(self) -> None:
         """Notice a change that was made from outside, and whether one can still be made."""
-        if self._hash is None:
-            return
-        if self._hash != CHANGED and self._hash != fingerprint(self._array):
+        now = fingerprint(self._array)
+        if self._hash not in (CHANGED, now):
             self.serial = next(_serial)
-        unshared = sys.getrefcount(self._array) == 2  # our own reference, and the one of this call
-        self._hash = None if unshared else fingerprint(self._array)
+        only_ours = sys.getrefcount(self._array) == 2  # in self, and as an argument of this call
+        self._hash = None if only_ours else now
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
         """Compute an operation and, if a gradient can flow, record it."""
@@ -187,9 +187,9 @@ class Tensor(ArrayLike):
             notice(op, inputs, data)
         if not (flows and mode):
             cut = [x.origin for x in inputs if isinstance(x, Tensor) and x.origin]
-            origin = caller(3) if flows else cut[0] if cut else None
+            origin = caller(USER) if flows else cut[0] if cut else None
             return _node(data if data.base is None else data.copy(), origin=origin)
-        node = _node(data, True, op, inputs, params, next(_serial), caller(3))
+        node = _node(data, True, op, inputs, params, next(_serial), caller(USER))
         if mode is not True:
             mode.forward(node, arrays)
         return node
@@ -349,15 +349,21 @@ def _operations(output: Tensor) -> list[Any]:
             elif x not in seen:
                 seen.add(x)
                 waiting.append(x)
+    _refuse_changed(first_use)
+    return sorted(seen, key=attrgetter("serial"), reverse=True)
+
+
+def _refuse_changed(first_use: dict[Tensor, Tensor]) -> None:
+    """Raise if the data of a leaf are no longer those that its first operation used."""
     for leaf, node in first_use.items():
-        leaf._look()
+        if leaf._hash is not None:
+            leaf._look()
         if leaf.serial > node.serial:
             raise GradientError(
                 f"{leaf.name or f'a tensor of shape {leaf.shape}'} was changed after "
                 f"{where_from(node.origin)} had used it, so the gradients would be wrong. Change "
                 f"data after backward(), or compute the output anew"
             )
-    return sorted(seen, key=attrgetter("serial"), reverse=True)
 
 
 def unbroadcast(g: Any, x: Tensor) -> Any:
