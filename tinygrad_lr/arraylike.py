@@ -61,6 +61,7 @@ def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]
     return compared
 
 
+@functools.cache
 def supported(numpy_function: Any) -> Callable[..., Any] | None:
     """This package's function for one of NumPy's, if there is one."""
     name = numpy_function.__name__
@@ -93,6 +94,8 @@ def _call(numpy_function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if function is None:
         raise TypeError(_refusal(numpy_function))
     ours, required, _ = _parameters(function)
+    if len(args) == required and not kwargs:
+        return function(*args)
     theirs, _, variadic = _parameters(numpy_function)
     if not variadic:
         kwargs = dict(zip(theirs, args, strict=False)) | kwargs

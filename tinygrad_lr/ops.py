@@ -52,16 +52,20 @@ class Op:
         self.positional = len([p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD])
         self.arrays = [] if self.variadic else names[: len(rules)]
         self.metadata = names[len(self.arrays) :]
+        self.names = dict.fromkeys(names)
         self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Sort what was passed, by position or by name, into (arrays, metadata)."""
         if self.variadic:
             return args, self.defaults | kwargs
-        names = self.arrays + self.metadata
-        given = dict(zip(names, args, strict=False))
+        given = dict(zip(self.names, args, strict=False))
         bound = self.defaults | given | kwargs
-        if len(args) > self.positional or given.keys() & kwargs or bound.keys() != set(names):
+        if (
+            len(args) > self.positional
+            or given.keys() & kwargs
+            or bound.keys() != self.names.keys()
+        ):
             self.signature.bind(*args, **kwargs)  # raises, in Python's own words
         return tuple(bound[n] for n in self.arrays), {n: bound[n] for n in self.metadata}
 
