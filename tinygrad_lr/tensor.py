@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from operator import attrgetter
 from typing import Any
@@ -304,25 +304,32 @@ def _node(
 
 
 def gradients(
-    output: Tensor, gradient: Any = None, create_graph: bool = False
+    output: Tensor,
+    gradient: Any = None,
+    create_graph: bool = False,
+    given: Mapping[Tensor, Any] | None = None,
+    rules: Callable[[Any], Iterable[Any]] = attrgetter("op.rules"),
 ) -> dict[Tensor, Any]:
     """The gradient of an output with respect to every tensor that it was computed from.
 
     This is the backward pass: from the last operation to the first, hand the gradient of the
     result through the rule of each input, and add up what arrives there. With `create_graph` the
-    rules run on Tensors instead of arrays, so that the gradients have a history themselves.
+    rules run on Tensors instead of arrays, so that the gradients have a history themselves. A
+    gradient that is `given` for a tensor goes on instead of the one that arrives there, which is
+    what the result still holds, and `rules` tells the rules of a node, if not its operation's.
     Arrays may be shared between the gradients: do not write to them.
     """
     seed = _seed(output, gradient)
     watch = None if _mode.recording in (True, False) else _mode.recording
     found: dict[Tensor, Any] = {output: seed if create_graph else seed._array.copy()}
     for node in _operations(output):
-        if node not in found:
+        g = given[node] if given and node in given else found.get(node)
+        if g is None:
             continue
-        g, y, inputs = found[node], node, node.inputs
+        y, inputs = node, node.inputs
         if not create_graph:
             y, inputs = node._array, [x._array if isinstance(x, Tensor) else x for x in inputs]
-        for i, (x, rule) in enumerate(zip(node.inputs, node.op.rules, strict=False)):
+        for i, (x, rule) in enumerate(zip(node.inputs, rules(node), strict=False)):
             if isinstance(x, Tensor) and x.requires_grad and rule is not None:
                 dx = rule(g, y, *inputs, **node.params)
                 if watch:

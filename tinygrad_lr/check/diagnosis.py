@@ -1,0 +1,146 @@
+"""What is wrong with a gradient: changes to a right one, tried until one gives the wrong one.
+
+Every diagnosis is a residual test: "the sign is flipped" is said when minus the right gradient
+equals the claim, and not because it looks like it. Where several kinds of mistake give the same
+numbers, the plainest is named.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+NDArray = npt.NDArray[Any]
+Candidates = Iterable[tuple[str, Any]]  # what would have been done, and the gradient that it gives
+
+
+def close(a: Any, b: Any, rtol: float = 1e-7, atol: float = 0.0) -> bool:
+    """Whether two arrays of one shape are equal, relative to the largest element of the second."""
+    if np.shape(a) != np.shape(b):
+        return False
+    a, b = np.asarray(a), np.asarray(b)
+    if not np.isfinite(a).all() or not np.isfinite(b).all():
+        return np.array_equal(a, b, equal_nan=True)
+    return bool(largest(a - b) <= rtol * largest(b) + atol)
+
+
+def ratio(a: Any, b: Any, rtol: float = 1e-7) -> float | None:
+    """The number c with a = c * b, if there is one other than 0."""
+    if np.shape(a) != np.shape(b) or not np.isfinite(a).all() or not np.isfinite(b).all():
+        return None
+    size = np.sum(np.square(b))
+    c = float(np.sum(np.multiply(a, b)) / size) if size else 0.0
+    return c if c and close(a, np.multiply(c, b), rtol) else None
+
+
+def largest(x: Any) -> float:
+    """The largest absolute value in an array, 0 if it is empty."""
+    return float(np.max(np.abs(x), initial=0))
+
+
+def as_shape(a: Any, shape: tuple[int, ...]) -> NDArray | None:
+    """An array in a shape that differs in axes of length 1 only, or in row for column."""
+    a = np.asarray(a, dtype=float)
+    same = [n for n in a.shape if n != 1] == [n for n in shape if n != 1]
+    return a.reshape(shape) if same else None
+
+
+def diagnose(
+    claim: Any,
+    right: NDArray,
+    sizes: Mapping[int, str],
+    arriving: Candidates = (),
+    altered: Candidates = (),
+    others: Candidates = (),
+    rtol: float = 1e-7,
+    atol: float = 0.0,
+) -> str:
+    """What was done to the right gradient to make the claim of it, in words, or "unknown".
+
+    Args:
+        claim: the wrong gradient.
+        right: what it should be.
+        sizes: names for the numbers that a gradient may be divided by.
+        arriving: gradients of what was computed from this value, under its name.
+        altered: this gradient after one mistake in a derivative on the way to it, in words.
+        others: gradients of other values, under their names.
+        rtol, atol: the relative and the absolute difference that is rounding.
+
+    >>> diagnose(np.array([2.0, -4.0]), np.array([-1.0, 2.0]), {})
+    'the sign is flipped, and it is 2 times too large'
+    """
+    claim = np.asarray(claim, dtype=float)
+    if not np.isfinite(claim).all():
+        return "not finite"
+    elsewhere = ((f"this is the gradient of {name}", g) for name, g in others)
+    plain = itertools.chain(_factors(claim, right, sizes, rtol), _shapes(claim, right, arriving))
+    for words, candidate in plain:
+        if close(claim, candidate, rtol, atol):
+            return words
+    for kind in (altered, elsewhere):
+        fits = dict.fromkeys(
+            words for words, candidate in kind if close(claim, candidate, rtol, atol)
+        )
+        if fits:
+            return " or ".join(fits) if len(fits) <= 2 else "unknown"
+    for words, candidate in _factors(claim.T, right, sizes, rtol):
+        if close(claim.T, candidate, rtol, atol):
+            return f"transposed, and {words}"
+    if claim.size > right.size:
+        return f"broadcast to {claim.shape}, where the value is {right.shape}"
+    if claim.shape != right.shape:
+        return f"the shape is {claim.shape}, where the value is {right.shape}"
+    return "unknown"
+
+
+def _factors(
+    claim: NDArray, right: NDArray, sizes: Mapping[int, str], rtol: float
+) -> Iterator[tuple[str, Any]]:
+    """The sign, and factors that people forget."""
+    c = ratio(claim, right, rtol)
+    if c is None:
+        if not claim.any() and right.any():
+            yield "zero", claim
+        return
+    yield "the sign is flipped", -right
+    sign = "the sign is flipped, and it is " if c < 0 else ""
+    known = {2.0: "2 times too large", 0.5: "half of what it should be"}
+    for n, name in sizes.items():
+        known.setdefault(float(n), f"{n} times too large: not divided by {name}")
+        known.setdefault(1 / n, f"divided once too often by {n}, {name}")
+    for (n, one), (k, other) in itertools.permutations(sizes.items(), 2):
+        known.setdefault(n / k, f"divided by {k}, {other}, instead of {n}, {one}")
+    for factor, words in known.items():
+        if factor not in (0, 1) and abs(abs(c) / factor - 1) < rtol:
+            yield sign + words, c * right
+            return
+    if c != -1 and right.size > 1:
+        yield f"{sign or 'it is '}{c:.6g} times what it should be", c * right
+
+
+def _shapes(claim: NDArray, right: NDArray, arriving: Candidates) -> Iterator[tuple[str, Any]]:
+    """Transposes, and sums over other axes than the right ones."""
+    if right.ndim == 2:
+        yield "transposed", right.T
+    for name, g in arriving:
+        if g.size <= right.size or g.shape == right.shape:
+            continue
+        yield f"not summed over the batch: this is the gradient of {name}", g
+        for count in range(1, g.ndim + 1):
+            for axes in itertools.combinations(range(g.ndim), count):
+                total, mean = (as_shape(f(g, axis=axes), claim.shape) for f in (np.sum, np.mean))
+                if total is None or (
+                    total.size == right.size and close(total, right.reshape(total.shape))
+                ):
+                    continue
+                where = f"axis {axes[0]}" if count == 1 else "all axes"
+                yield f"summed over {where}, which is the wrong axis", total
+                yield f"a mean over {where}, where a sum belongs", mean
+    for axis in range(right.ndim):
+        summed = right.sum(axis, keepdims=True)
+        if summed.shape != right.shape:
+            yield f"summed over axis {axis}, which belongs to it", summed
