@@ -1,11 +1,14 @@
-"""Writes the pages of this folder that are generated: `python docs/make.py`."""
+"""Writes the pages of this folder that are generated: `python -m docs.make`."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 
 import tinygrad_lr as tg
+from examples.check_documents import CASES, mark
 from tinygrad_lr.arraylike import WITHOUT_DERIVATIVE, supported
+from tinygrad_lr.check.report import WRONG, Report
 
 DOCS = Path(__file__).parent
 
@@ -40,7 +43,7 @@ def numpy_table() -> str:
         "refused: `out=`, `where=`, `dtype=` (there is `.astype`). Operators, indexing and the",
         "ndarray methods follow the same table.",
         "",
-        f"Made by `python docs/make.py` from the table of operations, with NumPy {np.__version__}.",
+        f"Made by `python -m docs.make` from the table of operations, with NumPy {np.__version__}.",
         "",
         "| result | functions |",
         "|---|---|",
@@ -54,5 +57,24 @@ def numpy_table() -> str:
     return "\n".join(lines)
 
 
+def verdict(report: Report) -> str:
+    """The line that is wrong, the report's summary, and its cautions."""
+    wrong = [row.source for row in report.rows if row.verdict == WRONG][:1]
+    cautions = [f"caution: {caution}" for caution in report.cautions]
+    return "\n".join([*wrong, report.summary, *cautions])
+
+
+def errata() -> str:
+    """docs/errata.md as it is, with what check_backward prints now in the blocks that quote it."""
+    cases = {case.title: case for case in CASES}
+
+    def quoted(block: re.Match[str]) -> str:
+        return f"{block[1]}{verdict(mark(cases[block[2]]).report)}\n{block[3]}"
+
+    page = (DOCS / "errata.md").read_text(encoding="utf-8")
+    return re.sub(r"(?ms)(<!-- check: ([^\n]*) -->\n```\n).*?(^```\n)", quoted, page)
+
+
 if __name__ == "__main__":
+    (DOCS / "errata.md").write_text(errata(), encoding="utf-8")
     (DOCS / "numpy.md").write_text(numpy_table())

@@ -2,7 +2,7 @@
 
 import sys
 
-from examples import and_gate, digits, iris, linear, titanic, toy, tumors, xor
+from examples import and_gate, check_documents, digits, iris, linear, titanic, toy, tumors, xor
 from examples.report import OUTPUT, table
 
 EXAMPLES = [linear, titanic, and_gate, xor, iris, digits, tumors, toy]
@@ -14,10 +14,14 @@ def main() -> int:
         print(f"{example.__doc__}\n")
         rows += example.main()
         print()
-    print(table(rows))
+    print(f"{check_documents.__doc__}\n")
+    checks = check_documents.main()
+    print(f"\n{table(rows)}")
     agree = sum(row.agrees for row in rows)
     print(f"\n{agree} of {len(rows)} rows agree; the plots are in {OUTPUT.resolve()}")
-    return 0 if agree == len(rows) else 1
+    checked = sum(check.agrees for check in checks)
+    print(f"{checked} of {len(checks)} derivations are judged as they should be")
+    return 0 if all(result.agrees for result in [*rows, *checks]) else 1
 
 
 if __name__ == "__main__":

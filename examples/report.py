@@ -76,6 +76,11 @@ def table(rows: Sequence[Row]) -> str:
             + (("-", "-") if silent else (f"{r.difference:.0e}", f"{r.tolerance:.0e}"))
             + (f"{r.gradient_difference:.0e}", "yes" if r.agrees else "NO")
         )
+    return aligned(lines)
+
+
+def aligned(lines: Sequence[tuple[str, ...]]) -> str:
+    """A table as text, of a head and what comes under it."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = ["-" * width for width in widths]
     return "\n".join(

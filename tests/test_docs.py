@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lr as tg
+from examples.check_documents import CASES
 
 DOCS = Path(__file__).parents[1] / "docs"
 make = runpy.run_path(str(DOCS / "make.py"))
@@ -38,3 +39,12 @@ def test_what_the_table_calls_refused_is_refused_by_name():
             assert f"np.{function.__name__} has no derivative rule here" in str(refusal.value)
             reached += 1
     assert reached > 150
+
+
+def test_the_errata_quote_what_the_check_prints():
+    assert (DOCS / "errata.md").read_text(encoding="utf-8") == make["errata"]()
+
+
+def test_every_mistake_is_among_the_errata():
+    quoted = re.findall("<!-- check: (.*) -->", (DOCS / "errata.md").read_text(encoding="utf-8"))
+    assert {case.title for case in CASES if case.first_wrong} <= set(quoted)
