@@ -13,7 +13,7 @@ from tinygrad_lr.check.blame import trace
 from tinygrad_lr.check.cautions import blind_spots, named_sizes, samples_and_labels, touched
 from tinygrad_lr.check.claims import find_claims, named_tensors, returned
 from tinygrad_lr.check.findings import find, raised
-from tinygrad_lr.check.loss_check import odd_loss
+from tinygrad_lr.check.loss_check import other_loss, scaled_loss
 from tinygrad_lr.check.marking import Marking
 from tinygrad_lr.check.report import RIGHT, WRONG, Report, Row
 from tinygrad_lr.check.watch import Change, Run, watch
@@ -125,7 +125,11 @@ def _mark(marking: Marking, fore: Run) -> tuple[list[Row], list[str]]:
             "rounding or an eps, so its gradient is not the formula's; give smaller inputs"
         )
         return rows, cautions
-    if wrong and not explained and not marking.back.error and (odd := odd_loss(marking, judged)):
+    odd = ""
+    if wrong and not marking.back.error:
+        plain = judged if judged.scale == 1 else marking.judge(judged.reading)
+        odd = scaled_loss(marking, plain) or ("" if explained else other_loss(marking, judged))
+    if odd:
         told = f"{odd}: the loss is the odd one out, not the backward pass"
         rows = [row._replace(verdict=RIGHT, diagnosis="") for row in rows]
         made = [c for c in fore.changes if c.value is marking.loss]

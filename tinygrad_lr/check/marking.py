@@ -45,6 +45,7 @@ class Marking:
         self.loss, self.targets, self.back, self.arguments = loss, targets, back, arguments
         self.claims = {claim.name: claim for claim in claims}
         self.sizes, self.data = sizes, data
+        self.samples = next(iter(sizes), 1)
         self.truth = gradients(loss)
         self.names = {x: name for name, xs in reversed(list(targets.items())) for x in xs}
         self.uses: dict[Tensor, list[Tensor]] = {}
@@ -186,7 +187,7 @@ class Marking:
 
     def _scales(self, reading: Reading) -> list[float]:
         """The factors that may be left out by convention."""
-        scales = dict.fromkeys([1.0, *(float(n) for n in itertools.islice(self.sizes, 1))])
+        scales = dict.fromkeys([1.0, float(self.samples)])
         for change, x in itertools.chain(*reading.values()):
             value = as_shape(change.value, x.shape)
             if x.op and value is not None:
