@@ -274,8 +274,25 @@ def test_an_eps_in_forward_that_backward_leaves_out():
 
     report = tg.check_backward(guarded, right, **GIVEN)
     assert report.ok and "log(... + 1e-08)" in report.cautions[0]
+    steep = {**GIVEN, "W": np.array([[4.0], [-4.0], [4.0], [0.0]])}
+    assert tg.check_backward(guarded, right, **steep).ok
     report = tg.check_backward(guarded, right, **{**GIVEN, "X": 100 * X})
     assert "saturated" in str(report)
+
+
+def test_a_value_used_twice_at_every_step():
+    def growth(x):
+        h = 1 * x
+        for _ in range(40):
+            h = h * (1.5 - h)
+        return np.sum(h**2)
+
+    def backward(h):
+        dx = h**3
+        return dx
+
+    report = tg.check_backward(growth, backward, x=np.array([0.3, 0.4]))
+    assert report.first_wrong == "dx"
 
 
 def test_cautions():

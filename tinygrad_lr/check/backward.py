@@ -115,7 +115,7 @@ def _mark(marking: Marking, fore: Run) -> tuple[list[Row], list[str]]:
     if marking.rtol > 1e-7:
         cautions.append(
             f"forward has log(... + {marking.eps:g}), which backward may leave out: "
-            f"relative differences up to {marking.rtol:g} are counted as that"
+            f"relative differences up to {marking.rtol:.1g} are counted as that"
         )
     wrong = [row for row in rows if row.verdict == WRONG]
     explained = len(wrong) == 1 and not wrong[0].diagnosis.startswith("unknown")
