@@ -20,7 +20,8 @@ class Row(NamedTuple):
         line: the line that gave it its value; of several the one that is wrong.
         source: that line.
         shape: its shape.
-        max_error: its largest absolute difference from the true gradient.
+        max_error: its largest absolute difference from the true gradient; inf if the shapes do
+            not fit, nan if the line makes no gradient.
         relative_error: that, divided by the largest element of the true gradient.
         verdict: "right", "wrong here", or "inherited": wrong, and only because of what came in.
         diagnosis: what is wrong, "unknown", or empty; for a right one, which convention it follows.
