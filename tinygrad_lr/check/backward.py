@@ -129,8 +129,8 @@ def _mark(marking: Marking, fore: Run) -> tuple[list[Row], list[str]]:
         plain = judged if judged.scale == 1 else marking.judge(judged.reading)
         odd = scaled_loss(marking, plain) or ("" if explained else other_loss(marking, judged))
         if odd:
-            rows = [row._replace(verdict=RIGHT, diagnosis="") for row in rows]
-            rows.insert(0, _loss_row(marking.loss, fore, odd))
+            odd_row = _loss_row(marking.loss, fore, odd)
+            rows = [odd_row, *(Row(*row[:4], np.nan, np.nan, RIGHT) for row in rows)]
     return rows, cautions
 
 

@@ -43,9 +43,11 @@ def _divides(marking: Marking, m: int) -> bool:
         if y.op and y.op.name == "mean":
             numbers.append(inputs[0].size / y.size)
         elif y.op and y.op.name in ("multiply", "divide"):
-            numbers += [abs(float(x)) for x in inputs if np.size(x) == 1 and np.all(x)]
-    times = [max(n, 1 / n) / m for n in numbers]
-    return any(round(t) and abs(t - round(t)) < 1e-9 for t in times)
+            numbers += [np.abs(x).item() for x in inputs if np.size(x) == 1]
+    n = np.array(numbers)
+    times = np.maximum(n, 1 / n) / m
+    whole = np.rint(times)
+    return bool(np.any((whole >= 1) & (np.abs(times - whole) < 1e-9)))
 
 
 def other_loss(marking: Marking, judged: Judgement) -> str:

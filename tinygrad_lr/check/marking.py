@@ -28,7 +28,7 @@ class Marking:
         back: what backward did.
         arguments: what it was called with.
         claims: what it claims.
-        sizes: names for the numbers that a gradient may be divided by.
+        sizes: names for the numbers that a gradient may be divided by, that of the samples first.
         data: the inputs that are samples and labels.
     """
 

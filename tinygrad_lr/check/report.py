@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import sys
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ class Row(NamedTuple):
         source: that line.
         shape: its shape.
         max_error: its largest absolute difference from the true gradient; inf if the shapes do
-            not fit, nan if the line makes no gradient.
+            not fit, nan if there is nothing to compare.
         relative_error: that, divided by the largest element of the true gradient.
         verdict: "right", "wrong here", or "inherited": wrong, and only because of what came in.
         diagnosis: what is wrong, "unknown", or empty; for a right one, which convention it follows.
@@ -88,8 +89,8 @@ class Report:
 
     def _cells(self) -> list[tuple[str, ...]]:
         return [
-            (r.name, str(r.line), r.source, str(r.shape), f"{r.max_error:.1e}",
-             f"{r.relative_error:.1e}", r.verdict, r.diagnosis)
+            (r.name, str(r.line), r.source, str(r.shape), _number(r.max_error),
+             _number(r.relative_error), r.verdict, r.diagnosis)
             for r in self.rows
         ]  # fmt: skip
 
@@ -115,6 +116,10 @@ class Report:
         table = "".join(f"<tr>{''.join(map(_cell, HEAD, row))}</tr>" for row in rows)
         told = [self.summary, *(f"caution: {caution}" for caution in self.cautions)]
         return f"<table>{table}</table>" + "".join(f"<p>{html.escape(text)}</p>" for text in told)
+
+
+def _number(error: float) -> str:
+    return "-" if math.isnan(error) else f"{error:.1e}"
 
 
 def _cell(column: str, text: str) -> str:
