@@ -1,5 +1,6 @@
 """tinygrad_lr: reverse-mode automatic differentiation over NumPy, small enough to read."""
 
+import importlib
 from typing import Any
 
 from tinygrad_lr import nn as nn
@@ -20,11 +21,10 @@ from tinygrad_lr.tensor import GradientError, Tensor, grad, no_grad
 from tinygrad_lr.training import fit
 
 __version__ = "0.1.0"
+ON_DEMAND = {"check_backward": "check", "to_numpy": "program"}  # tools, slower to import than NumPy
 
 
 def __getattr__(name: str) -> Any:
-    if name == "check_backward":  # on demand: it would add a tenth to the time that NumPy takes
-        from tinygrad_lr.check import check_backward
-
-        return check_backward
+    if name in ON_DEMAND:
+        return getattr(importlib.import_module(f"tinygrad_lr.{ON_DEMAND[name]}"), name)
     raise missing("tinygrad_lr", name)

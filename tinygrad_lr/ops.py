@@ -519,7 +519,8 @@ def expand_dims(x: Array, axis: int | tuple[int, ...]) -> Array:
 
 
 def _pad_rule(g: Array, y: Array, x: Array, pad_width: Any, **how: Any) -> Array:
-    return g[np.pad(np.ones(x.shape, bool), pad_width)].reshape(x.shape)
+    first = np.argwhere(np.pad(np.ones((1,) * x.ndim), pad_width))[0].tolist()
+    return g[tuple(slice(i, i + n) for i, n in zip(first, x.shape, strict=True))]
 
 
 @operation("pad(x, pad_width)", _pad_rule)

@@ -158,7 +158,7 @@ class Adam(Optimizer):
         square += (1 - beta2) * (grad * grad - square)
         self.steps[i] += 1
         t = self.steps[i]
-        root = np.sqrt(square) / math.sqrt(1 - beta2**t) + self.eps
+        root = np.sqrt(square) / (1 - beta2**t) ** 0.5 + self.eps
         data -= self.lr / (1 - beta1**t) * mean / root
 
 

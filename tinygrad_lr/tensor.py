@@ -430,8 +430,9 @@ def unbroadcast(g: Any, x: Tensor) -> Any:
     """Undo broadcasting: g summed over the axes along which x was repeated, in the dtype of x."""
     if g.shape != x.shape:
         extra = g.ndim - x.ndim
-        repeated = [i for i, n in enumerate(x.shape, extra) if n == 1]
-        g = ops.sum(g, axis=(*range(extra), *repeated)).reshape(x.shape)
+        repeated = [i for i, n in enumerate(x.shape, extra) if n == 1 != g.shape[i]]
+        g = ops.sum(g, axis=(*range(extra), *repeated), keepdims=not extra)
+        g = g if g.shape == x.shape else g.reshape(x.shape)
     check_dtype(x.dtype, True)
     return g if g.dtype == x.dtype else g.astype(x.dtype)
 
