@@ -1,5 +1,6 @@
 """tinygrad_lr: reverse-mode automatic differentiation over NumPy, small enough to read."""
 
+import importlib
 from typing import Any
 
 from tinygrad_lr import nn as nn
@@ -22,9 +23,10 @@ from tinygrad_lr.training import fit
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
-    if name == "check_backward":  # on demand: it would add a tenth to the time that NumPy takes
-        from tinygrad_lr.check import check_backward
+ON_DEMAND = {"check_backward": "check", "draw": "drawing"}  # would add to every import
 
-        return check_backward
+
+def __getattr__(name: str) -> Any:
+    if name in ON_DEMAND:
+        return getattr(importlib.import_module(f"tinygrad_lr.{ON_DEMAND[name]}"), name)
     raise missing("tinygrad_lr", name)

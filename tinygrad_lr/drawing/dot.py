@@ -1,0 +1,220 @@
+"""Cards as DOT: what a picture says, and how it is arranged."""
+
+from __future__ import annotations
+
+import html
+import math
+import unicodedata
+from collections.abc import Iterable
+
+from tinygrad_lr.drawing.cards import Card, Graph, Wire
+from tinygrad_lr.drawing.figures import NDArray, flaw, number, span, strengths, table
+from tinygrad_lr.drawing.render import Picture
+from tinygrad_lr.drawing.theme import DARK, LIGHT
+
+FONT = "Helvetica"  # one name: a list would break the renderers' measures
+ACROSS = 7  # levels that fit from left to right
+CELLS = 16  # of an array that is printed in full
+CAP = 48  # characters of a text
+VALUE, GRADIENT = "value", "grad"
+KINDS = {
+    "parameter": ("rounded,filled", "value", 2.6),
+    "data": ("rounded,filled", "soft", 1.2),
+    "constant": ("rounded,filled,dashed", "faint", 1.2),
+    "operation": ("rounded,filled", "border", 1.2),
+    "loss": ("rounded,filled", "gradient", 2.6),
+    "output": ("rounded,filled", "gradient", 2.6),
+}
+
+
+def plain(text: str) -> str:
+    """A text as one line without control characters, of CAP characters at most."""
+    line = " ".join(text.split())
+    line = "".join(c for c in line if c == "\u200d" or unicodedata.category(c)[0] != "C")
+    return line if len(line) <= CAP else line[: CAP - 1] + "…"
+
+
+class Writer:
+    """Writes cards in the colours of a theme."""
+
+    def __init__(self, theme: str, values: bool, gradients: bool):
+        self.colours = DARK if theme == "dark" else LIGHT
+        self.values, self.gradients = values, gradients
+
+    def piece(self, text: str, colour: str = "ink", size: float = 11) -> str:
+        """A piece of text in a colour."""
+        font = f'COLOR="{self.colours[colour]}" POINT-SIZE="{size}"'
+        return f"<FONT {font}>{html.escape(text)}</FONT>" if text else ""
+
+    def text(self, text: str, colour: str = "ink", size: float = 11, bold: bool = False) -> str:
+        """A text, whatever is in it, with room for a font that runs wider."""
+        said = plain(text)
+        room = self.piece("\u00a0" * math.ceil(len(said) / 6), colour, size)
+        piece = self.piece(said, colour, size)
+        return (f"<B>{piece}</B>" if bold and said else piece) + room
+
+    def card(self, card: Card) -> str:
+        """The HTML label of a card."""
+        of = str(card.shape) if card.shape else ""
+        right = card.formula or ("" if card.kind in ("operation", "output", "loss") else card.kind)
+        size = 12 if card.formula else 11
+        named = bool(card.formula) or card.kind not in ("operation", "output", "loss")
+        head = self.text(card.title, size=15 if named else 12.5, bold=named)
+        rows = [
+            f'<TD ALIGN="LEFT">{head}{self.text(of, "soft", 10)}</TD>'
+            f'<TD ALIGN="RIGHT">{self.text(right, "soft", size) or " "}</TD>'
+        ]
+        shown = {}
+        if self.values:
+            shown[VALUE] = card.value
+        if self.gradients and card.gradient is not None:
+            shown[GRADIENT] = card.gradient
+        rows += self.arrays(shown)
+        for what, x in shown.items():
+            if told := flaw(x):
+                warning = self.text(f"⚠ {what}: {told}", "flaw", 11, bold=True)
+                rows.append(f'<TD COLSPAN="2" ALIGN="LEFT">{warning}</TD>')
+        return _table((f"<TR>{row}</TR>" for row in rows), padding=2)
+
+    def arrays(self, shown: dict[str, NDArray]) -> list[str]:
+        """The rows for a value and its gradient: side by side, if they are tables."""
+        if all(1 < x.size <= CELLS and x.ndim == 2 and len(x) > 1 for x in shown.values()):
+            heads = [f"<TD>{self.label(what)}</TD>" for what in shown]
+            tables = [f"<TD>{self.heat(what, x)}</TD>" for what, x in shown.items()]
+            if shown:
+                both = _table([f"<TR>{''.join(row)}</TR>" for row in (heads, tables)], 1, 5)
+                return [f'<TD COLSPAN="2">{both}</TD>']
+        rows = []
+        for what, x in shown.items():
+            if x.size == 1:
+                said = self.text(number(x.item()), COLOUR[what], 14)
+            elif 0 < x.size <= CELLS and x.ndim <= 2:
+                said = self.heat(what, x)
+            else:
+                said = self.text(span(x), COLOUR[what], 12)
+            rows.append(f'<TD ALIGN="LEFT">{self.label(what)}</TD><TD ALIGN="RIGHT">{said}</TD>')
+        return rows
+
+    def label(self, what: str) -> str:
+        return self.text(what, COLOUR[what], 11)
+
+    def heat(self, what: str, x: NDArray) -> str:
+        """A table of numbers, each on a ground as strong as it is large."""
+        rows = []
+        for texts, levels in zip(table(x), strengths(x), strict=True):
+            cells = (
+                f'<TD ALIGN="RIGHT" BGCOLOR="{self.colours[f"{COLOUR[what]}{level}"]}">'
+                f"{self.text(text)}</TD>"
+                for text, level in zip(texts, levels, strict=True)
+            )
+            rows.append(f"<TR>{''.join(cells)}</TR>")
+        return _table(rows, padding=2, spacing=1)
+
+    def legend(self, derivatives: bool) -> str:
+        """What the colours mean, in one line."""
+        parts = []
+        if self.values:
+            parts.append(("value", "value", "computed forward, along the arrows"))
+        if derivatives:
+            parts.append(("× d", "local", "local derivative"))
+        if self.gradients:
+            how = "= grad at the arrow’s head × d" if derivatives else "against the arrows"
+            parts.append(("grad", "gradient", f"of the output, computed backward, {how}"))
+        return self.piece("   ·   ", "soft").join(
+            self.piece(word, colour) + self.piece(f": {said}", "soft")
+            for word, colour, said in parts
+        )
+
+
+COLOUR = {VALUE: "value", GRADIENT: "gradient"}
+
+
+def _table(rows: Iterable[str], padding: int = 0, spacing: int = 0) -> str:
+    how = f'BORDER="0" CELLBORDER="0" CELLSPACING="{spacing}" CELLPADDING="{padding}"'
+    return f"<TABLE {how}>{''.join(rows)}</TABLE>"
+
+
+def picture(
+    graph: Graph,
+    *,
+    values: bool = True,
+    gradients: bool = True,
+    direction: str | None = None,
+    theme: str = "light",
+    legend: bool = True,
+) -> Picture:
+    """The cards and wires of a graph as a Picture."""
+    gradients = gradients and any(card.gradient is not None for card in graph.cards)
+    write = Writer(theme, values, gradients)
+    spine, depth = _spine(graph)
+    if direction is None:
+        direction = "LR" if depth <= ACROSS else "TB"
+    colour = write.colours
+    dot = Picture("computation")
+    dot.theme, dot.text = theme, str(graph)
+    dot.attr(
+        "graph",
+        rankdir=direction,
+        ordering="in",
+        newrank="true",
+        nodesep="0.22",
+        ranksep="0.4",
+        pad="0.15",
+        bgcolor=colour["paper"],
+        fontname=FONT,
+    )
+    if legend and (said := write.legend(any(w.local is not None for w in graph.wires))):
+        dot.attr("graph", label=f"<{said}>", labelloc="b", labeljust="l")
+    dot.attr("node", shape="box", fontname=FONT, margin="0.09,0.06")
+    dot.attr("edge", color=colour["wire"], penwidth="1.2", arrowsize="0.8", fontname=FONT)
+    for card in graph.cards:
+        style, border, width = KINDS[card.kind]
+        dot.node(
+            card.id,
+            label=f"<{write.card(card)}>",
+            id=card.id,
+            style=style,
+            fillcolor=colour["loss" if card.kind == "output" else card.kind],
+            color=colour[border],
+            penwidth=str(width),
+        )
+    for wire in graph.wires:
+        weight = "8" if wire in spine else "1"
+        tail, head = f"n{wire.source}", f"n{wire.target}"
+        if wire.local is None:
+            dot.edge(tail, head, id=wire.id, weight=weight)
+            continue
+        chip = "d" + wire.id[1:]
+        said = write.text(f"× {number(wire.local)}", "local", 11)
+        dot.node(
+            chip,
+            label=f"<{said}>",
+            id=chip,
+            style="rounded,filled",
+            fillcolor=colour["chip"],
+            color=colour["chip border"],
+            margin="0.06,0.02",
+            height="0",
+            width="0",
+        )
+        dot.edge(tail, chip, id=f"{wire.id}_tail", weight=weight, arrowhead="none")
+        dot.edge(chip, head, id=wire.id, weight=weight)
+    return dot
+
+
+def _spine(graph: Graph) -> tuple[list[Wire], int]:
+    """The wires of the longest way to the output, and the number of cards on it."""
+    depth: dict[int, int] = {}
+    longest: dict[int, Wire] = {}
+    for card in graph.cards:
+        depth[card.k] = 1
+        for wire in card.inputs:
+            if depth[wire.source] >= depth[card.k]:
+                depth[card.k] = depth[wire.source] + 1
+                longest[card.k] = wire
+    at = graph.cards[-1].k
+    found = []
+    while at in longest:
+        found.append(longest[at])
+        at = longest[at].source
+    return found, max(depth.values())
