@@ -97,7 +97,8 @@ def test_two_modules_are_told_apart_by_their_variables():
     encoder, decoder = tg.nn.Dense(2, 3, rng=0), tg.nn.Dense(3, 2, bias=False, rng=1)
     out = decoder(encoder(X))
     found = called(out)
-    assert [name for name in found if name] == ["X", "encoder.W", "encoder.b", "decoder.W", "out"]
+    expected = ["X", "encoder.W", "encoder.b", "encoder(X)", "decoder.W", "out"]
+    assert [name for name in found if name] == expected
 
 
 def test_the_model_is_found_where_the_frame_does_not_hold_it():
@@ -119,6 +120,23 @@ def test_one_hot_labels_are_not_called_as_the_integers():
     labels = np.array([0, 2, 1, 1])
     loss = tg.cross_entropy(X @ parameter(2, 3), labels)
     assert "labels′" in called(loss) and "labels" not in called(loss)
+
+
+def test_an_array_that_the_backward_pass_turned_is_called_so():
+    w = parameter(2, 1)
+    loss = np.sum((X @ w) ** 2)
+    (dw,) = tg.grad(loss, [w], create_graph=True)
+    assert "X.T" in called(dw)
+
+
+def test_a_call_whose_result_is_not_in_the_graph_gives_its_parts_no_name():
+    w = parameter(2, 1)
+
+    def gone():
+        cost = tg.mse_loss(X @ w, Y)
+        return tg.grad(cost, [w], create_graph=True)[0]
+
+    assert "cost" not in called(gone())
 
 
 def test_numbers_are_named_by_variables_only():

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lr.nn import Module
-from tinygrad_lr.origin import Origin, locate, operand_texts, user_frame
+from tinygrad_lr.origin import Origin, bracketed, locate, operand_texts, user_frame
 from tinygrad_lr.tensor import Tensor
 
 Position = tuple[int | None, ...]
 MEMBERS = 1000  # of a list or a dict that are looked at
-LONG = 40  # characters, beyond which an expression is no name
+SHORT, LONG = 24, 40  # characters, up to which a call, and an operand, is a name for itself
 
 
 class EveryName:
@@ -57,8 +57,9 @@ def find(
 
     A value is called, in this order: by its `name`; by its path in the Module that holds it; by
     the user's variable that holds it now; by the variable that it was assigned to in the source;
-    and what went into the graph without any, as the source expression has it. Whatever has no
-    name even then is not in the result. Equal names are told apart in the order of computation:
+    and what went into the graph without any, or came out of a call of several operations, as the
+    source expression has it, if that is short. Whatever has no name even then is not in the
+    result. Equal names are told apart in the order of computation:
     h, h_2, h_3.
 
     Args:
@@ -77,8 +78,12 @@ def find(
     held = dict(variables(frame, values))
     layers = paths(values, frame, model)
     made = executions(values)
-    assigned = {id(results[-1]): place.target for place, results in made}
-    written = operands(made, frame)
+    assigned = {id(results[-1]): place.target for place, results, whole in made if whole}
+    written = operands(made, frame) | {
+        id(results[-1]): place.text
+        for place, results, whole in made
+        if whole and len(results) > 1 and len(place.text) <= SHORT
+    }
     taken: dict[str, int] = {}
     names = {}
     for x in values:
@@ -90,6 +95,9 @@ def find(
             or written.get(id(x))
         ):
             names[id(x)] = unique(str(name), taken)
+    for x in values:
+        if id(x) not in names and (other := turned(x, values)) in names:
+            names[id(x)] = unique(f"{bracketed(names[other])}.T", taken)
     return names
 
 
@@ -106,6 +114,18 @@ def unique(name: str, taken: dict[str, int]) -> str:
         free = f"{name}_{taken[name]}"
     taken[free] = 1
     return free
+
+
+def turned(x: Any, values: Iterable[Any]) -> int:
+    """The id of the array of which x is the transpose, by its memory; 0 if of none."""
+    if isinstance(x, np.ndarray) and x.ndim > 1 and x.base is not None:
+        for y in values:
+            array = y._array if isinstance(y, Tensor) else y
+            if isinstance(array, np.ndarray) and array.shape == x.shape[::-1]:
+                here, there = x.__array_interface__["data"], array.__array_interface__["data"]
+                if here == there and x.strides == array.strides[::-1]:
+                    return id(y)
+    return 0
 
 
 def namespaces(frame: FrameType) -> list[Mapping[str, Any]]:
@@ -228,29 +248,46 @@ class Place(NamedTuple):
         code, offset = origin
         line, last, start, end = list(code.co_positions())[offset // 2]
         source = "".join(linecache.getlines(code.co_filename))
+        if called == "grad":  # it says nothing of what a backward pass computes
+            return cls("", "", "")
         return cls(text, called, targets(source).get((line, start, last, end), ""))
 
 
-def executions(values: Iterable[Any]) -> list[tuple[Place, list[Tensor]]]:
-    """The instructions that made the results, in order, each with the results that it made.
+class Execution(NamedTuple):
+    """An instruction that ran, and the results that it made, of those that are in the graph.
 
-    All but the calls of composed functions, layers and losses make one.
+    All but the calls of composed functions, layers and losses make one; of theirs it is `whole`
+    if the last one is there for sure, which is what the call returned.
     """
+
+    place: Place
+    results: list[Tensor]
+    whole: bool
+
+
+def executions(values: Iterable[Any]) -> list[Execution]:
+    """The instructions that made the results, in order."""
     places: dict[Origin, Place] = {}
-    found: list[tuple[Place, list[Tensor]]] = []
+    found: list[Execution] = []
+    last = 0
     for x in values:
-        if isinstance(x, Tensor) and x.op and x.origin:
-            if x.origin not in places:
-                places[x.origin] = Place.of(x.origin)
-            place = places[x.origin]
-            if place.called not in ("", x.op.name) and found and found[-1][0] is place:
-                found[-1][1].append(x)
-            else:
-                found.append((place, [x]))
-    return found
+        if not (isinstance(x, Tensor) and x.op and x.origin):
+            continue
+        if x.origin not in places:
+            places[x.origin] = Place.of(x.origin)
+        place = places[x.origin]
+        single = place.called in ("", x.op.name)
+        if not single and found and found[-1].place is place:
+            found[-1].results.append(x)
+        else:
+            if found and not found[-1].whole:
+                found[-1] = found[-1]._replace(whole=x.serial == last + 1)
+            found.append(Execution(place, [x], single))
+        last = x.serial
+    return [*found[:-1], *(execution._replace(whole=True) for execution in found[-1:])]
 
 
-def operands(made: Iterable[tuple[Place, list[Tensor]]], frame: FrameType) -> dict[int, str]:
+def operands(made: Iterable[Execution], frame: FrameType) -> dict[int, str]:
     """What the source calls leaves, arrays and numbers where they first go into the graph.
 
     Of numbers only variables count: a literal is its own best name. A prime tells an array from
@@ -261,7 +298,7 @@ def operands(made: Iterable[tuple[Place, list[Tensor]]], frame: FrameType) -> di
         scope |= space
     packages = {name for name, x in scope.items() if isinstance(x, ModuleType)} | {"np", "tg"}
     found: dict[int, str] = {}
-    for place, (first, *_) in made:
+    for place, (first, *_), _ in made:
         texts = operand_texts(place.text, packages, EveryName())
         for x, text in zip(first.inputs, texts, strict=False):
             number = not (np.ndim(x) or isinstance(x, Tensor))

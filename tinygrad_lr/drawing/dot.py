@@ -5,12 +5,16 @@ from __future__ import annotations
 import html
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 
-from tinygrad_lr.drawing.cards import Card, Graph, Wire
+import graphviz
+
+from tinygrad_lr.drawing.cards import Card, Graph, LayerCard, Wire
 from tinygrad_lr.drawing.figures import NDArray, flaw, number, span, strengths, table
 from tinygrad_lr.drawing.render import Picture
 from tinygrad_lr.drawing.theme import DARK, LIGHT
+from tinygrad_lr.nn import Module
 
 FONT = "Helvetica"  # one name: a list would break the renderers' measures
 ACROSS = 7  # levels that fit from left to right
@@ -24,6 +28,7 @@ KINDS = {
     "operation": ("rounded,filled", "border", 1.2),
     "loss": ("rounded,filled", "gradient", 2.6),
     "output": ("rounded,filled", "gradient", 2.6),
+    "layer": ("rounded,filled", "value", 1.2),
 }
 
 
@@ -55,6 +60,8 @@ class Writer:
 
     def card(self, card: Card) -> str:
         """The HTML label of a card."""
+        if isinstance(card, LayerCard):
+            return self.layer(card)
         of = str(card.shape) if card.shape else ""
         right = card.formula or ("" if card.kind in ("operation", "output", "loss") else card.kind)
         size = 12 if card.formula else 11
@@ -75,6 +82,18 @@ class Writer:
                 warning = self.text(f"⚠ {what}: {told}", "flaw", 11, bold=True)
                 rows.append(f'<TD COLSPAN="2" ALIGN="LEFT">{warning}</TD>')
         return _table((f"<TR>{row}</TR>" for row in rows), padding=2)
+
+    def layer(self, card: LayerCard) -> str:
+        """The HTML label of a whole layer."""
+        rows = [("parameters", f"{card.parameters:,}".replace(",", "\u202f"), "value")]
+        rows += [("output", str(card.shape), "soft")]
+        if self.gradients and card.norm is not None:
+            rows.append(("‖grad‖", number(card.norm), "gradient"))
+        head = self.text(card.title, size=15, bold=True), self.text(card.formula, "soft", 12)
+        cells = [head, *((self.text(a, c), self.text(b, c, 12)) for a, b, c in rows)]
+        return _table(
+            (f'<TR><TD ALIGN="LEFT">{a}</TD><TD ALIGN="RIGHT">{b}</TD></TR>' for a, b in cells), 2
+        )
 
     def arrays(self, shown: dict[str, NDArray]) -> list[str]:
         """The rows for a value and its gradient: side by side, if they are tables."""
@@ -110,6 +129,20 @@ class Writer:
             rows.append(f"<TR>{''.join(cells)}</TR>")
         return _table(rows, padding=2, spacing=1)
 
+    def cluster(self, path: str, module: Module) -> graphviz.Digraph:
+        """The frame around the cards of a layer."""
+        frame = graphviz.Digraph(f"cluster_{path}")
+        frame.attr(
+            label=f"<{self.text(f'{path} · {module}', 'soft', 12)}>",
+            labelloc="t",
+            labeljust="l",
+            style="rounded,filled",
+            fillcolor=self.colours["layer"],
+            color=self.colours["layer border"],
+            margin="10",
+        )
+        return frame
+
     def legend(self, derivatives: bool) -> str:
         """What the colours mean, in one line."""
         parts = []
@@ -126,6 +159,7 @@ class Writer:
         )
 
 
+FILL = {"output": "loss", "layer": "parameter"}
 COLOUR = {VALUE: "value", GRADIENT: "gradient"}
 
 
@@ -155,7 +189,6 @@ def picture(
     dot.attr(
         "graph",
         rankdir=direction,
-        ordering="in",
         newrank="true",
         nodesep="0.22",
         ranksep="0.4",
@@ -167,17 +200,25 @@ def picture(
         dot.attr("graph", label=f"<{said}>", labelloc="b", labeljust="l")
     dot.attr("node", shape="box", fontname=FONT, margin="0.09,0.06")
     dot.attr("edge", color=colour["wire"], penwidth="1.2", arrowsize="0.8", fontname=FONT)
+    uses = Counter(wire.source for wire in graph.wires)
+    inside = {card.layer: None for card in graph.cards if card.layer and card.kind != "layer"}
+    clusters = {path: write.cluster(path, graph.modules[path]) for path in inside if path}
     for card in graph.cards:
         style, border, width = KINDS[card.kind]
-        dot.node(
+        place = clusters.get(card.layer or "", dot)
+        place.node(
             card.id,
             label=f"<{write.card(card)}>",
             id=card.id,
             style=style,
-            fillcolor=colour["loss" if card.kind == "output" else card.kind],
+            fillcolor=colour[FILL.get(card.kind, card.kind)],
             color=colour[border],
             penwidth=str(width),
+            peripheries="2" if card.kind == "layer" else "1",
+            ordering="in" if all(uses[wire.source] == 1 for wire in card.inputs) else "",
         )
+    for cluster in clusters.values():
+        dot.subgraph(cluster)
     for wire in graph.wires:
         weight = "8" if wire in spine else "1"
         tail, head = f"n{wire.source}", f"n{wire.target}"

@@ -59,14 +59,16 @@ def _fixed(v: float, decimals: int) -> str:
 def span(x: NDArray) -> str:
     """The range of an array that is too large to print.
 
-    >>> span(np.zeros(99)), span(np.linspace(-2.56, 2, 99))
-    ('all 0', '−2.6 … 2')
+    >>> span(np.zeros(99)), span(np.linspace(-2.56, 2, 99)), span(np.linspace(1, 1.001, 99))
+    ('all 0', '−2.6 … 2', '≈ 1')
     """
     finite = np.asarray(x, dtype=float)[np.isfinite(x)]
     if not finite.size:
         return "no number" if np.size(x) else "empty"
     low, high = number(finite.min(), 2), number(finite.max(), 2)
-    return f"all {low}" if finite.min() == finite.max() else f"{low} … {high}"
+    if low == high:
+        return f"all {low}" if finite.min() == finite.max() else f"≈ {low}"
+    return f"{low} … {high}"
 
 
 def flaw(x: NDArray) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,8 @@ def expression(text: str) -> ast.expr:
 
 
 def literal(x: Any) -> str:
-    """A number as a person writes it into a formula."""
-    return number(x, 4).replace("−", "-")
+    """A number, or an array that is the same one everywhere, as a person writes it."""
+    return number(np.ravel(x)[0], 4).replace("−", "-")
 
 
 @functools.cache
@@ -45,16 +45,18 @@ class _Substitution(ast.NodeTransformer):
         return self.known.get(node.id, node)
 
 
-def formula(op: Any, arguments: Sequence[str], params: dict[str, Any]) -> str:
+def formula(op: Any, arguments: Iterable[ast.expr], params: dict[str, Any]) -> ast.expr:
     """The operation's formula about these arguments; metadata that are the defaults are left out.
 
     >>> from tinygrad_lr.ops import OPERATIONS
-    >>> formula(OPERATIONS["matmul"], ["h", "W + U"], {}), formula(OPERATIONS["sum"], ["x"],
-    ...     {"axis": 0, "keepdims": False})
-    ('h @ (W + U)', 'sum(x, axis=0)')
+    >>> h, sum_ = expression("h"), expression("W + U")
+    >>> ast.unparse(formula(OPERATIONS["matmul"], [h, sum_], {}))
+    'h @ (W + U)'
+    >>> ast.unparse(formula(OPERATIONS["sum"], [h], {"axis": 0, "keepdims": False}))
+    'sum(h, axis=0)'
     """
     known: dict[str, Any] = {name: _metadata(value) for name, value in params.items()}
-    pieces = [expression(text) for text in arguments]
+    pieces = list(arguments)
     if op.variadic:
         starred = [n.value for n in ast.walk(_parsed(op.formula)) if isinstance(n, ast.Starred)]
         known |= {n.id: pieces for n in starred if isinstance(n, ast.Name)}
@@ -69,7 +71,8 @@ def formula(op: Any, arguments: Sequence[str], params: dict[str, Any]) -> str:
                 tree.args.append(argument)
             elif params[name] != op.defaults[name]:
                 tree.keywords.append(ast.keyword(name, argument))
-    return ast.unparse(ast.fix_missing_locations(_Substitution(known).visit(tree)))
+    substituted: ast.expr = _Substitution(known).visit(tree)
+    return substituted
 
 
 def _metadata(value: Any) -> ast.expr:

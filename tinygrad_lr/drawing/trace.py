@@ -1,0 +1,181 @@
+"""From a tensor to the cards of its computation."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr import names
+from tinygrad_lr.drawing.cards import Card, Graph, Wire
+from tinygrad_lr.drawing.formula import LONG, expression, formula, literal
+from tinygrad_lr.drawing.layers import layers, modules_by_path
+from tinygrad_lr.nn import Module
+from tinygrad_lr.origin import user_frame
+from tinygrad_lr.tensor import Tensor, gradients, unbroadcast
+
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def graph(
+    output: Tensor,
+    *,
+    gradient: bool = True,
+    derivatives: bool | None = None,
+    wrt: Sequence[Tensor] | None = None,
+    frame: FrameType | None = None,
+    model: Module | None = None,
+) -> Graph:
+    """The cards of the computation behind a tensor.
+
+    Args:
+        output: what was computed.
+        gradient: whether to compute the gradient of everything, if the output is one number.
+        derivatives: whether wires between scalars have their local derivative; default if all
+            of a graph's values are scalars.
+        wrt: tensors outside of whose way to the output no gradient is shown; default all.
+        frame: where the user's variables are; default the innermost frame outside the package.
+        model: the Module that was called; default those among the variables.
+
+    >>> w = Tensor(3.0, requires_grad=True)
+    >>> loss = (2 * w + 1) ** 2
+    >>> print(graph(loss))
+    w  [parameter]  value 3  grad 28
+    2 * w  value 6  grad 14
+    2 * w + 1  value 7  grad 14
+    loss = (2 * w + 1) ** 2  [loss]  value 49  grad 1
+    """
+    frame = frame or user_frame()
+    values = names.nodes([output])
+    models = names.modules(values, frame, model)
+    layer = layers(values, models)
+    known = names.find([output], frame, model)
+    slopes = gradients(output) if gradient and output.requires_grad and output.size == 1 else {}
+    if wrt is not None:
+        slopes = {x: slopes[x] for x in _leading_from(wrt, values) if x in slopes}
+    shown = [x for x in values if id(x) in known or not _is_literal(x)]
+    label = Labels(known, layer, _leaving(values, layer))
+    if derivatives is None:
+        derivatives = all(np.size(_array(x)) == 1 for x in shown)
+    cards: dict[int, Card] = {}
+    for x in shown:
+        kind = _kind(x, output)
+        name, title, made = label.new(x, kind)
+        card = Card(len(cards), kind, name, title, made, np.asarray(_array(x)))
+        card.layer, card.source = layer.get(id(x)), x
+        if isinstance(x, Tensor):
+            card.gradient = np.asarray(slopes[x]) if x in slopes else None
+            local = _locals(x) if derivatives else {}
+            card.inputs = [
+                Wire(cards[id(y)].k, card.k, i, local.get(i))
+                for i, y in enumerate(x.inputs)
+                if id(y) in cards
+            ]
+        cards[id(x)] = card
+    return Graph(list(cards.values()), modules_by_path(models))
+
+
+class Labels:
+    """What a value is called in its card, and in the formulas of others.
+
+    Args:
+        known: the names that values have.
+        layer: the paths of the layers that they belong to.
+        leaving: the results that are used outside of their layer.
+    """
+
+    def __init__(self, known: Mapping[int, str], layer: Mapping[int, str], leaving: set[int]):
+        self.known, self.layer, self.leaving = known, layer, leaving
+        self.taken = dict.fromkeys(known.values(), 1)
+        self.counts: dict[str, int] = {}
+        self.pieces: dict[int, ast.expr] = {}
+
+    def of(self, x: Any, layer: str | None) -> ast.expr:
+        """A value in a formula of a layer: its name, the formula that stands for it, a number."""
+        if id(x) in self.known and self.layer.get(id(x)) == layer:
+            return expression(self.title(x))
+        return self.pieces[id(x)] if id(x) in self.pieces else expression(literal(x))
+
+    def title(self, x: Any) -> str:
+        """A known name, without the path of the layer."""
+        return self.known[id(x)].removeprefix(f"{self.layer.get(id(x))}.")
+
+    def new(self, x: Any, kind: str) -> tuple[str, str, str]:
+        """(name, title, formula) of a value; if it has no name, a short formula is its name."""
+        made = None
+        if _made(x):
+            layer = self.layer.get(id(x))
+            made = formula(x.op, [self.of(y, layer) for y in x.inputs], x.params)
+        text = ast.unparse(made) if made else ""
+        if id(x) in self.known:
+            self.pieces[id(x)] = expression(self.known[id(x)])
+            return self.known[id(x)], self.title(x), text
+        if made and len(text) <= LONG and id(x) not in self.leaving:
+            self.pieces[id(x)] = made
+            return text, text, ""
+        letter = {"parameter": "θ", "operation": "v", "output": "v", "loss": "v"}.get(kind, "c")
+        letter = "h" if id(x) in self.leaving else letter
+        self.counts[letter] = self.counts.get(letter, 0) + 1
+        numbered = f"{letter}{self.counts[letter]}".translate(SUBSCRIPTS)
+        name = names.unique(numbered, self.taken)
+        self.pieces[id(x)] = ast.Name(name)
+        return name, name, text
+
+
+def _array(x: Any) -> Any:
+    return x._array if isinstance(x, Tensor) else x
+
+
+def _made(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.op is not None
+
+
+def _is_literal(x: Any) -> bool:
+    """Whether a value without a name is best written into a formula as the number that it is."""
+    return not isinstance(x, Tensor) and (np.ndim(x) == 0 or (x.size and np.ptp(x) == 0))
+
+
+def _kind(x: Any, output: Tensor) -> str:
+    if x is output and _made(x):
+        return "loss" if x.size == 1 and x.requires_grad else "output"
+    if _made(x):
+        return "operation"
+    if isinstance(x, Tensor) and x.requires_grad:
+        return "parameter"
+    return "data" if isinstance(x, Tensor) or np.ndim(x) else "constant"
+
+
+def _leaving(values: Sequence[Any], layer: Mapping[int, str]) -> set[int]:
+    """The results that are used outside of the layer that they belong to."""
+    return {
+        id(y)
+        for x in values
+        if _made(x)
+        for y in x.inputs
+        if _made(y) and id(y) in layer and layer[id(y)] != layer.get(id(x))
+    }
+
+
+def _leading_from(wrt: Sequence[Tensor], values: Sequence[Any]) -> list[Tensor]:
+    """The tensors on the way from `wrt` to the output."""
+    on = {id(x) for x in wrt}
+    for x in values:
+        if _made(x) and any(id(y) in on for y in x.inputs):
+            on.add(id(x))
+    return [x for x in values if id(x) in on]
+
+
+def _locals(x: Tensor) -> dict[int, float]:
+    """The derivative of a scalar result with respect to each of its scalar inputs."""
+    if x.op is None or x.size != 1:
+        return {}
+    inputs = [_array(y) for y in x.inputs]
+    found = {}
+    for i, (y, rule) in enumerate(zip(x.inputs, x.op.rules, strict=False)):
+        if isinstance(y, Tensor) and y.requires_grad and y.size == 1 and rule is not None:
+            dx = rule(np.ones_like(x._array), x._array, *inputs, **x.params)
+            found[i] = float(unbroadcast(np.asarray(dx), y).item())
+    return found
