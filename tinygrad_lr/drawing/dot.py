@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import html
 import math
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 
 import graphviz
 
 from tinygrad_lr.drawing.cards import Card, Graph, LayerCard, Wire
-from tinygrad_lr.drawing.figures import NDArray, flaw, number, span, strengths, table
+from tinygrad_lr.drawing.figures import NDArray, flaw, number, plain, span, strengths, table
 from tinygrad_lr.drawing.render import Picture
 from tinygrad_lr.drawing.theme import DARK, LIGHT
 from tinygrad_lr.nn import Module
@@ -19,7 +18,6 @@ from tinygrad_lr.nn import Module
 FONT = "Helvetica"  # one name: a list would break the renderers' measures
 ACROSS = 7  # levels that fit from left to right
 CELLS = 16  # of an array that is printed in full
-CAP = 48  # characters of a text
 VALUE, GRADIENT = "value", "grad"
 KINDS = {
     "parameter": ("rounded,filled", "value", 2.6),
@@ -32,13 +30,6 @@ KINDS = {
 }
 
 
-def plain(text: str) -> str:
-    """A text as one line without control characters, of CAP characters at most."""
-    line = " ".join(text.split())
-    line = "".join(c for c in line if c == "\u200d" or unicodedata.category(c)[0] != "C")
-    return line if len(line) <= CAP else line[: CAP - 1] + "…"
-
-
 class Writer:
     """Writes cards in the colours of a theme."""
 
@@ -49,7 +40,8 @@ class Writer:
     def piece(self, text: str, colour: str = "ink", size: float = 11) -> str:
         """A piece of text in a colour."""
         font = f'COLOR="{self.colours[colour]}" POINT-SIZE="{size}"'
-        return f"<FONT {font}>{html.escape(text)}</FONT>" if text else ""
+        said = html.escape(text).replace("\\", "&#92;")  # \\N would be the name of a node
+        return f"<FONT {font}>{said}</FONT>" if text else ""
 
     def text(self, text: str, colour: str = "ink", size: float = 11, bold: bool = False) -> str:
         """A text, whatever is in it, with room for a font that runs wider."""
@@ -78,8 +70,8 @@ class Writer:
             shown[GRADIENT] = card.gradient
         rows += self.arrays(shown)
         for what, x in shown.items():
-            if told := flaw(x):
-                warning = self.text(f"⚠ {what}: {told}", "flaw", 11, bold=True)
+            if x.size > 1 and (told := flaw(x)):
+                warning = self.text(f"{what}: {told}", "flaw", 11, bold=True)
                 rows.append(f'<TD COLSPAN="2" ALIGN="LEFT">{warning}</TD>')
         return _table((f"<TR>{row}</TR>" for row in rows), padding=2)
 
@@ -106,7 +98,8 @@ class Writer:
         rows = []
         for what, x in shown.items():
             if x.size == 1:
-                said = self.text(number(x.item()), COLOUR[what], 14)
+                colour = "flaw" if flaw(x) else COLOUR[what]
+                said = self.text(number(x.item()), colour, 14, bold=bool(flaw(x)))
             elif 0 < x.size <= CELLS and x.ndim <= 2:
                 said = self.heat(what, x)
             else:
@@ -186,6 +179,7 @@ def picture(
     colour = write.colours
     dot = Picture("computation")
     dot.theme, dot.text = theme, str(graph)
+    dot.titles = {card.id: plain(str(card), 500) for card in graph.cards}
     dot.attr(
         "graph",
         rankdir=direction,

@@ -1,8 +1,9 @@
-"""Numbers as a person would print them, and how strongly to colour them."""
+"""Numbers as a person would print them, how strongly to colour them, and texts on one line."""
 
 from __future__ import annotations
 
 import math
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,18 @@ import numpy.typing as npt
 
 NDArray = npt.NDArray[Any]
 STRENGTHS = 8
+CAP = 48  # characters of a text
+
+
+def plain(text: str, cap: int = CAP) -> str:
+    """A text as one line without control characters, of `cap` characters at most.
+
+    >>> plain("two\\n lines\\x00"), plain("abcdef", 4)
+    ('two lines', 'abc…')
+    """
+    line = " ".join(text.split())
+    line = "".join(c for c in line if c == "\u200d" or unicodedata.category(c)[0] != "C")
+    return line if len(line) <= cap else line[: cap - 1] + "…"
 
 
 def number(x: float, digits: int = 3) -> str:

@@ -25,7 +25,7 @@ def expression(text: str) -> ast.expr:
 
 def literal(x: Any) -> str:
     """A number, or an array that is the same one everywhere, as a person writes it."""
-    return number(np.ravel(x)[0], 4).replace("−", "-")
+    return number(np.ravel(getattr(x, "_array", x))[0], 4).replace("−", "-")
 
 
 @functools.cache

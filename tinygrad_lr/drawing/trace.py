@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_lr import names
 from tinygrad_lr.drawing.cards import Card, Graph, Wire
+from tinygrad_lr.drawing.figures import plain
 from tinygrad_lr.drawing.formula import LONG, expression, formula, literal
 from tinygrad_lr.drawing.layers import layers, modules_by_path
 from tinygrad_lr.nn import Module
@@ -53,7 +54,10 @@ def graph(
     models = names.modules(values, frame, model)
     layer = layers(values, models)
     known = names.find([output], frame, model)
-    slopes = gradients(output) if gradient and output.requires_grad and output.size == 1 else {}
+    slopes = {}
+    if gradient and output.requires_grad and output.size == 1:
+        with np.errstate(all="ignore"):  # what is not finite is told in the picture
+            slopes = gradients(output)
     if wrt is not None:
         slopes = {x: slopes[x] for x in _leading_from(wrt, values) if x in slopes}
     shown = [x for x in values if id(x) in known or not _is_literal(x)]
@@ -88,7 +92,8 @@ class Labels:
     """
 
     def __init__(self, known: Mapping[int, str], layer: Mapping[int, str], leaving: set[int]):
-        self.known, self.layer, self.leaving = known, layer, leaving
+        self.known = {key: plain(name) for key, name in known.items() if plain(name)}
+        self.layer, self.leaving = layer, leaving
         self.taken = dict.fromkeys(known.values(), 1)
         self.counts: dict[str, int] = {}
         self.pieces: dict[int, ast.expr] = {}
@@ -135,7 +140,10 @@ def _made(x: Any) -> bool:
 
 def _is_literal(x: Any) -> bool:
     """Whether a value without a name is best written into a formula as the number that it is."""
-    return not isinstance(x, Tensor) and (np.ndim(x) == 0 or (x.size and np.ptp(x) == 0))
+    array = np.asarray(_array(x))
+    return (
+        not (_made(x) or getattr(x, "requires_grad", False)) and array.size and np.ptp(array) == 0
+    )
 
 
 def _kind(x: Any, output: Tensor) -> str:
@@ -176,6 +184,7 @@ def _locals(x: Tensor) -> dict[int, float]:
     found = {}
     for i, (y, rule) in enumerate(zip(x.inputs, x.op.rules, strict=False)):
         if isinstance(y, Tensor) and y.requires_grad and y.size == 1 and rule is not None:
-            dx = rule(np.ones_like(x._array), x._array, *inputs, **x.params)
+            with np.errstate(all="ignore"):
+                dx = rule(np.ones_like(x._array), x._array, *inputs, **x.params)
             found[i] = float(unbroadcast(np.asarray(dx), y).item())
     return found
