@@ -13,19 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lr.nn import Module
+from tinygrad_lr.ops import FUNCTIONS
 from tinygrad_lr.origin import Origin, bracketed, locate, operand_texts, user_frame
 from tinygrad_lr.tensor import Tensor
 
 Position = tuple[int | None, ...]
 MEMBERS = 1000  # of a list or a dict that are looked at
 SHORT, LONG = 24, 40  # characters, up to which a call, and an operand, is a name for itself
-
-
-class EveryName:
-    """All names of functions: the arguments of a loss are operands as well."""
-
-    def __contains__(self, name: object) -> bool:
-        return name is not None
 
 
 def nodes(outputs: Sequence[Tensor]) -> list[Any]:
@@ -222,11 +216,12 @@ def targets(source: str) -> dict[Position, str]:
 
 
 class Place(NamedTuple):
-    """An instruction: its expression, the function that it calls, and what it is assigned to."""
+    """An instruction: its expression, what it calls with which arguments, and is assigned to."""
 
-    text: str
-    called: str
-    target: str
+    text: str = ""
+    called: str = ""
+    arguments: tuple[str, ...] = ()
+    target: str = ""
 
     @classmethod
     def of(cls, origin: Origin) -> Place:
@@ -236,21 +231,23 @@ class Place(NamedTuple):
         ...     z = np.exp(w)
         ...     return z
         >>> Place.of(f(Tensor(0.0, requires_grad=True)).origin)
-        Place(text='np.exp(w)', called='exp', target='z')
+        Place(text='np.exp(w)', called='exp', arguments=('w',), target='z')
         """
         text = locate(origin).text
         try:
             node = ast.parse(text, mode="eval").body
         except SyntaxError:
             node = ast.Constant(None)
-        function = node.func if isinstance(node, ast.Call) else None
+        call = node if isinstance(node, ast.Call) else None
+        function = call.func if call else None
+        arguments = tuple(map(ast.unparse, call.args)) if call else ()
         called = str(getattr(function, "attr", None) or getattr(function, "id", ""))
         code, offset = origin
         line, last, start, end = list(code.co_positions())[offset // 2]
         source = "".join(linecache.getlines(code.co_filename))
         if called == "grad":  # it says nothing of what a backward pass computes
-            return cls("", "", "")
-        return cls(text, called, targets(source).get((line, start, last, end), ""))
+            return cls()
+        return cls(text, called, arguments, targets(source).get((line, start, last, end), ""))
 
 
 class Execution(NamedTuple):
@@ -299,7 +296,7 @@ def operands(made: Iterable[Execution], frame: FrameType) -> dict[int, str]:
     packages = {name for name, x in scope.items() if isinstance(x, ModuleType)} | {"np", "tg"}
     found: dict[int, str] = {}
     for place, (first, *_), _ in made:
-        texts = operand_texts(place.text, packages, EveryName())
+        texts = operand_texts(place.text, packages, FUNCTIONS) or place.arguments
         for x, text in zip(first.inputs, texts, strict=False):
             number = not (np.ndim(x) or isinstance(x, Tensor))
             if getattr(x, "op", None) or len(text) > LONG:

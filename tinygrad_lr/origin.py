@@ -63,7 +63,7 @@ def locate(origin: Origin) -> Expression:
 
 
 def operand_texts(
-    text: str, modules: Container[str] = ("np", "tg"), functions: Container[Any] = ("dot", "sum")
+    text: str, modules: Container[str] = ("np", "tg"), functions: Container[str] = ("dot", "sum")
 ) -> list[str]:
     """What an expression says of its operands, in order.
 
@@ -85,8 +85,6 @@ def operand_texts(
         parts = [node.target, node.value]
     elif isinstance(node, ast.Subscript):
         parts = [node.value]
-    elif isinstance(node, ast.Call) and getattr(node.func, "id", None) in functions:
-        parts = node.args
     elif isinstance(node, ast.Call) and getattr(node.func, "attr", None) in functions:
         owner = getattr(node.func, "value", None)
         of_module = isinstance(owner, ast.Name) and owner.id in modules

@@ -140,10 +140,10 @@ def _made(x: Any) -> bool:
 
 def _is_literal(x: Any) -> bool:
     """Whether a value without a name is best written into a formula as the number that it is."""
+    if _made(x) or getattr(x, "requires_grad", False):
+        return False
     array = np.asarray(_array(x))
-    return (
-        not (_made(x) or getattr(x, "requires_grad", False)) and array.size and np.ptp(array) == 0
-    )
+    return array.size > 0 and bool((array == array.flat[0]).all())
 
 
 def _kind(x: Any, output: Tensor) -> str:
