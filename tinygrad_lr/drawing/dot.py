@@ -80,26 +80,30 @@ def picture(
         dot.subgraph(cluster)
     for wire in graph.wires:
         weight = "8" if wire in spine else "1"
-        tail, head = f"n{wire.source}", f"n{wire.target}"
-        if wire.local is None:
-            dot.edge(tail, head, id=wire.id, weight=weight)
-            continue
-        chip = "d" + wire.id[1:]
-        said = write.text(f"× {number(wire.local)}", "local", 11)
-        dot.node(
-            chip,
-            label=f"<{said}>",
-            id=chip,
-            style="rounded,filled",
-            fillcolor=colour["chip"],
-            color=colour["chip border"],
-            margin="0.06,0.02",
-            height="0",
-            width="0",
-        )
-        dot.edge(tail, chip, id=f"{wire.id}_tail", weight=weight, arrowhead="none")
-        dot.edge(chip, head, id=wire.id, weight=weight)
+        start = f"n{wire.source}"
+        if wire.local is not None:
+            chip = _chip(dot, write, wire)
+            dot.edge(start, chip, id=f"{wire.id}_tail", weight=weight, arrowhead="none")
+            start = chip
+        dot.edge(start, f"n{wire.target}", id=wire.id, weight=weight)
     return dot
+
+
+def _chip(dot: Picture, write: Writer, wire: Wire) -> str:
+    """The local derivative on a wire, as a node of its own; returns its id."""
+    chip = f"d{wire.id[1:]}"
+    dot.node(
+        chip,
+        label=f"<{write.text(f'× {number(wire.local or 0)}', 'local', 11)}>",
+        id=chip,
+        style="rounded,filled",
+        fillcolor=write.colours["chip"],
+        color=write.colours["chip border"],
+        margin="0.06,0.02",
+        height="0",
+        width="0",
+    )
+    return chip
 
 
 def _cluster(write: Writer, path: str, module: Module) -> graphviz.Digraph:

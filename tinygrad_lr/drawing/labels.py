@@ -124,10 +124,11 @@ class Writer:
         if self.gradients:
             how = "as grad at the arrow’s head × d" if derivatives else "against the arrows"
             parts.append(("grad", "gradient", f"of the output, computed backward, {how}"))
-        return self.piece("   ·   ", "soft").join(
+        told = self.piece("   ·   ", "soft").join(
             self.piece(word, colour) + self.piece(f": {said}", "soft")
             for word, colour, said in parts
         )
+        return _table([f"<TR><TD>{told}</TD></TR>"], padding=8) if told else ""
 
 
 def _is_table(x: NDArray) -> bool:
