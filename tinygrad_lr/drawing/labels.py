@@ -27,7 +27,7 @@ class Writer:
     def piece(self, text: str, colour: str = "ink", size: float = 11) -> str:
         """A piece of text in a colour."""
         font = f'COLOR="{self.colours[colour]}" POINT-SIZE="{size}"'
-        said = html.escape(text).replace("\\", "&#92;")  # \\N would be the name of a node
+        said = html.escape(text).replace("\\", "\\\\")  # else \N becomes the name of the node
         return f"<FONT {font}>{said}</FONT>" if text else ""
 
     def text(self, text: str, colour: str = "ink", size: float = 11, bold: bool = False) -> str:

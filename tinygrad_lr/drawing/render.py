@@ -108,7 +108,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             filename, directory = filename or target.with_suffix(".gv"), None
         format = format or self.format
         drawn = self.pipe(format, **how)
-        source = self.save(filename, directory)
+        source = self.save(filename, directory=directory)
         target = target if outfile is not None else Path(f"{source}.{format}")
         target.write_bytes(drawn)
         if cleanup:
