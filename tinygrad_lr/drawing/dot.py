@@ -12,7 +12,7 @@ from tinygrad_lr.drawing.labels import Writer
 from tinygrad_lr.drawing.render import Picture
 from tinygrad_lr.nn import Module
 
-FONT = "Helvetica"  # one name: a list would break the renderers' measures
+FONT = "Arial"  # one name, a list would break the measures; Helvetica and Liberation are as wide
 ACROSS = 7  # levels that fit from left to right
 KINDS = {
     "parameter": ("rounded,filled", "value", 2.6),

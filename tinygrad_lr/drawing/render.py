@@ -72,7 +72,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
 
     def _finished(self, svg: str) -> str:
         """An SVG with fonts that every machine has, words for each card, the reader's colours."""
-        svg = svg.replace(' font-family="Helvetica,sans-Serif"', "")
+        svg = re.sub(' font-family="[^"]*"', "", svg)
         svg = svg.replace("<svg ", f'<svg font-family="{FONTS}" ', 1)
 
         def titled(part: re.Match[str]) -> str:
