@@ -313,6 +313,21 @@ def test_a_model_and_an_input_show_the_layers(capsys):
     assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()] == ["9", "4", "13"]
 
 
+def test_a_summary_leaves_the_model_as_it_was(capsys):
+    model = network(2, 3, 1)
+    before = {path: dict(vars(module)) for path, module in model.named_modules()}
+    model[0].forward = model[1].forward = lambda x: x
+    model.summary(X)
+    assert "(4, 2)" in capsys.readouterr().out
+    for layer in model:
+        del vars(layer)["forward"]
+    assert {path: dict(vars(module)) for path, module in model.named_modules()} == before
+    assert list(before) == ["", "layers.0", "layers.1"]
+    with pytest.raises(ValueError, match="takes"):
+        model.summary(np.ones((4, 7)))
+    assert {path: dict(vars(module)) for path, module in model.named_modules()} == before
+
+
 def test_one_layer_used_many_times_is_one_card_without_recursion():
     class Deep(tg.nn.Module):
         def __init__(self):
