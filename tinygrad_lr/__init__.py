@@ -21,7 +21,8 @@ from tinygrad_lr.tensor import GradientError, Tensor, grad, no_grad
 from tinygrad_lr.training import fit
 
 __version__ = "0.1.0"
-ON_DEMAND = {"check_backward": "check", "to_numpy": "program"}  # tools, slower to import than NumPy
+# Tools, imported when they are used: they would add to the time of every import.
+ON_DEMAND = {"check_backward": "check", "draw": "drawing", "to_numpy": "program"}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tinygrad_lr.explain import ShapeError
 from tinygrad_lr.habits import missing
 from tinygrad_lr.ops import log_softmax, matmul, relu, sigmoid, softmax, softplus, tanh
-from tinygrad_lr.tensor import Tensor
+from tinygrad_lr.tensor import Tensor, no_grad
 
 Layer = Callable[[Any], Any]
 ACTIVATIONS = {f.__name__: f for f in (sigmoid, tanh, relu, softplus, softmax, log_softmax)}
@@ -43,6 +43,23 @@ class Module:
         """What the model computes."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward(self, x)")
 
+    def _parts(self) -> Iterator[tuple[str, Any]]:
+        """(path, part) for this Module and every Module and Tensor in it, each once."""
+        waiting: list[tuple[str, Any]] = [("", self)]
+        visited = set()
+        while waiting:
+            path, value = waiting.pop()
+            if not isinstance(value, (Tensor, Module, list, tuple, dict)) or id(value) in visited:
+                continue
+            visited.add(id(value))
+            if isinstance(value, (Tensor, Module)):
+                yield path, value
+            if not isinstance(value, Tensor):
+                children = vars(value) if isinstance(value, Module) else value
+                pairs = children.items() if isinstance(children, dict) else enumerate(children)
+                inner = [(f"{path}.{key}" if path else str(key), child) for key, child in pairs]
+                waiting += reversed(inner)
+
     def named_tensors(self) -> dict[str, Tensor]:
         """Every leaf of the model under its path, each once, also those that are not trained.
 
@@ -50,27 +67,71 @@ class Module:
             ValueError: if two of them have the same path, as with the keys 1 and "1" of a dict.
         """
         found: dict[str, Tensor] = {}
-        visited = set()
-
-        def visit(value: Any, path: str) -> None:
-            if not isinstance(value, (Tensor, Module, list, tuple, dict)) or id(value) in visited:
-                return
-            visited.add(id(value))
-            if isinstance(value, Tensor):
-                if not value.is_leaf:
-                    return
+        for path, part in self._parts():
+            if isinstance(part, Tensor) and part.is_leaf:
                 if path in found:
                     raise ValueError(f"two tensors of {type(self).__name__} have the path {path}")
-                found[path] = value
-                return
-            children = vars(value) if isinstance(value, Module) else value
-            for key, child in (
-                children.items() if isinstance(children, dict) else enumerate(children)
-            ):
-                visit(child, f"{path}.{key}" if path else str(key))
-
-        visit(self, "")
+                found[path] = part
         return found
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """(path, module) for this model, whose path is "", and every Module in it, each once."""
+        return ((path, part) for path, part in self._parts() if isinstance(part, Module))
+
+    def output_shapes(self, *inputs: Any) -> dict[str, tuple[int, ...]]:
+        """The shape of what every Module in the model computes last, by its path, for inputs."""
+        shapes: dict[str, tuple[int, ...]] = {}
+
+        def watched(path: str, forward: Layer) -> Layer:
+            def watching(*args: Any, **kwargs: Any) -> Any:
+                result = forward(*args, **kwargs)
+                shapes[path] = np.shape(result)
+                return result
+
+            return watching
+
+        before = [(vars(module), dict(vars(module))) for _, module in self.named_modules()]
+        try:
+            for path, module in list(self.named_modules()):
+                vars(module)["forward"] = watched(path, module.forward)
+            with no_grad():
+                self(*inputs)
+        finally:
+            for own, kept in before:
+                own.pop("forward")
+                own |= {name: x for name, x in kept.items() if name == "forward"}
+        return shapes
+
+    def summary(self, *inputs: Any) -> None:
+        """Print the layers that hold parameters: path, kind, output shape, parameter count.
+
+        Args:
+            inputs: what the model would be called with; without, no shapes are printed.
+
+        >>> Sequential(Dense(2, 3, activation="tanh"), Dense(3, 1)).summary(np.ones((4, 2)))
+        layers.0  Dense 2 → 3, tanh  (4, 3)   9
+        layers.1  Dense 3 → 1        (4, 1)   4
+        total                                13
+        """
+        shapes = self.output_shapes(*inputs) if inputs else {}
+        rows = [
+            (path, str(module), str(shapes.get(path, "")), f"{count:,}")
+            for path, module in self.named_modules()
+            if (count := module.parameter_count(own=True))
+        ]
+        rows.append(("total", "", "", f"{self.parameter_count():,}"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for *texts, total in rows:
+            print(*map(str.ljust, texts, widths), total.rjust(widths[-1]), sep="  ")
+
+    def parameter_count(self, own: bool = False) -> int:
+        """The number of numbers in the parameters; its `own` are those that no Module in it has."""
+        inner = [m for path, m in self.named_modules() if path] if own else []
+        others = {id(t) for module in inner for t in module.parameters()}
+        return int(np.sum([t.size for t in self.parameters() if id(t) not in others], dtype=int))
+
+    def __str__(self) -> str:
+        return type(self).__name__
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """(path, parameter) for every Tensor that requires a gradient, each once."""
@@ -219,6 +280,11 @@ class Dense(Module):
     def __repr__(self) -> str:
         activation = getattr(self.activation, "__name__", self.activation)
         return f"Dense({self.W.shape[0]}, {self.W.shape[1]}, activation={activation})"
+
+    def __str__(self) -> str:
+        activation = getattr(self.activation, "__name__", self.activation)
+        said = f", {activation}" if activation else ""
+        return f"Dense {self.W.shape[0]} → {self.W.shape[1]}{said}"
 
 
 class Sequential(Module):

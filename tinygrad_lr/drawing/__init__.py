@@ -1,0 +1,90 @@
+"""Computation graphs that belong in a book: cards, then DOT, then a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tinygrad_lr.drawing.cards import Graph
+from tinygrad_lr.drawing.dot import picture
+from tinygrad_lr.drawing.render import Picture, RendererNotFound
+from tinygrad_lr.drawing.trace import graph
+from tinygrad_lr.names import nodes
+from tinygrad_lr.nn import Module
+from tinygrad_lr.tensor import Tensor
+
+ROOMY, MOST = 40, 300  # cards: up to which none are collapsed, and up to which a picture is drawn
+
+
+def draw(
+    output: Tensor | Module,
+    *inputs: Any,
+    values: bool = True,
+    gradients: bool = True,
+    derivatives: bool | None = None,
+    direction: str | None = None,
+    theme: str = "light",
+    depth: int | None = None,
+    legend: bool = True,
+    wrt: Sequence[Tensor] | None = None,
+) -> Picture:
+    """The computation of a tensor as a picture: a `graphviz.Digraph`, shown by Jupyter itself.
+
+    Every array is a card with its name, shape, formula, value and gradient, and nobody needs to
+    have named anything or called `backward()`; no `.grad` is changed. Blue is computed forward,
+    orange backward. The id of a card in the SVG is n and its place in the order of computation,
+    that of a wire e, then source, target and argument, with underscores between; where a local
+    derivative sits on a wire, its first half has the suffix _tail, and the derivative d for e.
+
+    Args:
+        output: a tensor; or a Module, with what it is to be called with as `inputs`.
+        values: whether to show the values.
+        gradients: whether to show the gradients of the output, if it is one number.
+        derivatives: whether to show local derivatives between scalars; default if all are.
+        direction: "LR" from left to right, "TB" from top to bottom; default what fits.
+        theme: "light", "dark", or "auto", by which an SVG follows the reader's settings.
+        depth: of nesting at which a Module becomes one card, 0 the whole model, 1 its layers;
+            default none for a graph of up to 40 cards.
+        legend: whether to tell what the colours mean.
+        wrt: tensors outside of whose way to the output no gradient is shown; default all.
+
+    Raises:
+        ValueError: for a graph of more than 300 cards, and an unknown direction or theme.
+        TypeError: for what has no graph.
+
+    >>> w = Tensor([1.0, -2.0], requires_grad=True)
+    >>> loss = (w ** 2).sum()
+    >>> print(draw(loss).text)
+    w (2,)  [parameter]  value −2 … 1  grad −4 … 2
+    w ** 2 (2,)  value 1 … 4  grad all 1
+    loss = sum(w ** 2)  [loss]  value 5  grad 1
+    """
+    if direction not in (None, "LR", "TB"):
+        raise ValueError(f"draw: direction is 'LR' or 'TB', not {direction!r}")
+    if theme not in ("light", "dark", "auto"):
+        raise ValueError(f"draw: theme is 'light', 'dark' or 'auto', not {theme!r}")
+    if not isinstance(output, Module if inputs else (Module, Tensor)):
+        raise TypeError(
+            f"draw: a Tensor, or a Module and what it is called with, can be drawn, not "
+            f"{type(output).__name__}; .data, .numpy() and .item() are cut off from the graph"
+        )
+    if isinstance(output, Module):
+        found = graph(output(*inputs), depth=1 if depth is None else depth, model=output)
+    else:
+        if depth is None and len(nodes([output])) > ROOMY:
+            depth = 1
+        found = graph(output, gradient=gradients, derivatives=derivatives, wrt=wrt, depth=depth)
+    if len(found.cards) > MOST:
+        raise ValueError(
+            f"draw: this would be {len(found.cards)} cards, and up to {MOST} can be read. Draw "
+            f"fewer steps of it, or a part: any tensor in it can be drawn. What Modules compute "
+            f"becomes one card each, with depth=1, and the whole of a model with depth=0"
+        )
+    return picture(
+        found,
+        values=values,
+        gradients=gradients,
+        direction=direction,
+        theme=theme,
+        legend=legend,
+    )

@@ -1,0 +1,155 @@
+"""Pictures on every machine: by the `dot` program if there is one, else by pygraphviz."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import graphviz
+
+from tinygrad_lr.drawing.theme import FONTS, dark_rules
+
+HELP = """nothing here can draw a picture. One of these can:
+  pip install 'tinygrad_lr[draw]'   pygraphviz, with all of Graphviz (Linux, macOS, Windows)
+  apt-get install graphviz          the dot program; on macOS brew, on Windows winget install
+  pip install graphviz-pure         smaller, for SVG and PNG
+Without any, picture.source is the DOT text and picture.text says the same in words."""
+PYGRAPHVIZ = """
+import sys, pygraphviz
+source = sys.stdin.buffer.read().decode()
+drawn = pygraphviz.AGraph(string=source).draw(format=sys.argv[1], prog=sys.argv[2])
+sys.stdout.buffer.write(drawn)
+"""
+
+
+class RendererNotFound(graphviz.ExecutableNotFound):  # type: ignore[misc]
+    """There is no way to make a picture; the message names the ways to install one."""
+
+    def __init__(self, why: str = "") -> None:
+        super().__init__(["dot"])
+        self.args = (HELP + why,)
+
+
+class Picture(graphviz.Digraph):  # type: ignore[misc]
+    """A graphviz.Digraph that is drawn without the `dot` program, too.
+
+    Attributes:
+        text: the computation in words, one line a card.
+        titles: what an SVG says of each card, by its id, when one points at it.
+        theme: "light", "dark", or "auto", which follows the reader's settings.
+    """
+
+    text = ""
+    theme = "light"
+    titles: dict[str, str]
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def pipe(
+        self, format: str | None = None, *args: Any, encoding: str | None = None, **how: Any
+    ) -> Any:
+        """As graphviz.Digraph.pipe: the picture as bytes, or as a str in an encoding.
+
+        Raises:
+            RendererNotFound: if there is nothing to draw with.
+            graphviz.CalledProcessError: if that could not draw it.
+        """
+        format = format or self.format
+        try:
+            data = super().pipe(format, *args, **how)
+        except graphviz.ExecutableNotFound:
+            data = draw_without_dot(self.source, format, how.get("engine") or self.engine)
+        if format == "svg":
+            data = self._finished(data.decode()).encode()
+        return data.decode(encoding) if encoding else data
+
+    def _finished(self, svg: str) -> str:
+        """An SVG with fonts that every machine has, words for each card, the reader's colours."""
+        svg = re.sub(' font-family="[^"]*"', "", svg)
+        svg = svg.replace("<svg ", f'<svg font-family="{FONTS}" ', 1)
+
+        def titled(part: re.Match[str]) -> str:
+            said = self.titles.get(part[2])
+            return part[1] + (f"<title>{html.escape(said)}</title>" if said else "")
+
+        svg = re.sub(r'(?s)(<g id="(\w+)" class="\w+">\s*)<title>.*?</title>', titled, svg)
+        if self.theme != "auto":
+            return svg
+        style = f"<style>@media(prefers-color-scheme:dark){{{dark_rules()}}}</style>"
+        return re.sub(r"(<svg[^>]*>)", lambda start: start[1] + style, svg, count=1)
+
+    def render(
+        self,
+        filename: Any = None,
+        directory: Any = None,
+        view: bool = False,
+        cleanup: bool = False,
+        format: str | None = None,
+        *,
+        outfile: Any = None,
+        **how: Any,
+    ) -> str:
+        """As graphviz.Digraph.render: write the DOT text and the picture; returns its path.
+
+        Raises:
+            RendererNotFound: if there is nothing to draw with.
+            graphviz.CalledProcessError: if that could not draw it.
+        """
+        if outfile is not None:
+            target = Path(directory or "", outfile)
+            format = format or target.suffix[1:]
+            filename, directory = filename or target.with_suffix(".gv"), None
+        format = format or self.format
+        drawn = self.pipe(format, **how)
+        source = self.save(filename, directory=directory)
+        target = target if outfile is not None else Path(f"{source}.{format}")
+        target.write_bytes(drawn)
+        if cleanup:
+            Path(source).unlink()
+        if view:
+            graphviz.view(str(target))
+        return str(target)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> Any:
+        """What Jupyter shows: the picture; where nothing can draw it, advice and the text."""
+        try:
+            return {**super()._repr_mimebundle_(include, exclude), "text/plain": self.text}
+        except (graphviz.ExecutableNotFound, graphviz.CalledProcessError) as error:
+            return {"text/plain": f"{error}\n\n{self.text}"}
+
+
+def draw_without_dot(source: str, format: str, engine: str) -> bytes:
+    """A picture by pygraphviz or graphviz-pure, each in a process of its own.
+
+    A process takes what the C library prints, and may crash alone.
+
+    Raises:
+        RendererNotFound: if neither is installed.
+        graphviz.CalledProcessError: if it could not draw this.
+    """
+    why = ""
+    for command in renderers(format, engine):
+        result = subprocess.run(command, input=source.encode(), capture_output=True)
+        said = result.stderr.decode(errors="replace")
+        if result.returncode == 0 and "Error:" not in said:
+            return result.stdout
+        if "ImportError" in said:
+            why = f"\npygraphviz is installed, but does not load here: {said.splitlines()[-1]}"
+        elif "No module named 'pygraphviz'" not in said:
+            raise graphviz.CalledProcessError(result.returncode, command[:1], None, said)
+    raise RendererNotFound(why)
+
+
+def renderers(format: str, engine: str) -> Iterator[list[str]]:
+    """Commands that draw the DOT text on their standard input, the better first."""
+    yield [sys.executable, "-P", "-c", PYGRAPHVIZ, format, engine]
+    beside = shutil.which("graphviz-pure", path=str(Path(sys.executable).parent))
+    if program := beside or shutil.which("graphviz-pure"):
+        yield [program, f"-T{format}", f"-K{engine}"]
