@@ -1,13 +1,9 @@
 """The competitors of the benchmark train to the same weights; how fast is not asserted."""
 
-
 import pytest
 
 from docs.benchmarks.measure import BASELINE, COMPETITORS, check, trained
 from docs.benchmarks.problems import PROBLEMS, Unavailable
-
-OWN = [c for c in COMPETITORS if c.module in ("with_tuned_numpy", "with_tinygrad_lr")]
-OTHERS = {c.module for c in COMPETITORS if c not in OWN and c is not BASELINE}
 
 
 @pytest.fixture(scope="module", params=PROBLEMS)
@@ -17,7 +13,7 @@ def case(request):
     return problem, trained(BASELINE, problem)[1]
 
 
-@pytest.mark.parametrize("competitor", OWN, ids=lambda c: c.name)
+@pytest.mark.parametrize("competitor", COMPETITORS[1:], ids=lambda c: c.name)
 def test_all_end_at_the_same_weights(case, competitor):
     problem, expected = case
     try:

@@ -24,7 +24,7 @@ class Problem:
     """A step takes each batch once. Samples are rows, and so are targets, except class labels.
 
     `model` names the function that each framework has for it. The competitors' weights have to
-    agree after `steps`, to the relative `tolerance`.
+    agree after `steps`, to `tolerance` times the way that they have come.
     """
 
     model: str
