@@ -65,33 +65,32 @@ def figures(races: dict[str, Race], figure: Callable[[Result, Race], str]) -> st
     rows = [
         [
             f"{workload} {PROBLEMS[workload].__doc__}",
-            *(figure(r, race) if isinstance(r, Result) else "–" for r in race.values()),
+            *(figure(r, results) if isinstance(r, Result) else "–" for r in results.values()),
         ]
-        for workload, race in races.items()
+        for workload, results in races.items()
     ]
-    return table(["", *(competitor.name for competitor in COMPETITORS)], rows)
+    return table(["workload", *(competitor.name for competitor in COMPETITORS)], rows)
 
 
-def ratio(result: Result, race: Race) -> str:
+def ratio(result: Result, results: Race) -> str:
     """How often the baseline's time a step takes; the baseline's own is told in µs."""
-    baseline = race[BASELINE.name]
+    baseline = results[BASELINE.name]
     if result is baseline:
         return f"{two_digits(1e6 * result.seconds())} µs"
     return two_digits(result.ratio(baseline))
 
 
-def first_step(result: Result, race: Race) -> str:
+def first_step(result: Result, results: Race) -> str:
     return two_digits(1e3 * result.first)
 
 
 def report(races: dict[str, Race]) -> str:
     """What stands between the marks of the page."""
-    skipped = {
-        f"- {name}, {workload}: {result}"
-        for workload, race in races.items()
-        for name, result in race.items()
-        if isinstance(result, Unavailable)
-    }
+    skipped: dict[str, list[str]] = {}
+    for workload, results in races.items():
+        for name, result in results.items():
+            if isinstance(result, Unavailable):
+                skipped.setdefault(f"{name}: {result}", []).append(workload)
     parts = [
         f"{cpu()}, {os.cpu_count()} cores. {versions()}. {datetime.date.today()}, "
         f"`python -m docs.benchmarks`.",
@@ -108,14 +107,17 @@ def report(races: dict[str, Race]) -> str:
             f"tinygrad_lr takes {bytes_a_node():.0f} bytes beside the array of its result."
         )
     if skipped:
-        parts.append("\n".join(["Left out:", "", *sorted(skipped)]))
+        lines = [f"- {reason} ({', '.join(where)})" for reason, where in skipped.items()]
+        parts.append("\n".join(["Left out:", "", *lines]))
     return "\n\n".join(parts)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m docs.benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=PROBLEMS, help="these workloads, unwritten")
-    parser.add_argument("--quick", action="store_true", help="a second a workload, unwritten")
+    parser.add_argument(
+        "--only", nargs="+", choices=PROBLEMS, help="these workloads; writes nothing"
+    )
+    parser.add_argument("--quick", action="store_true", help="a second each; writes nothing")
     options = parser.parse_args()
     os.environ.update(ONE_THREAD)  # before the processes that inherit it
     races = {}

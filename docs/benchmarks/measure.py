@@ -68,7 +68,7 @@ COMPETITORS = [
 
 def arrays(weights: Iterable[Any]) -> list[Array]:
     """Any competitor's weights, as flat arrays."""
-    return [np.array(w.detach() if hasattr(w, "detach") else w).ravel() for w in weights]
+    return [np.asarray(w.detach() if hasattr(w, "detach") else w).flatten() for w in weights]
 
 
 def trained(competitor: Competitor, problem: Problem) -> tuple[Iterator[Any], list[Array], float]:

@@ -33,7 +33,7 @@ class Problem:
     lr: float
     adam: bool = False
     class_weights: Array | None = None
-    steps: int = 500
+    steps: int = 100  # few, as at an optimum all agree
     tolerance: float = 1e-6
 
     def weights(self) -> list[Array]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import mygrad as mg
-import numpy as np
 from mygrad.nnet.activations import logsoftmax, relu, sigmoid
 from mygrad.nnet.losses import negative_log_likelihood, softmax_crossentropy
 
