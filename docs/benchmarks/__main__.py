@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
+import math
 import os
 import platform
 import re
@@ -50,8 +51,8 @@ def versions() -> str:
 
 def two_digits(x: float) -> str:
     """0.0123 as .012, 1.23 as 1.2, 123 as 120."""
-    text = f"{float(f'{x:.1e}'):.{max(0, 1 - int(f'{x:e}'.split('e')[1]))}f}"
-    return text.removeprefix("0") if x < 1 else text
+    x = float(f"{x:.1e}")
+    return f"{x:.{max(0, 1 - math.floor(math.log10(x)))}f}".removeprefix("0")
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

@@ -83,26 +83,6 @@ def trained(competitor: Competitor, problem: Problem) -> tuple[Iterator[Any], li
     return training, arrays(weights), first
 
 
-def bytes_a_node() -> float:
-    """What tinygrad_lr keeps of an operation in the chain, beside the array of its result."""
-    from docs.benchmarks.with_tinygrad_lr import setup
-
-    problem = chain()
-    _, loss_of, _ = setup(problem)
-    ((X, y),) = problem.batches
-
-    def traced(compute: Callable[[], Any]) -> int:
-        tracemalloc.start()
-        kept = compute()
-        size = tracemalloc.get_traced_memory()[0]
-        tracemalloc.stop()
-        del kept
-        return size
-
-    arrays_alone = traced(lambda: [X * X for _ in range(CHAIN)])
-    return (traced(lambda: loss_of(X, y)) - arrays_alone) / CHAIN + 8  # 8: of a list's item
-
-
 def check(
     problem: Problem, competitor: Competitor, weights: list[Array], expected: list[Array]
 ) -> None:
@@ -156,11 +136,10 @@ class Result:
 
         Where others use the machine so much that there is none, all rounds count.
         """
-        rounds = list(zip(self.slices, baseline.slices, strict=True))
-        calm = [(own, base) for (own, a), (base, b) in rounds if a and b]
-        return statistics.median(
-            own / base for own, base in calm or [(own, base) for (own, _), (base, _) in rounds]
-        )
+        pairs = zip(self.slices, baseline.slices, strict=True)
+        rounds = [(own / base, a and b) for (own, a), (base, b) in pairs]
+        calm = [ratio for ratio, undisturbed in rounds if undisturbed]
+        return statistics.median(calm or [ratio for ratio, _ in rounds])
 
 
 @contextmanager
@@ -204,3 +183,23 @@ def race(make: Callable[[], Problem], seconds: float) -> dict[str, Result | Unav
                 pipe.send(True)
                 run.slices.append(pipe.recv())
     return results
+
+
+def bytes_a_node() -> float:
+    """What tinygrad_lr keeps of an operation in the chain, beside the array of its result."""
+    from docs.benchmarks.with_tinygrad_lr import setup
+
+    problem = chain()
+    _, loss_of, _ = setup(problem)
+    ((X, y),) = problem.batches
+
+    def traced(compute: Callable[[], Any]) -> int:
+        tracemalloc.start()
+        kept = compute()
+        size = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        del kept
+        return size
+
+    arrays_alone = traced(lambda: [X * X for _ in range(CHAIN)])
+    return (traced(lambda: loss_of(X, y)) - arrays_alone) / CHAIN + 8  # 8: of a list's item

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -114,7 +116,9 @@ def tuned(problem: Problem) -> Training:
 def compiled(problem: Problem) -> Training:
     """The whole step through torch.compile, the optimizer included."""
     if problem.model == "chain":
-        raise Unavailable("torch.compile unrolls the loop, and compiles for more than minutes")
+        raise Unavailable("it would unroll the loop, and compile for minutes")
+    if not shutil.which(os.environ.get("CXX", "g++")):
+        raise Unavailable("there is no C++ compiler")
     (model, weights), loss_of, data = network(problem), loss_function(problem), batches(problem)
     parameters = [p.detach() for p in model.parameters()]
     means, squares = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
