@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import multiprocessing
+import os
 import resource
 import statistics
 import time
@@ -102,6 +103,8 @@ def work(pipe: Any, competitor: Competitor, make: Callable[[], Problem]) -> None
         return pipe.send(reason)
     made = problem.steps if competitor.loop else 1
     count = next(n for n in (2**i for i in itertools.count()) if timed(training, n)[0] > SLICE)
+    if hasattr(os, "sched_setaffinity"):  # one core for all, as neighbours may slow another
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     pipe.send((weights, first))
     with suppress(EOFError):  # once the pipe is closed
         while pipe.recv():

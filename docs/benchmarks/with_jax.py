@@ -13,6 +13,7 @@ from docs.benchmarks.problems import CHAIN, Problem
 from docs.benchmarks.with_numpy import Training
 
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_cpu_enable_async_dispatch", False)  # or a step waits for another thread
 
 
 def dense(weights: list[Any], x: Any) -> Any:
