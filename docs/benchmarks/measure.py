@@ -102,7 +102,9 @@ def work(pipe: Any, competitor: Competitor, make: Callable[[], Problem]) -> None
     except Unavailable as reason:
         return pipe.send(reason)
     made = problem.steps if competitor.loop else 1
-    count = next(n for n in (2**i for i in itertools.count()) if timed(training, n)[0] > SLICE)
+    count = 1
+    while min(timed(training, count)[0] for _ in range(5)) < SLICE:  # too few would run cold
+        count *= 2
     if hasattr(os, "sched_setaffinity"):  # one core for all, as neighbours may slow another
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     pipe.send((weights, first))
