@@ -110,6 +110,7 @@ def work(pipe: Any, competitor: Competitor, make: Callable[[], Problem]) -> None
     pipe.send((weights, first))
     with suppress(EOFError):  # once the pipe is closed
         while pipe.recv():
+            timed(training, count)  # warms up what cooled during the others' turns
             seconds, undisturbed = timed(training, count)
             pipe.send((seconds / count / made, undisturbed))
     return None
