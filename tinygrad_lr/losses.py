@@ -182,7 +182,7 @@ def cross_entropy(
     shape = logits.shape
     if len(shape) not in (1, 2):
         raise ValueError(f"cross_entropy: logits have the shape (C,) or (m, C), not {shape}")
-    weight = metadata(weight, "the weight of cross_entropy")
+    weight = metadata(weight, "the weight", "cross_entropy")
     weighted, weight = weight is not None, _value(1.0 if weight is None else weight)
     if weighted and weight.shape != shape[-1:]:
         raise ValueError(

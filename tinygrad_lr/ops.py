@@ -62,10 +62,11 @@ class Op:
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Sort what was passed, by position or by name, into (arrays, metadata)."""
-        if self.variadic:
-            return args, self.defaults | kwargs
+        params = self.defaults | kwargs
+        if self.variadic or (len(args) == len(self.arrays) and [*params] == self.metadata):
+            return args, params
         given = dict(zip(self.names, args, strict=False))
-        bound = self.defaults | given | kwargs
+        bound = params | given
         if (
             len(args) > self.positional
             or given.keys() & kwargs
@@ -379,8 +380,9 @@ minimum_reduce: Function = np.minimum.reduce
 def count_reduced(x: Array, axis: Axis) -> int:
     """The number of elements that a reduction of x combines into one."""
     shape = np.shape(x)
-    axes = range(len(shape)) if axis is None else normalize_axis_tuple(axis, len(shape))
-    return math.prod(shape[i] for i in axes)
+    if axis is None:
+        return math.prod(shape)
+    return math.prod(shape[i] for i in normalize_axis_tuple(axis, len(shape)))
 
 
 def _winners(x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
