@@ -18,7 +18,9 @@ from tinygrad_lr.ops import (
     log,
     log_softmax,
     maximum,
+    maximum_reduce,
     mean,
+    minimum_reduce,
     operation,
     sigmoid,
     softmax,
@@ -225,11 +227,11 @@ def _value(x: Array) -> Array:
 
 def _target(loss: str, pred: Array, target: Array) -> Array:
     """The target, if its shape is that of the prediction; labels in the prediction's dtype."""
-    target = _value(target)
-    if np.shape(pred) != target.shape:
+    target, shape = _value(target), _values(pred).shape
+    if shape != target.shape:
         raise ValueError(
-            f"{loss}: the prediction has the shape {np.shape(pred)} and the target "
-            f"{target.shape}; they must be equal (a .reshape of one of them?)"
+            f"{loss}: the prediction has the shape {shape} and the target {target.shape}; they "
+            f"must be equal (a .reshape of one of them?)"
         )
     dtype = getattr(pred, "dtype", None)
     return target.astype(dtype) if dtype in FLOATS and target.dtype not in FLOATS else target
@@ -241,11 +243,15 @@ def _values(x: Array) -> Any:
 
 def _range(x: Array) -> tuple[float, float]:
     values = _values(x)
-    return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    if not values.size:
+        return 0.0, 0.0
+    return float(minimum_reduce(values, axis=None)), float(maximum_reduce(values, axis=None))
 
 
 def _are_labels(x: Array) -> bool:
     values = _values(x)
+    if values.size and values.item(0) not in (0, 1):  # most need no look at the others
+        return False
     return bool(((values == 0) | (values == 1)).all())
 
 

@@ -57,23 +57,24 @@ class Op:
         self.positional = len([p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD])
         self.arrays = [] if self.variadic else names[: len(rules)]
         self.metadata = names[len(self.arrays) :]
-        self.names = dict.fromkeys(names)
         self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Sort what was passed, by position or by name, into (arrays, metadata)."""
-        params = self.defaults | kwargs
-        if self.variadic or (len(args) == len(self.arrays) and [*params] == self.metadata):
-            return args, params
-        given = dict(zip(self.names, args, strict=False))
-        bound = params | given
+        if self.variadic:
+            return args, self.defaults | kwargs
+        n = len(self.arrays)
+        given = dict(zip(self.metadata, args[n:])) | kwargs  # noqa: B905 (strict is slow)
+        params = self.defaults | given
         if (
-            len(args) > self.positional
-            or given.keys() & kwargs
-            or bound.keys() != self.names.keys()
+            n <= len(args) <= self.positional
+            and len(args) + len(kwargs) == n + len(given)
+            and [*params] == self.metadata
         ):
-            self.signature.bind(*args, **kwargs)  # raises, in Python's own words
-        return tuple(bound[n] for n in self.arrays), {n: bound[n] for n in self.metadata}
+            return args[:n], params
+        bound = self.signature.bind(*args, **kwargs)  # raises, in Python's own words
+        bound.apply_defaults()
+        return bound.args[:n], {name: bound.arguments[name] for name in self.metadata}
 
     def __repr__(self) -> str:
         return f"<operation {self.formula}>"

@@ -439,8 +439,10 @@ def unbroadcast(g: Any, x: Tensor) -> Any:
         extra = g.ndim - x.ndim
         repeated = [i for i, n in enumerate(x.shape, extra) if n == 1]
         g = ops.sum(g, axis=(*range(extra), *repeated)).reshape(x.shape)
+    if g.dtype == x.dtype:
+        return g
     check_dtype(x.dtype, True)
-    return g if g.dtype == x.dtype else g.astype(x.dtype)
+    return g.astype(x.dtype)
 
 
 def _seed(output: Tensor, gradient: Any) -> Tensor:
