@@ -124,7 +124,7 @@ def notice(op: Op, inputs: tuple[Any, ...], result: Any) -> None:
 
 def notice_outer(operands: Sequence[Any], n: int) -> None:
     """(n,) with (n, 1), unless the new axis is written there."""
-    a, b = map(np.shape, operands)
+    a, b = (getattr(x, "shape", None) or np.shape(x) for x in operands)
     if {a, b} != {(n,), (n, 1)}:
         return
     place = locate(caller())

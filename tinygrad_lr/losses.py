@@ -15,6 +15,7 @@ from tinygrad_lr.intake import FLOATS, metadata, plain
 from tinygrad_lr.ops import (
     Array,
     broadcast_to,
+    by_columns,
     log,
     log_softmax,
     maximum,
@@ -123,7 +124,7 @@ def _by_class(labels: Array, classes: int) -> Array:
 
 def _shares(z: Array, t: Array, weight: Array) -> Array:
     """Probabilities, of labels too, times the weights of the classes."""
-    return (t if t.ndim == z.ndim else _by_class(t, z.shape[-1])) * weight
+    return by_columns(t if t.ndim == z.ndim else _by_class(t, z.shape[-1])) * weight
 
 
 def _categorical_rule(g: Array, y: Array, z: Array, t: Array, weight: Array) -> Array:

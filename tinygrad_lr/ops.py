@@ -347,6 +347,12 @@ def softplus(x: Array) -> Array:
     return np.maximum(x, 0) + np.log1p(np.exp(-1.0 * np.abs(x)))
 
 
+def by_columns(x: Array, axis: Axis = -1) -> Array:
+    """x in the order of memory in which NumPy reduces short rows several times as fast."""
+    short = isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] <= 32 and axis in (-1, 1)
+    return np.asfortranarray(x) if short else x
+
+
 @operation("softmax(x, axis)", lambda g, y, x, axis: y * (g - (g * y).sum(axis, keepdims=True)))
 def softmax(x: Array, axis: Axis = -1) -> Array:
     """exp(x) / sum(exp(x)) along an axis: positive, and sums to 1; without overflow.
@@ -354,15 +360,17 @@ def softmax(x: Array, axis: Axis = -1) -> Array:
     >>> softmax(np.array([[1e4, 1e4], [0.0, np.log(3)]])).round(12).tolist()
     [[0.5, 0.5], [0.25, 0.75]]
     """
-    e = np.exp(1.0 * x - np.max(x, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    x = by_columns(x, axis)
+    e = np.exp(1.0 * x - maximum_reduce(x, axis=axis, keepdims=True))
+    return e / add_reduce(e, axis=axis, keepdims=True)
 
 
 @operation("log_softmax(x, axis)", lambda g, y, x, axis: g - exp(y) * g.sum(axis, keepdims=True))
 def log_softmax(x: Array, axis: Axis = -1) -> Array:
     """log(softmax(x)), exact where softmax itself rounds to 0 or 1."""
-    shifted = 1.0 * x - np.max(x, axis=axis, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    x = by_columns(x, axis)
+    shifted = 1.0 * x - maximum_reduce(x, axis=axis, keepdims=True)
+    return shifted - np.log(add_reduce(np.exp(shifted), axis=axis, keepdims=True))
 
 
 # Reductions

@@ -136,7 +136,7 @@ class Tensor(ArrayLike):
         self.params = NO_PARAMS
         self.name = name
         self.serial = 0  # when it was computed; in a leaf, when its data were last changed
-        self._code, self._at = NOWHERE
+        self.origin = None
         self._hash: int | None = None  # of the data, while somebody outside could change them
 
     @property
@@ -294,6 +294,10 @@ class Tensor(ArrayLike):
     def origin(self) -> Origin | None:
         """Where it was computed, for `locate`. Kept in parts: a tuple would cost more."""
         return (self._code, self._at) if self._code is not None else None
+
+    @origin.setter
+    def origin(self, origin: Origin | None) -> None:
+        self._code, self._at = origin or NOWHERE
 
     @property
     def is_leaf(self) -> bool:
