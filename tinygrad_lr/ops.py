@@ -64,13 +64,11 @@ class Op:
         if self.variadic:
             return args, self.defaults | kwargs
         n = len(self.arrays)
-        given = dict(zip(self.metadata, args[n:])) | kwargs  # noqa: B905 (strict is slow)
-        params = self.defaults | given
-        if (
-            n <= len(args) <= self.positional
-            and len(args) + len(kwargs) == n + len(given)
-            and [*params] == self.metadata
-        ):
+        params, fits = self.defaults | kwargs, len(args) == n
+        if n < len(args) <= self.positional:
+            more = dict(zip(self.metadata, args[n:]))  # noqa: B905 (strict= takes longer)
+            params, fits = params | more, more.keys().isdisjoint(kwargs)
+        if fits and [*params] == self.metadata:
             return args[:n], params
         bound = self.signature.bind(*args, **kwargs)  # raises, in Python's own words
         bound.apply_defaults()
@@ -123,7 +121,7 @@ def operation(formula: str, *rules: Rule | None) -> Callable[[Function], Functio
             for value in params.values():
                 if isinstance(value, Value):
                     return value.apply(op, inputs, params)
-            return forward(*map(operand, inputs), **params)
+            return forward(*[operand(x) for x in inputs], **params)
 
         call.__doc__ = f"{formula}. {forward.__doc__ or 'As in NumPy.'}"
         return call if forward.__name__.startswith("_") else composed(call)
@@ -512,7 +510,9 @@ def transpose(x: Array, axes: tuple[int, ...] | None = None) -> Array:
 
 @operation("broadcast_to(x, shape)", lambda g, y, x, shape: g)
 def broadcast_to(x: Array, shape: int | tuple[int, ...]) -> Array:
-    return np.broadcast_to(x, shape)
+    if isinstance(x, Value) or np.ndim(x):
+        return np.broadcast_to(x, shape)
+    return np.full(shape, x)  # the same for a number, three times as fast
 
 
 @operation("flip(x, axis)", lambda g, y, x, axis: flip(g, axis))

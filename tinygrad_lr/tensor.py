@@ -393,7 +393,7 @@ def gradients(
         if g is None:
             continue
         y, inputs = read(node), [read(x) for x in node.inputs]
-        for i, (x, rule) in enumerate(zip(node.inputs, rules(node))):  # noqa: B905 (is slow)
+        for i, (x, rule) in enumerate(zip(node.inputs, rules(node))):  # noqa: B905 (as in Op.bind)
             if isinstance(x, Tensor) and x.requires_grad and rule is not None:
                 dx = rule(g, y, *inputs, **node.params)
                 if watch:
@@ -442,7 +442,7 @@ def unbroadcast(g: Any, x: Tensor) -> Any:
     if g.shape != x.shape:
         extra = g.ndim - x.ndim
         repeated = [i for i, n in enumerate(x.shape, extra) if n == 1]
-        g = ops.sum(g, axis=(*range(extra), *repeated)).reshape(x.shape)
+        g = g.sum(axis=(*range(extra), *repeated)).reshape(x.shape)
     if g.dtype == x.dtype:
         return g
     check_dtype(x.dtype, True)
