@@ -53,6 +53,8 @@ def plain(x: Any) -> Any:
 
 def metadata(value: Any, name: str, function: str) -> Any:
     """An axis, a shape or an index: Tensors as their arrays, and arrays as copies of our own."""
+    if value is None or value.__class__ in NUMBERS:
+        return value
     if isinstance(value, (tuple, list)):
         parts = [metadata(v, name, function) for v in value]
         return tuple(parts) if isinstance(value, tuple) else parts

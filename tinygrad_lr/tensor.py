@@ -351,10 +351,9 @@ def _node(
 ) -> Tensor:
     """A Tensor around the result of an operation, which needs no copy and no check."""
     t = object.__new__(Tensor)
-    t._array, t.grad, t.name = data, None, None
-    t.requires_grad, t.op, t.inputs = requires_grad, op, inputs
-    t.params, t.serial, t._hash = params, serial, None
-    t._code, t._at = origin
+    t._array, t.requires_grad, t.op, t.inputs = data, requires_grad, op, inputs
+    t.params, t.serial, (t._code, t._at) = params, serial, origin
+    t.grad = t.name = t._hash = None
     return t
 
 
@@ -443,10 +442,8 @@ def unbroadcast(g: Any, x: Tensor) -> Any:
         extra = g.ndim - x.ndim
         repeated = [i for i, n in enumerate(x.shape, extra) if n == 1]
         g = g.sum(axis=(*range(extra), *repeated)).reshape(x.shape)
-    if g.dtype == x.dtype:
-        return g
     check_dtype(x.dtype, True)
-    return g.astype(x.dtype)
+    return g if g.dtype == x.dtype else g.astype(x.dtype)
 
 
 def _seed(output: Tensor, gradient: Any) -> Tensor:
