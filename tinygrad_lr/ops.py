@@ -405,10 +405,7 @@ def _winners(x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
     return tied / tied.sum(axis=axis, keepdims=True)
 
 
-@operation(
-    "sum(x, axis)",
-    lambda g, y, x, axis, keepdims: _spread(g, x, axis, keepdims),
-)
+@operation("sum(x, axis)", lambda g, y, x, axis, keepdims: _spread(g, x, axis, keepdims))
 def sum(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return add_reduce(x, axis=axis, keepdims=keepdims)
 
