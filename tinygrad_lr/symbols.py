@@ -134,7 +134,7 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
         if function in OF_THE_SHAPE:
             return OF_THE_SHAPE[function](*args)
         result = self.book.record(function, *args, **kwargs)
-        return result.changeable() if function is np.zeros else result
+        return result.changeable() if function in (np.zeros, np.empty_like) else result
 
     def __getitem__(self, index: Any) -> Any:
         return self.book.record(operator.getitem, self, index)
