@@ -353,7 +353,8 @@ class Book:
         known = put_in(args, value_of), {k: put_in(x, value_of) for k, x in kwargs.items()}
         value = function(*known[0], **known[1])
         inputs = list(parts((args, tuple(kwargs.values()))))
-        if all(is_number(x) for x in inputs) and not any(map(_asks, args)):
+        known_now = all(is_number(x) for x in inputs) and not any(map(_asks, args))
+        if known_now and (function is not np.broadcast_to or not inputs):
             return self.number(value) if inputs and np.ndim(value) == 0 else value
         key = function, _key(args), _key(tuple(sorted(kwargs.items())))
         if function in COMMUTATIVE:
