@@ -46,6 +46,7 @@ def picture(
     dot = Picture("computation")
     dot.theme, dot.text = theme, str(graph)
     dot.titles = {card.id: plain(str(card), 500) for card in graph.cards}
+    dot.titles["graph0"] = plain(f"the computation of {graph.cards[-1].name}")
     dot.attr(
         "graph",
         rankdir=direction,

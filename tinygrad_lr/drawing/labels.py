@@ -46,8 +46,9 @@ class Writer:
         size = 12 if card.formula else 11
         named = bool(card.formula) or card.kind not in ("operation", "output", "loss")
         head = self.text(card.title, size=15 if named else 12.5, bold=named)
+        gap = self.piece("\u00a0", "soft", 10)
         rows = [
-            f'<TD ALIGN="LEFT">{head}{self.text(of and f" {of}", "soft", 10)}</TD>'
+            f'<TD ALIGN="LEFT">{head}{gap}{self.text(of, "soft", 10)}</TD>'
             f'<TD ALIGN="RIGHT">{self.text(right, "soft", size) or " "}</TD>'
         ]
         shown = {}
