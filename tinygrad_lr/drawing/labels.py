@@ -33,7 +33,7 @@ class Writer:
     def text(self, text: str, colour: str = "ink", size: float = 11, bold: bool = False) -> str:
         """A text, whatever is in it, with room for a font that runs wider."""
         said = plain(text)
-        room = self.piece("\u00a0" * math.ceil(len(said) / 6), colour, size)
+        room = self.piece("\u00a0" * math.ceil(len(said) / 4), colour, size)
         piece = self.piece(said, colour, size)
         return (f"<B>{piece}</B>" if bold and said else piece) + room
 
