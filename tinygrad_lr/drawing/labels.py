@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lr.drawing.cards import Card, LayerCard
 from tinygrad_lr.drawing.figures import NDArray, flaw, number, plain, span, strengths, table
-from tinygrad_lr.drawing.theme import DARK, LIGHT
+from tinygrad_lr.drawing.theme import DARK, FONT, LIGHT
 
 CELLS, COLUMNS = 16, 8  # of an array that is printed in full
 VALUE, GRADIENT = "value", "grad"
@@ -26,16 +26,26 @@ class Writer:
 
     def piece(self, text: str, colour: str = "ink", size: float = 11) -> str:
         """A piece of text in a colour."""
-        font = f'COLOR="{self.colours[colour]}" POINT-SIZE="{size}"'
+        font = f'FACE="{FONT}" COLOR="{self.colours[colour]}" POINT-SIZE="{size}"'
         said = html.escape(text).replace("\\", "\\\\")  # else \N becomes the name of the node
         return f"<FONT {font}>{said}</FONT>" if text else ""
 
-    def text(self, text: str, colour: str = "ink", size: float = 11, bold: bool = False) -> str:
-        """A text, whatever is in it, with room for a font that runs wider."""
+    def text(
+        self,
+        text: str,
+        colour: str = "ink",
+        size: float = 11,
+        bold: bool = False,
+        room: int | None = None,
+    ) -> str:
+        """A text, whatever is in it, with room for a font that runs wider.
+
+        Numbers that stand above each other are given the same room, in spaces.
+        """
         said = plain(text)
-        room = self.piece("\u00a0" * math.ceil(len(said) / 4), colour, size)
+        spaces = "\u00a0" * (math.ceil(len(said) / 4) if room is None else room)
         piece = self.piece(said, colour, size)
-        return (f"<B>{piece}</B>" if bold and said else piece) + room
+        return (f"<B>{piece}</B>" if bold and said else piece) + self.piece(spaces, colour, size)
 
     def card(self, card: Card) -> str:
         """The HTML label of a card."""
@@ -70,7 +80,7 @@ class Writer:
         if self.gradients and card.norm is not None:
             rows.append(("‖grad‖", number(card.norm), "gradient"))
         head = self.text(card.title, size=15, bold=True), self.text(card.formula, "soft", 12)
-        cells = [head, *((self.text(a, c), self.text(b, c, 12)) for a, b, c in rows)]
+        cells = [head, *((self.text(a, c), self.text(b, c, 12, room=3)) for a, b, c in rows)]
         return _table(
             (f'<TR><TD ALIGN="LEFT">{a}</TD><TD ALIGN="RIGHT">{b}</TD></TR>' for a, b in cells), 2
         )
@@ -96,9 +106,10 @@ class Writer:
     def one(self, what: str, x: NDArray) -> str:
         """A number, or the range of an array."""
         if x.size != 1:
-            return self.text(span(x), COLOUR[what], 12)
+            return self.text(span(x), COLOUR[what], 12, room=3)
         bad = bool(flaw(x))
-        return self.text(number(x.item()), "flaw" if bad else COLOUR[what], 14, bold=bad)
+        colour = "flaw" if bad else COLOUR[what]
+        return self.text(number(x.item()), colour, 14, bold=bad, room=2)
 
     def label(self, what: str) -> str:
         return self.text(what, COLOUR[what], 11)
@@ -109,7 +120,7 @@ class Writer:
         for texts, levels in zip(table(x), strengths(x), strict=True):
             cells = (
                 f'<TD ALIGN="RIGHT" BGCOLOR="{self.colours[f"{COLOUR[what]}{level}"]}">'
-                f"{self.text(text)}</TD>"
+                f"{self.text(text, room=1)}</TD>"
                 for text, level in zip(texts, levels, strict=True)
             )
             rows.append(f"<TR>{''.join(cells)}</TR>")
