@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lr.drawing.cards import Card, LayerCard
 from tinygrad_lr.drawing.figures import NDArray, flaw, number, plain, span, strengths, table
-from tinygrad_lr.drawing.theme import DARK, FONT, LIGHT
+from tinygrad_lr.drawing.theme import DARK, LIGHT
 
 CELLS, COLUMNS = 16, 8  # of an array that is printed in full
 VALUE, GRADIENT = "value", "grad"
@@ -26,7 +26,7 @@ class Writer:
 
     def piece(self, text: str, colour: str = "ink", size: float = 11) -> str:
         """A piece of text in a colour."""
-        font = f'FACE="{FONT}" COLOR="{self.colours[colour]}" POINT-SIZE="{size}"'
+        font = f'COLOR="{self.colours[colour]}" POINT-SIZE="{size}"'
         said = html.escape(text).replace("\\", "\\\\")  # else \N becomes the name of the node
         return f"<FONT {font}>{said}</FONT>" if text else ""
 
