@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ class Recording(Lowering):
 
     def __init__(self, given: Sequence[Tensor], quick: bool) -> None:
         super().__init__({}, {})
-        self.quick = quick
+        self.quick, self.book.fixed = quick, True
         self.arguments = [self.book.argument(x._array, fixed=True) for x in given]
         self._held += given
         self._symbols |= dict(zip(map(id, given), self.arguments, strict=True))
@@ -108,8 +109,14 @@ class Step:
         if len({p.dtype for p in self.params}) > 1:
             raise TypeError("compile: all parameters have the same dtype, float32 or float64")
         self.source = ""
+        rates = [n for n, v in vars(optimizer).items() if n != "lr" and not isinstance(v, list)]
+        self._rates = attrgetter(*rates)
+        self._key: Any = None
+        self._known_rates: Any = None
         self._recorded: dict[Any, Any] = {}
         self._flat = Flat([p._array for p in self.params])
+        self._owners = list(zip(self.params, self._flat.parts, strict=True))
+        self._steps: list[int] | None = getattr(optimizer, "steps", None)
         self._gradient = Flat([p._array for p in self.params])
         self._slots = {
             name: Flat(value)
@@ -119,23 +126,24 @@ class Step:
 
     def __call__(self, *batch: Any) -> float:
         """One step on a batch of arrays; the loss before it."""
-        arrays = [x if type(x) is np.ndarray else Tensor(x)._array for x in batch]
-        key = (*((x.shape, x.dtype) for x in arrays), *self._rates())
-        run = self._recorded.get(key)
-        if run is None:
-            run = self._recorded[key] = self._record(arrays)
-            return self._checked(run, arrays)
-        return self._step(run, arrays)
+        key = tuple([(x.shape, x.dtype) if x.__class__ is np.ndarray else None for x in batch])
+        rates = self._rates(self.optimizer)
+        if key != self._key or rates != self._known_rates:
+            batch = tuple([x if x.__class__ is np.ndarray else Tensor(x)._array for x in batch])
+            self._key = tuple([(x.shape, x.dtype) for x in batch])
+            self._known_rates = rates
+            run = self._recorded.get((self._key, rates))
+            if run is None:
+                run = self._record(batch)
+                loss = self._checked(run, batch)
+                self._recorded[self._key, rates] = self._run = run
+                return loss
+            self._run = run
+        return self._step(self._run, batch)
 
-    def _rates(self) -> Iterator[Any]:
-        """What the optimizer was made with, but for lr, which may change."""
-        for name, value in vars(self.optimizer).items():
-            if name != "lr" and not isinstance(value, list):
-                yield value
-
-    def _step(self, run: Any, arrays: Sequence[Any]) -> float:
-        optimizer = self.optimizer
-        for p, part in zip(self.params, self._flat.parts, strict=True):
+    def _step(self, run: Machine, arrays: Sequence[Any]) -> float:
+        optimizer, owners = self.optimizer, self._owners
+        for p, part in owners:
             if p._array is not part:
                 part[...] = p._array
                 p._array = part
@@ -146,11 +154,11 @@ class Step:
                 if slots[i] is not part:
                     part[...] = slots[i]
                     slots[i] = part
-        steps = getattr(optimizer, "steps", None)
-        loss: float = run(optimizer.lr, steps[0] if steps else 0, *arrays)
-        if steps:
-            steps[:] = [steps[0] + 1] * len(steps)
-        return loss
+        if self._steps is None:
+            return run.run(optimizer.lr, 0, *arrays)
+        t = self._steps[0]
+        self._steps[:] = [t + 1] * len(owners)
+        return run.run(optimizer.lr, t, *arrays)
 
     def _record(self, arrays: Sequence[Any]) -> Any:
         """The function that runs a step on arrays of these shapes."""
@@ -166,11 +174,12 @@ class Step:
         results = recording.run(output, self.params)
         book = recording.book
         results = simplified(results, book, len(results), facts=False)
-        loss, *gradients = faster(results, book)
+        loss, *gradients = faster(results, book, outside=isinstance(self.optimizer, SGD))
         c, gradients = shared_number(gradients)
         flat = book.argument(self._flat.whole, fixed=True)
         gradient = book.argument(self._gradient.whole, fixed=True)
-        lr, t = book.argument(np.array(self.optimizer.lr)), book.argument(np.array(0))
+        dtype = self._flat.whole.dtype
+        lr, t = (book.argument(np.array(x, dtype)) for x in (self.optimizer.lr, 0))
         slots = {name: book.argument(x.whole, fixed=True) for name, x in self._slots.items()}
         new = self._update(flat, gradient * c, slots, lr, t)
         whole = {flat: self._flat.whole, gradient: self._gradient.whole}
@@ -227,7 +236,7 @@ class Step:
         for p, before in zip(self.params, kept, strict=True):
             p._array = before
         for name, values in state.items():
-            setattr(optimizer, name, values)
+            getattr(optimizer, name)[:] = values
         loss = self._step(run, arrays)
         rtol = 1e-9 if self.params[0].dtype == np.float64 else 1e-3
         for p, was, r in zip(self.params, kept, right, strict=True):

@@ -56,11 +56,17 @@ def _scaled(x: Any) -> tuple[float, Any]:
 def _numbers_outside(x: Symbol) -> Any:
     """What is linear in an array is so in a number that multiplies it."""
     function, args = x.function, x.args
+    for one, other in (args, args[::-1]) if function is np.multiply else ():
+        if not is_number(one) and np.ndim(value_of(one)) == 0 < np.ndim(value_of(other)):
+            c, y = _scaled(other)
+            return None if c == 1 else (c * one) * y
     if function in (np.multiply, np.matmul, np.divide) and not any(map(is_number, args)):
         (c, a), (d, b) = map(_scaled, args)
         if function is np.divide:
             return None if c == 1 else c * (a / args[1])
-        return None if c * d == 1 else (c * d) * function(a, b)
+        if c * d == 1:
+            return None
+        return (c * d) * function(a, b)
     linear = function == np.add.reduce or (function in VIEWS and isinstance(args[0], Symbol))
     if linear:
         c, a = _scaled(args[0])
@@ -119,17 +125,19 @@ def _square(x: Symbol) -> Any:
     return None
 
 
-RULES: list[Rule] = [_mean, _sum, _numbers_outside]
+def faster(results: list[Any], book: Book, outside: bool) -> list[Any]:
+    """The results, in fewer passes over large arrays.
 
-
-def faster(results: list[Any], book: Book) -> list[Any]:
-    """The results, in fewer passes over large arrays."""
+    Args:
+        outside: whether numbers shall multiply results rather than what these are computed from.
+    """
+    rules: list[Rule] = [_mean, _sum, _square, *([_numbers_outside] if outside else [])]
 
     def rewrite(x: Symbol) -> Any:
         y = tidy_always(x)
         if y is not x:
             return y
-        for rule in RULES:
+        for rule in rules:
             z = rule(x)
             if z is not None and z is not x and same(x, z, exact=True):
                 return z

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -65,7 +64,10 @@ class Machine:
         for x in self.order:
             if x.function and any(y in self.changing for y in _inputs(x)):
                 self.changing.add(x)
-        self.uses = Counter(y for x in self.order for y in _inputs(x))
+        self.users: dict[Symbol, list[Symbol]] = {x: [] for x in self.order}
+        for x in self.order:
+            for y in _inputs(x):
+                self.users[y].append(x)
         self.wanted: dict[Symbol, Any] = dict(finals)
         self.last = self._last_uses()
         self.gradients: dict[Symbol, list[Any]] = {}
@@ -133,9 +135,8 @@ class Machine:
             if known is value:
                 return name
         kind = "b" if isinstance(value, np.ndarray) and value.ndim else "c"
-        name = getattr(value, "__name__", None) or f"{kind}{len(self.space)}"
-        if isinstance(value, np.ufunc) or callable(value):
-            name = name if name not in self.space else f"{name}_{len(self.space)}"
+        name = getattr(value, "__name__", f"{kind}{len(self.space)}")
+        name = name if name not in self.space else f"{name}_{len(self.space)}"
         self.space[name] = value
         return name
 
@@ -148,9 +149,7 @@ class Machine:
                 return self._hold(self.arrays[x])
             self.arrays[x] = np.asarray(x.value)
             return self._hold(self.arrays[x])
-        if isinstance(x, (np.ndarray, np.generic, slice, tuple, list)):
-            return self._hold(x)
-        return repr(x)
+        return repr(x) if isinstance(x, (int, float, str, type(None))) else self._hold(x)
 
     def _scalar(self, x: Any) -> str:
         """What arithmetic of numbers takes."""
@@ -161,7 +160,7 @@ class Machine:
                 return f"{self._operand(x)}[()]"
             x = x.value
         x = x.item() if isinstance(x, (np.ndarray, np.generic)) else x
-        return f"({x!r})" if isinstance(x, float) and math.isfinite(x) else self._hold(np.float64(x))
+        return f"({x!r})" if math.isfinite(x) else self._hold(x)
 
     def _array(self, x: Any) -> Any:
         """Where an argument lives, if it is in the same place in every step."""
@@ -187,8 +186,12 @@ class Machine:
         elif isinstance(function, np.ufunc) and not x.kwargs:
             kind = np.result_type(*(value_of(a) for a in args))
             operands = [self._operand(cell(a, kind)) for a in args]
+            if function is np.maximum and x.value.size > 1000 and is_number(args[1]):
+                operands[1] = self._full(value_of(args[1]), x)  # compared in wide instructions then
             out = self._place(x, i, args)
             self.lines.append(f"{self._hold(function)}({', '.join([*operands, self._hold(out)])})")
+        elif function is np.transpose and (args[1:] or (None,))[0] is None and not x.kwargs:
+            self.texts[x] = f"{self._operand(args[0])}.T"
         else:
             if getattr(function, "__name__", "") == "reduce":
                 given = [self._operand(args[0]), repr(x.kwargs.get("axis", 0)), "None"]
@@ -271,6 +274,12 @@ class Machine:
             self.space[key].fill(1)
         return key
 
+    def _full(self, number: Any, like: Symbol) -> str:
+        key = f"full_{'_'.join(map(str, like.value.shape))}_{len(self.space)}"
+        self.space[key] = aligned(like.value.shape, like.value.dtype)
+        self.space[key].fill(number)
+        return key
+
     def _total(self, x: Any) -> str:
         """The sum of all elements."""
         if isinstance(x, Symbol) and x.value.dtype.kind == "f":
@@ -329,7 +338,7 @@ class Machine:
 
     def _place(self, x: Symbol, i: int, operands: Sequence[Any]) -> Any:
         """The array that a call writes to: a wanted one, that of an operand, a free or a new one."""
-        shape, dtype = x.value.shape, x.value.dtype
+        shape, dtype = x.value.shape, self._dtype(x)
         if x in self.gradients:
             self.arrays[x] = self.gradients[x][0]
             return self.arrays[x]
@@ -347,6 +356,13 @@ class Machine:
         array = waiting.pop() if waiting else aligned(shape, dtype)
         self.arrays[x] = self.owned[x] = array
         return array
+
+    def _dtype(self, x: Symbol) -> Any:
+        """The dtype to compute in: a mask that multiplies floats is one of floats."""
+        if x.value.dtype != bool or not self.users[x]:
+            return x.value.dtype
+        kinds = {y.value.dtype if y.function is np.multiply else None for y in self.users[x]}
+        return kinds.pop() if len(kinds) == 1 and None not in kinds else x.value.dtype
 
     def _may_write(self, place: Any, i: int) -> bool:
         """Whether nothing that comes later reads what is there now."""

@@ -163,6 +163,8 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
         """The length of every axis, each told by where it comes from."""
         if self.now is not self:
             return self.now.shape
+        if self.book.fixed:
+            return tuple(self.value.shape)
         if self._lengths is None:
             known = self.value.shape if self.fixed else _lengths(self)
             self._lengths = tuple(
@@ -259,6 +261,9 @@ def value_of(x: Any) -> Any:
     return x.value if isinstance(x, Symbol) else int(x) if isinstance(x, Length) else x
 
 
+REDUCTIONS = {"reduce", "sum", "mean", "max", "min"}
+
+
 def _lengths(x: Symbol) -> tuple[Any, ...]:
     """Where the length of each axis comes from, None where it is not known."""
     shape, function = np.shape(x.value), x.function
@@ -298,8 +303,8 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
         order = rest[0] if rest else x.kwargs.get("axes")
         axes = range(a.ndim)[::-1] if order is None else order
         return tuple(a.shape[i] for i in axes)
-    if getattr(function, "__name__", "") == "reduce" and not x.kwargs.get("keepdims"):
-        axis = x.kwargs.get("axis", 0)
+    if getattr(function, "__name__", "") in REDUCTIONS and not x.kwargs.get("keepdims"):
+        axis = x.kwargs.get("axis", 0 if function.__name__ == "reduce" else None)
         gone = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         return tuple(n for i, n in enumerate(a.shape) if i not in {j % a.ndim for j in gone})
     if function in (astype, put, add_at, np.flip, np.copy):
@@ -328,14 +333,16 @@ class Book:
     Args:
         read: what stands for an array that comes along without being a Symbol.
         rewrite: a function of a new Symbol that may give a simpler one.
+        fixed: whether all shapes are always the same.
     """
 
     def __init__(
         self,
         read: Callable[[Any], Any] = lambda x: x,
         rewrite: Callable[[Symbol], Any] = lambda x: x,
+        fixed: bool = False,
     ) -> None:
-        self.read, self.rewrite = read, rewrite
+        self.read, self.rewrite, self.fixed = read, rewrite, fixed
         self.symbols: list[Symbol] = []
         self.shared: set[Any] = set()
         self.facts: dict[Symbol, Any] = {}
