@@ -52,7 +52,7 @@ class Machine:
         finals: Sequence[tuple[Symbol, Any]],
         again: Callable[[], Machine] | None = None,
     ) -> None:
-        self.loss, self.variables, self.again = loss, variables, again
+        self.again, self._stable = again, None
         self.space: dict[str, Any] = {}
         self.lines: list[str] = []
         self.arrays: dict[Symbol, Any] = dict(places)  # where a Symbol lives from step to step
@@ -91,17 +91,22 @@ class Machine:
                 self._release(i)
         for x, place in finals:
             self._copy(x, place)
-        self.space |= {"np": np}
-        body = "\n".join(f"        {line}" for line in [*self.lines, f"return float({self._scalar(loss)})"])
-        names = [n for n in self.space if n != "np"]
+        lines = [*self.lines, f"return float({self._scalar(loss)})"]
+        self.space["errstate"] = np.errstate
         arguments = ", ".join(self.texts[x] for x in variables)
-        self.source = f"def make({', '.join(names)}):\n    def run({arguments}):\n{body}\n    return run\n"
-        made: dict[str, Any] = {"np": np}
+        self.source = "\n".join(
+            [
+                f"def make({', '.join(self.space)}):",
+                f"    def run({arguments}):",
+                '        with errstate(over="ignore", divide="ignore", invalid="ignore"):',
+                *(f"            {line}" for line in lines),
+                "    return run",
+                "",
+            ]
+        )
+        made: dict[str, Any] = {}
         exec(compile(self.source, "<compiled>", "exec"), made)
-        self.run = made["make"](**{n: self.space[n] for n in names})
-
-    def __call__(self, *args: Any) -> Any:
-        return self.run(*args)
+        self.run = made["make"](**self.space)
 
     def _copy(self, x: Symbol, place: Any) -> None:
         """Write a value to where it is wanted, if it is not there."""
@@ -110,9 +115,9 @@ class Machine:
 
     def _once_more(self, *args: Any) -> float:
         """The step by the formulas that do not overflow."""
-        if not isinstance(self.again, Machine):
-            self.again = self.again()
-        return self.again(*args)
+        if self._stable is None:
+            self._stable = self.again()
+        return self._stable.run(*args)
 
     def _last_uses(self) -> dict[Symbol, int]:
         """The last line that needs the array of each Symbol, through views as well."""
@@ -284,7 +289,7 @@ class Machine:
         """The sum of all elements."""
         if isinstance(x, Symbol) and x.value.dtype.kind == "f":
             return f"{self._line(x)}.dot({self._ones(x.value.size, x.value.dtype)})"
-        return f"np.add.reduce({self._operand(x)}, None)"
+        return f"{self._name(np.add.reduce)}({self._operand(x)}, None)"
 
     def _sum(self, x: Symbol, i: int) -> bool:
         """A sum over the rows or the columns of a matrix, as a product with ones."""
