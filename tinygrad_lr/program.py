@@ -393,7 +393,7 @@ class Lowering:
                 raise GradientError(
                     f"{output!r} does not depend on {x!r}: it has no gradient there"
                 )
-        return [loss, *(found[x] for x in wrt)]
+        return [loss, *(getattr(found[x], "now", found[x]) for x in wrt)]
 
     def _rules(self, node: Any) -> Iterator[Any]:
         """The rules of a node, given the metadata as Symbols, and remembered for comments."""

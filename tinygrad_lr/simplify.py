@@ -490,7 +490,7 @@ def simplified(results: list[Any], book: Book, gradients: int) -> list[Any]:
                     better.name = better.name or x.name
                     y, spelled[better] = better, first
         new[x] = y
-        if uses[x] > 1:
+        if uses[x] > 1 and isinstance(y, Symbol):
             book.shared.add(y)
     return [renewed(x.now if isinstance(x, Symbol) else x) for x in results]
 

@@ -291,7 +291,7 @@ class Writer:
         """x.name(...), or np.name(x, ...) for a function of an expression."""
         first, *rest = map(self.expression, args)
         simple = isinstance(first, (ast.Name, ast.Call, ast.Attribute, ast.Subscript))
-        if simple or name in ("astype", "reshape"):
+        if simple or name == "astype":
             return ast.Call(ast.Attribute(first, name, ast.Load()), rest, given)
         return ast.Call(ast.Attribute(ast.Name("np"), name, ast.Load()), [first, *rest], given)
 
@@ -320,6 +320,8 @@ def constant(x: np.ndarray[Any, Any]) -> ast.expr:
         return ast.parse(f"np.arange({n})", mode="eval").body
     if x.ndim == 0:
         return ast.parse(repr(x.item()), mode="eval").body
+    if not n:
+        return ast.parse(f"np.zeros({x.shape}, np.{x.dtype.name})", mode="eval").body
     with np.printoptions(threshold=sys.maxsize):
         told = np.array2string(x, separator=", ", formatter={"float": repr_float})
     dtype = f", dtype=np.{x.dtype.name}" if x.dtype not in (np.float64, np.int64, bool) else ""

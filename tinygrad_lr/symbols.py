@@ -319,6 +319,7 @@ def _chosen(shape: tuple[Any, ...], index: Any, ndim: int) -> tuple[Any, ...]:
     return tuple(1 if i is None else next(lengths) for i in (*index[:at], *dots, *index[at + 1 :]))
 
 
+REPEATED = {np.zeros, np.broadcast_to}  # what they make is told by the call, not by its elements
 COMMUTATIVE = {np.add, np.multiply, np.maximum, np.minimum}
 
 
@@ -353,7 +354,8 @@ class Book:
         known = put_in(args, value_of), {k: put_in(x, value_of) for k, x in kwargs.items()}
         value = function(*known[0], **known[1])
         inputs = list(parts((args, tuple(kwargs.values()))))
-        if all(is_number(x) for x in inputs) and not any(map(_asks, args)):
+        constant = all(is_number(x) for x in inputs) and not any(map(_asks, args))
+        if constant and function not in REPEATED:
             return self.number(value) if inputs and np.ndim(value) == 0 else value
         key = function, _key(args), _key(tuple(sorted(kwargs.items())))
         if function in COMMUTATIVE:
