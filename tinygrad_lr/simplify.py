@@ -50,11 +50,17 @@ def _neutral(x: Symbol) -> Any:
         return None
     a, b = x.args
     neutral = 0 if x.function in (np.add, np.subtract) else 1
-    if is_number(b) and value_of(b) == neutral:
+    if _is_all(b, neutral):
         return a
-    if is_number(a) and value_of(a) == neutral and x.function in (np.add, np.multiply):
+    if _is_all(a, neutral) and x.function in (np.add, np.multiply):
         return b
     return None
+
+
+def _is_all(x: Any, n: int) -> bool:
+    """Whether it is a constant, and nothing but this number."""
+    constant = is_number(x) or (isinstance(x, np.ndarray) and x.dtype.kind in "iuf")
+    return constant and bool(np.all(value_of(x) == n))
 
 
 def _sign(x: Symbol) -> Any:
@@ -71,10 +77,13 @@ def _sign(x: Symbol) -> Any:
 
 
 def _numbers(x: Symbol) -> Any:
-    """A number times a number times x."""
+    """A number times a number times x; a number divided by n, times x."""
     if x.function is not np.multiply:
         return None
     for a, b in (x.args, x.args[::-1]):
+        if isinstance(a, Symbol) and a.function is np.divide and not (a.name or is_number(b)):
+            if is_number(a.args[0]) and isinstance(a.args[1], Length):
+                return a.args[0] * b / a.args[1]
         if is_number(a) and isinstance(b, Symbol) and b.function is np.multiply and not b.name:
             for c, d in (b.args, b.args[::-1]):
                 if is_number(c):
@@ -94,6 +103,15 @@ def _views(x: Symbol) -> Any:
         )
         if [first[i] for i in second] == list(range(x.ndim)):
             return a.args[0]
+    if (
+        x.function is np.transpose
+        and a.function is np.matmul
+        and not (a.name or a in a.book.shared)
+    ):
+        left, right = a.args
+        turned = [y for y in a.args if isinstance(y, Symbol) and y.function is np.transpose]
+        if left.ndim == right.ndim == 2 and turned:
+            return right.T @ left.T
     if x.function in (np.reshape, np.broadcast_to, np.transpose) and a.shape == x.shape:
         moved = x.function is np.transpose and sum(n != 1 for n in a.shape) > 1
         return None if moved else a
@@ -458,6 +476,7 @@ def simplified(results: list[Any], book: Book, gradients: int) -> list[Any]:
     )
     book.start_again(tidy)
     uses = Counter(a for x in symbols for a in parts((x.args, tuple(x.kwargs.values()))))
+    computed: set[Symbol] = set()  # in the forward pass
     letters: set[Any] = set()
     new: dict[Symbol, Any] = {}
     spelled: dict[Any, Any] = {}  # the arithmetic of the backward pass, as it was
@@ -472,7 +491,11 @@ def simplified(results: list[Any], book: Book, gradients: int) -> list[Any]:
             args = put_in(x.args, renewed)
             y = book.record(x.function, *args, **kwargs)
         if isinstance(y, Symbol) and y.function:
-            y.name, y.whole = y.name or x.name, y.whole or x.whole
+            if x in forward or y not in computed:
+                y.name, y.whole = y.name or x.name, y.whole or x.whole
+                y.hint = y.hint or x.hint
+            if x in forward:
+                computed.add(y)
             if y.whole or (x in forward and (x.name or not _with_number(y))):
                 letters.add(y)
             elif x in backward and y.function in ARITHMETIC:
@@ -482,12 +505,15 @@ def simplified(results: list[Any], book: Book, gradients: int) -> list[Any]:
                 call = x.function if x.function in ARITHMETIC else y.function
                 first = tidy(Symbol(book, x.value, call, long, name=x.name))
                 spelled[y] = first
-                better = Algebra(lambda a: a in letters).simplest(y) if x in roots else y
+                expanded = Algebra(lambda a: a in letters)
+                kept = Algebra(lambda a: a in letters or _with_number(a))
+                better = y
+                if x in roots:
+                    better = min(expanded.simplest(y), kept.simplest(y), key=expanded.cost)
                 if better is not y and isinstance(better, Symbol):
-                    step = Algebra(lambda a: a in letters or _with_number(a)).simplest(first)
-                    if Algebra(lambda a: a in letters).cost(first) > 3:
-                        book.because.setdefault(better, (first, step))
-                    better.name = better.name or x.name
+                    if expanded.cost(first) > 3 and better not in letters:
+                        book.because.setdefault(better, (first, kept.simplest(first)))
+                    better.name, better.hint = better.name or x.name, better.hint or x.hint
                     y, spelled[better] = better, first
         new[x] = y
         if uses[x] > 1 and isinstance(y, Symbol):

@@ -90,11 +90,12 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
         given: whether it is an argument.
         whole: the operation that it is the result of, if NumPy has none of the name.
         now: what it stands for, another Symbol if it was changed in place.
+        hint: what to call it if it has no name and needs one.
     """
 
     __slots__ = (
-        "_lengths", "args", "book", "fixed", "function", "given", "kwargs", "name", "now", "value",
-        "whole",
+        "_lengths", "args", "book", "fixed", "function", "given", "hint", "kwargs", "name", "now",
+        "value", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -112,7 +113,7 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
         self.value = value if hasattr(value, "shape") else np.asarray(value)
         self.function, self.args, self.kwargs = function, args, dict(kwargs or {})
         self._lengths: tuple[int, ...] | None = None
-        self.now, self.whole = self, ""
+        self.now, self.whole, self.hint = self, "", ""
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Write down what the operation asks of NumPy."""
@@ -133,6 +134,8 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in OF_THE_SHAPE:
             return OF_THE_SHAPE[function](*args)
+        if function in REDUCTIONS:
+            function, kwargs = REDUCTIONS[function], {"axis": None, **kwargs}
         result = self.book.record(function, *args, **kwargs)
         return result.changeable() if function is np.zeros else result
 
@@ -191,6 +194,9 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
     __hash__ = object.__hash__
 
 
+REDUCTIONS: dict[Any, Function] = {
+    np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce
+}  # fmt: skip
 OF_THE_SHAPE: dict[Any, Function] = {
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,
@@ -227,7 +233,7 @@ def ordered(outputs: Iterable[Any]) -> list[Symbol]:
 
 
 def put_in(x: Any, change: Callable[[Any], Any]) -> Any:
-    """An argument with everything in it that is no tuple and no list changed."""
+    """An argument with everything in it changed that is no tuple, list or slice."""
     if isinstance(x, tuple):
         return tuple(put_in(part, change) for part in x)
     if isinstance(x, list):
@@ -235,7 +241,8 @@ def put_in(x: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(x, slice):
         return slice(*(put_in(part, change) for part in (x.start, x.stop, x.step)))
     if isinstance(x, Length):
-        return Length(int(x), *(put_in(part, change) for part in x.terms))
+        terms = put_in(x.terms, change)
+        return Length(int(x), *terms) if any(parts(terms)) else int(x)
     return change(x.now if isinstance(x, Symbol) else x)
 
 
@@ -298,10 +305,13 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
         order = rest[0] if rest else x.kwargs.get("axes")
         axes = range(a.ndim)[::-1] if order is None else order
         return tuple(a.shape[i] for i in axes)
-    if getattr(function, "__name__", "") == "reduce" and not x.kwargs.get("keepdims"):
+    if getattr(function, "__name__", "") == "reduce":
         axis = x.kwargs.get("axis", 0)
-        gone = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        return tuple(n for i, n in enumerate(a.shape) if i not in {j % a.ndim for j in gone})
+        axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        gone = {i % a.ndim for i in axes}
+        if x.kwargs.get("keepdims"):
+            return tuple(1 if i in gone else n for i, n in enumerate(a.shape))
+        return tuple(n for i, n in enumerate(a.shape) if i not in gone)
     if function in (astype, put, add_at, np.flip, np.copy):
         return a.shape
     return unknown
