@@ -20,6 +20,7 @@ from tinygrad_lr.source import identifier
 from tinygrad_lr.symbols import Book, Length, Symbol, parts, put_in
 from tinygrad_lr.tensor import GradientError, Tensor, everything, gradients
 
+MOST_STEPS = 3  # back from a variable to what was assigned to it
 SMALL = 8  # elements of an array without a name that are written out
 HINTS = {"sigmoid": "a", "softmax": "p", "relu": "h", "tanh": "h", "log_softmax": "log_p"}
 HINTS |= dict.fromkeys(("logistic_loss", "bernoulli_loss", "categorical_loss"), "losses")
@@ -42,6 +43,7 @@ class Lowering:
         self.numbers: dict[tuple[str, Any], Symbol] = {}
         self._inputs: dict[Tensor, list[Any]] = {}
         self._params: dict[Tensor, dict[str, Any]] = {}
+        self._origin: Origin | None = None  # of the operation that is lowered
         self._held: list[Any] = []  # so that no id is used again
 
     def read(self, x: Any) -> Any:
@@ -63,6 +65,7 @@ class Lowering:
 
     def _result(self, x: Any) -> Any:
         """What an operation computes."""
+        self._origin = x.origin
         inputs = [self._number(x, i, self.read(y)) for i, y in enumerate(x.inputs)]
         self._inputs[x] = inputs
         self._params[x] = {k: put_in(v, self._metadata) for k, v in x.params.items()}
@@ -83,13 +86,12 @@ class Lowering:
         array = x._array if isinstance(x, Tensor) else x
         text = self.known.get(id(x), "")
         trained = isinstance(x, Tensor) and x.requires_grad
-        if text.replace(".", "").isidentifier():
-            return self.argument(array, identifier(text), trained)
-        y = self._expression(text, array)
-        if isinstance(y, Symbol):
-            return y
-        if not trained and array.size <= SMALL and _is_literal(text):
-            return self.book.number(array) if array.ndim == 0 else array
+        if not trained and not text.isidentifier():
+            y = self._expression(text, array)
+            if isinstance(y, Symbol):
+                return y
+            if array.size <= SMALL and _is_literal(text):
+                return self.book.number(array) if array.ndim == 0 else array
         return self.argument(array, identifier(text or "x"), trained)
 
     def argument(self, array: Any, name: str, fixed: bool = False) -> Symbol:
@@ -118,15 +120,15 @@ class Lowering:
         if len(texts) != len(node.inputs):
             return x
         if texts[i].isidentifier():
-            return self._variable(texts[i], x, node.origin)
-        y = self._expression(texts[i], x, node.origin)
+            return self._variable(texts[i], x)
+        y = self._expression(texts[i], x)
         return x if y is None else y
 
-    def _variable(self, name: str, n: Any, origin: Origin | None) -> Any:
+    def _variable(self, name: str, n: Any) -> Any:
         """A variable that holds a number: the length that was assigned to it, or an argument."""
         if isinstance(n, (int, np.integer)) and n > 1:
-            text = _assigned(name, *origin) if origin else ""
-            y = self._expression(text, n, origin) if text else self._size(n)
+            text = self._assigned(name)
+            y = self._expression(text, n) if text else self._size(n)
             if isinstance(y, Length):
                 return y
         if (name, n) not in self.numbers:
@@ -138,53 +140,61 @@ class Lowering:
         lengths = (length for x in self.inputs for length in x.shape)
         return next((x for x in lengths if isinstance(x, Length) and x == n), None)
 
-    def _expression(self, text: str, value: Any, origin: Origin | None = None) -> Any:
+    def _expression(self, text: str, value: Any) -> Any:
         """The user's expression of Symbols; None if it does not give the value.
 
-        A variable that is not there any more, as that of a function, is one of the arrays of the
-        graph: the one of its name, or else one that the expression gives the value of.
+        A variable of a function, which is not there any more, is what was assigned to it, or else
+        that array of the graph with which the expression gives the value.
         """
-        try:
-            tree = ast.fix_missing_locations(_Traced().visit(ast.parse(text, mode="eval")))
-        except SyntaxError:
-            return None
-        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        used -= {"np", "divide"}
-        gone = sorted(name for name in used if not self._known(name))
-        if not used or len(gone) > 1:
-            return None
-        choices: list[Any] = [x for x in self.inputs if not x.fixed] if gone else [None]
-        choices.sort(key=lambda x: x is not None and x.name.lower() != gone[0].lower())
-        code = compile(tree, "<user>", "eval")
-        for choice in choices:
-            space = {"np": np, "divide": functools.partial(self.book.record, np.divide)}
+        for _ in range(MOST_STEPS):
             try:
-                space |= {name: self._named(name, origin) for name in used.difference(gone)}
-                space |= dict.fromkeys(gone, choice)
-                y = eval(code, {"__builtins__": {}}, space)
-            except Exception:  # whatever the expression needs that is not there any more
-                continue
-            y = y.now if isinstance(y, Symbol) else y
-            found = isinstance(y, (Symbol, Length))
-            if found and np.array_equal(y.value if isinstance(y, Symbol) else int(y), value):
-                return y
+                tree = ast.fix_missing_locations(_Traced().visit(ast.parse(text, mode="eval")))
+            except SyntaxError:
+                return None
+            used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+            used = sorted(used - {"np", "divide"})
+            code = compile(tree, "<user>", "eval")
+            data = [x for x in self.inputs if not x.fixed]
+            changes = [(name, x) for name in used for x in data]
+            changes.sort(key=lambda change: change[0].lower() != str(change[1].name).lower())
+            for change in ((), *((change,) for change in changes)):
+                y = self._evaluated(code, used, dict(change))
+                found = y.value if isinstance(y, Symbol) else y
+                if isinstance(y, (Symbol, Length)) and np.array_equal(found, value):
+                    return y
+            told = {name: self._assigned(name) for name in used}
+            names = {name: ast.parse(t, mode="eval").body for name, t in told.items() if t}
+            if not names:
+                return None
+            text = ast.unparse(_Replaced(names).visit(ast.parse(text, mode="eval")))
         return None
 
-    def _known(self, name: str) -> bool:
-        x = self.space.get(name)
-        return isinstance(x, (Tensor, np.ndarray, int, float)) or name in self.known.values()
+    def _evaluated(self, code: CodeType, used: Sequence[str], change: dict[str, Any]) -> Any:
+        """What an expression gives, with some of the variables changed."""
+        space = {"np": np, "divide": functools.partial(self.book.record, np.divide)}
+        try:
+            space |= {name: change.get(name, self._named(name)) for name in used}
+            y = eval(code, {"__builtins__": {}}, space)
+        except Exception:  # whatever the expression needs that is not there any more
+            return None
+        return y.now if isinstance(y, Symbol) else y
 
-    def _named(self, name: str, origin: Origin | None) -> Any:
+    def _named(self, name: str) -> Any:
         """The Symbol of a variable, or of an array that the graph has under its name."""
         x = self.space.get(name)
         if isinstance(x, (int, float)):
-            return self._variable(name, x, origin)
+            return self._variable(name, x)
         if isinstance(x, np.ndarray) and id(x) not in self._symbols:
             self._held.append(x)
             self._symbols[id(x)] = self.argument(x, identifier(name))
-        if not isinstance(x, (Tensor, np.ndarray)):
-            return self._symbols[next(i for i, known in self.known.items() if known == name)]
-        return self.read(x)
+        if isinstance(x, (Tensor, np.ndarray)):
+            return self.read(x)
+        known = (i for i, text in self.known.items() if text == name)
+        return self._symbols.get(next(known, 0))
+
+    def _assigned(self, name: str) -> str:
+        """What was assigned to a variable before the operation that is lowered; "" if not told."""
+        return _assigned(name, *self._origin) if self._origin else ""
 
     def run(self, output: Tensor, wrt: Sequence[Tensor]) -> list[Any]:
         """The output and its gradients."""
@@ -258,6 +268,16 @@ class Lowering:
                 if x.function:
                     state[f"{own[name]}_{self.read(p).name}" if name in own else "t"] = x
         return state
+
+
+class _Replaced(ast.NodeTransformer):
+    """Variables as the expressions that were assigned to them."""
+
+    def __init__(self, expressions: Mapping[str, ast.expr]) -> None:
+        self.expressions = expressions
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return self.expressions.get(node.id, node)
 
 
 class _Traced(ast.NodeTransformer):

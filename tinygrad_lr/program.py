@@ -163,7 +163,7 @@ def to_numpy(
         state = dict(zip(state, results[1 + len(wrt) :], strict=True))
         results = [results[0], *state.values()]
     writer = Writer(results, state)
-    sections: dict[str, list[str]] = {"forward": [], "backward": [], "update": []}
+    sections = {"forward": [], "backward": writer.facts(lowered.book), "update": []}
     for x, lines in writer.statements(lowered.book, lowered.said if comments else {}):
         section = "forward" if x in forward else "backward" if x in backward else "update"
         sections[section] += lines

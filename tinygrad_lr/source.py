@@ -169,15 +169,19 @@ class Writer:
             else:
                 yield x, [*self.because(x, book), f"{name} = {self.text(x)}{note}"]
 
+    def facts(self, book: Book) -> list[str]:
+        """Comments on what was taken for granted of the data."""
+        return [
+            f"# as {self.text(labels)} adds up to 1 along axis {axis}"
+            for labels, axis in book.facts.items()
+            if labels in set(self.order)
+        ]
+
     def because(self, x: Symbol, book: Book) -> list[str]:
         """Comments on how the expression came to be so short."""
-        lines = [
-            f"# as {self.text(labels)} adds up to 1 along axis {axis}:"
-            for labels, axis in book.facts.items()
-            if x in book.because and labels in self.names
-        ]
         if x not in book.because:
-            return lines
+            return []
+        lines = []
         first, step = book.because[x]
         texts = [
             self.text(y, vanished) for y, vanished in ((first, True), (first, False), (step, False))
