@@ -20,6 +20,7 @@ from tinygrad_lr.source import identifier
 from tinygrad_lr.symbols import Book, Length, Symbol, parts, put_in
 from tinygrad_lr.tensor import GradientError, Tensor, everything, gradients
 
+BUILTINS = {"np": np, "float": float, "int": int, "bool": bool, "abs": abs}
 MOST_STEPS = 3  # back from a variable to what was assigned to it
 SMALL = 8  # elements of an array without a name that are written out
 HINTS = {"sigmoid": "a", "softmax": "p", "relu": "h", "tanh": "h", "log_softmax": "log_p"}
@@ -152,7 +153,9 @@ class Lowering:
             except SyntaxError:
                 return None
             used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-            used = sorted(used - {"np", "divide"})
+            used = sorted(used - {"divide", *BUILTINS})
+            if not used or _draws(tree):
+                return None
             code = compile(tree, "<user>", "eval")
             data = [x for x in self.inputs if not x.fixed]
             changes = [(name, x) for name in used for x in data]
@@ -160,8 +163,10 @@ class Lowering:
             for change in ((), *((change,) for change in changes)):
                 y = self._evaluated(code, used, dict(change))
                 found = y.value if isinstance(y, Symbol) else y
-                if isinstance(y, (Symbol, Length)) and np.array_equal(found, value):
-                    return y
+                kind = np.asarray(value).dtype.kind
+                if isinstance(y, (Symbol, Length)) and np.asarray(found).dtype.kind == kind:
+                    if np.array_equal(found, value):
+                        return y
             told = {name: self._assigned(name) for name in used}
             names = {name: ast.parse(t, mode="eval").body for name, t in told.items() if t}
             if not names:
@@ -171,7 +176,7 @@ class Lowering:
 
     def _evaluated(self, code: CodeType, used: Sequence[str], change: dict[str, Any]) -> Any:
         """What an expression gives, with some of the variables changed."""
-        space = {"np": np, "divide": functools.partial(self.book.record, np.divide)}
+        space = BUILTINS | {"divide": functools.partial(self.book.record, np.divide)}
         try:
             space |= {name: change.get(name, self._named(name)) for name in used}
             y = eval(code, {"__builtins__": {}}, space)
@@ -318,11 +323,16 @@ def _assigned(name: str, code: CodeType, offset: int) -> str:
 def _is_literal(text: str) -> bool:
     """Whether an expression gives the same array in every run."""
     try:
-        nodes = list(ast.walk(ast.parse(text)))
+        tree = ast.parse(text)
     except SyntaxError:
         return False
-    used = {node.id for node in nodes if isinstance(node, ast.Name)}
-    return used <= {"np"} and not any(getattr(node, "attr", "") == "random" for node in nodes)
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return used <= BUILTINS.keys() and not _draws(tree)
+
+
+def _draws(tree: ast.AST) -> bool:
+    """Whether an expression draws random numbers, which running it again would change."""
+    return any(getattr(node, "attr", "") == "random" for node in ast.walk(tree))
 
 
 def _counted(x: Any, index: Any) -> Any:

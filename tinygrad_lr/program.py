@@ -180,7 +180,8 @@ def to_numpy(
         arrays = {writer.names[x]: x.value for x in arguments if x not in numbers}
         source += training(arrays, told, len(wrt))
     fixed = {writer.names[x] for x in arguments if x.fixed}
-    return Program(source, {writer.names[x]: x.value for x in arguments}, fixed)
+    inputs = {writer.names[x]: x.value.copy() if x.fixed else x.value for x in arguments}
+    return Program(source, inputs, fixed)
 
 
 def training(inputs: Mapping[str, Any], told: list[str], parameters: int) -> str:

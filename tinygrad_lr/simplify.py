@@ -23,15 +23,13 @@ ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.negative, np.squar
 MOST_TERMS = 40
 
 
-def same(x: Symbol, y: Any, exact: bool = False) -> bool:
+def same(x: Symbol, y: Any) -> bool:
     """Whether y may stand where x does: the same shape, dtype and, but for rounding, numbers."""
-    a, b = x.value, value_of(y)
-    if np.shape(a) != np.shape(b) or np.asarray(a).dtype != np.asarray(b).dtype:
+    a, b = x.value, np.asarray(value_of(y))
+    if a.shape != b.shape or a.dtype != b.dtype:
         return False
-    if exact:
-        return True
     scale = np.max(np.abs(a), initial=0.0, where=np.isfinite(a))
-    rtol = 1e-4 if np.asarray(a).dtype == np.float32 else 1e-10
+    rtol = 1e-4 if a.dtype == np.float32 else 1e-10
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
 
 
@@ -39,7 +37,7 @@ def tidy(x: Symbol) -> Any:
     """A call in fewer words, if one of the rules knows how."""
     for rule in RULES:
         y = rule(x)
-        if y is not None and y is not x and same(x, y, exact=True):
+        if y is not None and y is not x and same(x, y):
             return y
     return x
 

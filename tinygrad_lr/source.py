@@ -323,7 +323,10 @@ class Writer:
         if method:
             return self.method(method, args, given)
         owner = ast.Attribute(ast.Name("np"), name_of(function), ast.Load())
-        return ast.Call(owner, list(map(self.expression, args)), given)
+        told = list(map(self.expression, args))
+        if function is np.broadcast_to and x.dtype == np.float32 and np.ndim(value_of(args[0])) == 0:
+            told[0] = ast.Call(parsed("np.float32"), told[:1], [])
+        return ast.Call(owner, told, given)
 
     def method(self, name: str, args: Sequence[Any], given: list[ast.keyword]) -> ast.expr:
         """x.name(...), or np.name(x, ...) for a function of an expression."""

@@ -110,7 +110,7 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
         given: bool = False,
     ) -> None:
         self.book, self.name, self.fixed, self.given = book, name, fixed, given
-        self.value = value if hasattr(value, "shape") else np.asarray(value)
+        self.value = np.asarray(value)
         self.function, self.args, self.kwargs = function, args, dict(kwargs or {})
         self._lengths: tuple[int, ...] | None = None
         self.now, self.whole, self.hint = self, "", ""
