@@ -39,7 +39,6 @@ class Lowering:
         self.known, self.space = known, space
         self.book = Book(self._constant)
         self.inputs: list[Symbol] = []
-        self.said: dict[Symbol, str] = {}
         self._symbols: dict[int, Any] = {}
         self.numbers: dict[tuple[str, Any], Symbol] = {}
         self._inputs: dict[Tensor, list[Any]] = {}
@@ -79,7 +78,7 @@ class Lowering:
             if not y.name and y.function and name.replace(".", "").isidentifier():
                 y.name = identifier(name)
             y.hint = y.hint or HINTS.get(x.op.name, "")
-            self.said.setdefault(y, x.op.formula)
+            y.said = y.said or x.op.formula
         return y
 
     def _leaf(self, x: Any) -> Any:
@@ -234,7 +233,7 @@ class Lowering:
     def _run_rule(self, rule: Rule, node: Any, i: int, g: Any, y: Any, *_: Any, **__: Any) -> Any:
         dx = rule(g, y, *self._inputs[node], **self._params[node])
         if isinstance(dx, Symbol):
-            self.said.setdefault(dx.now, f"back through {node.op.formula}")
+            dx.now.said = dx.now.said or f"back through {node.op.formula}"
         return dx
 
     def update(

@@ -164,7 +164,7 @@ def to_numpy(
         results = [results[0], *state.values()]
     writer = Writer(results, state)
     sections = {"forward": [], "backward": writer.facts(lowered.book), "update": []}
-    for x, lines in writer.statements(lowered.book, lowered.said if comments else {}):
+    for x, lines in writer.statements(lowered.book, comments):
         section = "forward" if x in forward else "backward" if x in backward else "update"
         sections[section] += lines
     numbers = set(lowered.numbers.values())

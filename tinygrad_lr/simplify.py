@@ -490,8 +490,7 @@ def simplified(results: list[Any], book: Book, gradients: int) -> list[Any]:
             y = book.record(x.function, *args, **kwargs)
         if isinstance(y, Symbol) and y.function:
             if x in forward or y not in computed:
-                y.name, y.whole = y.name or x.name, y.whole or x.whole
-                y.hint = y.hint or x.hint
+                y.stand_for(x)
             if x in forward:
                 computed.add(y)
             if y.whole or (x in forward and (x.name or not _with_number(y))):
@@ -511,7 +510,7 @@ def simplified(results: list[Any], book: Book, gradients: int) -> list[Any]:
                 if better is not y and isinstance(better, Symbol):
                     if expanded.cost(first) > 3 and better not in letters:
                         book.because.setdefault(better, (first, kept.simplest(first)))
-                    better.name, better.hint = better.name or x.name, better.hint or x.hint
+                    better.stand_for(x)
                     y, spelled[better] = better, first
         new[x] = y
         if uses[x] > 1 and isinstance(y, Symbol):

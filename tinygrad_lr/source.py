@@ -140,21 +140,19 @@ class Writer:
                     waiting.append(y)
         return found
 
-    def statements(
-        self, book: Book, said: Mapping[Symbol, str]
-    ) -> Iterator[tuple[Symbol, list[str]]]:
+    def statements(self, book: Book, comments: bool) -> Iterator[tuple[Symbol, list[str]]]:
         """Every line that is needed, in order, with the Symbol that it computes.
 
         Args:
             book: tells why an expression was replaced, and what was taken for granted.
-            said: what to say of a Symbol at the end of its line.
+            comments: whether to say of every line what shape it has, and which rule it is.
         """
         for x in self.order:
             if x not in self.lines:
                 continue
             name, note = self.names[x], ""
-            if x in said:
-                note = f"  # {np.shape(x.value)}: {said[x]}"
+            if comments:
+                note = f"  # {x.value.shape}" + (f": {x.said}" if x.said else "")
             if x.function in (put, add_at):
                 out, index, value = x.args
                 before = ast.unparse(self.expression(out))
@@ -324,7 +322,11 @@ class Writer:
             return self.method(method, args, given)
         owner = ast.Attribute(ast.Name("np"), name_of(function), ast.Load())
         told = list(map(self.expression, args))
-        if function is np.broadcast_to and x.dtype == np.float32 and np.ndim(value_of(args[0])) == 0:
+        if (
+            function is np.broadcast_to
+            and x.dtype == np.float32
+            and np.ndim(value_of(args[0])) == 0
+        ):
             told[0] = ast.Call(parsed("np.float32"), told[:1], [])
         return ast.Call(owner, told, given)
 

@@ -91,11 +91,12 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
         whole: the operation that it is the result of, if NumPy has none of the name.
         now: what it stands for, another Symbol if it was changed in place.
         hint: what to call it if it has no name and needs one.
+        said: what a comment says of it.
     """
 
     __slots__ = (
         "_lengths", "args", "book", "fixed", "function", "given", "hint", "kwargs", "name", "now",
-        "value", "whole",
+        "said", "value", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -113,7 +114,7 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
         self.value = np.asarray(value)
         self.function, self.args, self.kwargs = function, args, dict(kwargs or {})
         self._lengths: tuple[int, ...] | None = None
-        self.now, self.whole, self.hint = self, "", ""
+        self.now, self.whole, self.hint, self.said = self, "", "", ""
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Write down what the operation asks of NumPy."""
@@ -148,6 +149,11 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
     def astype(self, dtype: Any) -> Any:
         """The same numbers in another dtype."""
         return self.book.record(astype, self, np.dtype(dtype))
+
+    def stand_for(self, other: Symbol) -> None:
+        """Take over what another Symbol is called, where this one has nothing of its own."""
+        self.name, self.hint = self.name or other.name, self.hint or other.hint
+        self.whole, self.said = self.whole or other.whole, self.said or other.said
 
     def changeable(self) -> Symbol:
         """A Symbol that stands for this one until it is changed in place."""
