@@ -37,7 +37,7 @@ class Lowering:
 
     def __init__(self, known: Mapping[int, str], space: Mapping[str, Any]) -> None:
         self.known, self.space = known, space
-        self.book = Book(self._constant)
+        self.book = Book(self.read)
         self.inputs: list[Symbol] = []
         self._symbols: dict[int, Any] = {}
         self.numbers: dict[tuple[str, Any], Symbol] = {}
@@ -56,13 +56,6 @@ class Lowering:
             self._held.append(x)
         return self._symbols[id(x)]
 
-    def _constant(self, x: Any) -> Any:
-        """What comes along in an operation without being a Symbol, as the numbers 0, 1, 2, ..."""
-        if isinstance(x, np.ndarray) and id(x) not in self._symbols:
-            counts = x.ndim == 1 and x.dtype.kind == "i" and np.array_equal(x, np.arange(len(x)))
-            return x if counts or x.size <= SMALL else self.argument(x, "x")
-        return self.read(x)
-
     def _result(self, x: Any) -> Any:
         """What an operation computes."""
         self._origin = x.origin
@@ -71,7 +64,7 @@ class Lowering:
         self._params[x] = {k: put_in(v, self._metadata) for k, v in x.params.items()}
         if x.op.name == "getitem":
             self._params[x]["index"] = _counted(inputs[0], self._params[x]["index"])
-        y = x.op.forward(*inputs, **self._params[x])
+        y = self._forward(x)(*inputs, **self._params[x])
         if isinstance(y, Symbol):
             y = y.now
             name = self.known.get(id(x), "")
@@ -80,6 +73,10 @@ class Lowering:
             y.hint = y.hint or HINTS.get(x.op.name, "")
             y.said = y.said or x.op.formula
         return y
+
+    def _forward(self, node: Any) -> Any:
+        """The NumPy function of an operation."""
+        return node.op.forward
 
     def _leaf(self, x: Any) -> Any:
         """An argument, or a constant."""
@@ -90,7 +87,8 @@ class Lowering:
             y = self._expression(text, array)
             if isinstance(y, Symbol):
                 return y
-            if array.size <= SMALL and _is_literal(text):
+            counts = array.ndim == 1 and np.array_equal(array, np.arange(len(array)))
+            if (array.size <= SMALL or counts) and _is_literal(text):
                 return self.book.number(array) if array.ndim == 0 else array
         return self.argument(array, identifier(text or "x"), trained)
 

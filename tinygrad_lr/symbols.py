@@ -138,7 +138,7 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
         if function in REDUCTIONS:
             function, kwargs = REDUCTIONS[function], {"axis": None, **kwargs}
         result = self.book.record(function, *args, **kwargs)
-        return result.changeable() if function is np.zeros else result
+        return result.changeable() if function in (np.zeros, np.empty_like) else result
 
     def __getitem__(self, index: Any) -> Any:
         return self.book.record(operator.getitem, self, index)
@@ -172,6 +172,8 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
         """The length of every axis, each told by where it comes from."""
         if self.now is not self:
             return self.now.shape
+        if self.book.fixed:
+            return tuple(self.value.shape)
         if self._lengths is None:
             known = self.value.shape if self.fixed else _lengths(self)
             self._lengths = tuple(
@@ -311,8 +313,8 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
         order = rest[0] if rest else x.kwargs.get("axes")
         axes = range(a.ndim)[::-1] if order is None else order
         return tuple(a.shape[i] for i in axes)
-    if getattr(function, "__name__", "") == "reduce":
-        axis = x.kwargs.get("axis", 0)
+    if function is np.mean or getattr(function, "__name__", "") == "reduce":
+        axis = x.kwargs.get("axis", None if function is np.mean else 0)
         axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         gone = {i % a.ndim for i in axes}
         if x.kwargs.get("keepdims"):
@@ -345,14 +347,16 @@ class Book:
     Args:
         read: what stands for an array that comes along without being a Symbol.
         rewrite: a function of a new Symbol that may give a simpler one.
+        fixed: whether all shapes are always the same.
     """
 
     def __init__(
         self,
         read: Callable[[Any], Any] = lambda x: x,
         rewrite: Callable[[Symbol], Any] = lambda x: x,
+        fixed: bool = False,
     ) -> None:
-        self.read, self.rewrite = read, rewrite
+        self.read, self.rewrite, self.fixed = read, rewrite, fixed
         self.symbols: list[Symbol] = []
         self.shared: set[Any] = set()
         self.facts: dict[Symbol, Any] = {}
