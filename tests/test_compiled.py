@@ -220,7 +220,7 @@ def test_arrays_are_not_made_anew():
 
 def branch(x, y, W):
     z = x @ W
-    return (z * z).mean() if (z > 0).any() else z.mean()
+    return (z * z).mean() if z.sum() > 0 else z.mean()
 
 
 UNREPEATABLE = {

@@ -179,15 +179,16 @@ class Step:
                     part[...] = slots[i]
                     slots[i] = part
 
-    def _record(self, arrays: Sequence[Any]) -> Any:
-        """The function that runs a step on arrays of these shapes."""
+    def _record(self, arrays: Sequence[Any], quick: bool = True) -> Any:
+        """The program of a step on arrays of these shapes."""
         batch = [Tensor(x) for x in arrays]
         with everything(repeatable=True):
-            loss, again = self.loss(*batch), self.loss(*batch)
-        self._refuse(loss, again)
-        return self._machine(loss, batch, quick=True)
+            output, again = self.loss(*batch), self.loss(*batch)
+        self._refuse(output, again)
+        with np.errstate(all="ignore"):
+            return self._program(output, batch, arrays, quick)
 
-    def _machine(self, output: Tensor, batch: Sequence[Tensor], quick: bool) -> Machine:
+    def _program(self, output: Tensor, batch: Any, arrays: Any, quick: bool) -> Any:
         """The program for a recorded loss."""
         recording = Recording([*batch, *self.params], quick)
         results = recording.run(output, self.params)
@@ -213,7 +214,7 @@ class Step:
         )
         if not quick:
             return Machine(**program)
-        again = functools.partial(self._machine, output, batch, quick=False)
+        again = functools.partial(self._record, arrays, quick=False)
         try:
             return Scalars(**program, again=again)
         except Unfit:
@@ -264,13 +265,16 @@ class Step:
             getattr(optimizer, name)[:] = values
         loss = self(*arrays)
         rtol = 1e-9 if self.params[0].dtype == np.float64 else 1e-3
+        wrong = [] if np.isclose(loss, value.item(), rtol=rtol, equal_nan=True) else ["the loss"]
         for p, was, r in zip(self.params, kept, right, strict=True):
             moved = np.max(np.abs(r - was), initial=0.0)
             if not np.allclose(p._array, r, rtol=rtol, atol=rtol * moved, equal_nan=True):
-                self._recorded.clear();
+                wrong.append(p.name or f"a parameter of shape {p.shape}")
+        if wrong:
+            for p, r in zip(self.params, right, strict=True):
                 p._array[...] = r
-                raise RecordingError(
-                    f"the recorded step differs from the operations one by one in {p!r}: "
-                    f"{p._array!r} and {r!r}"
-                )
+            raise RecordingError(
+                f"the recorded step differs from the operations one by one in {', '.join(wrong)}; "
+                f"the parameters are now those of the latter. Go on without compile"
+            )
         return loss

@@ -152,7 +152,10 @@ class Machine:
                 return self.texts[x]
             if x in self.arrays:
                 return self._hold(self.arrays[x])
-            self.arrays[x] = np.asarray(x.value)
+            self.arrays[x] = x.value
+            if x.value.ndim and x.value.dtype.kind == "f":
+                self.arrays[x] = aligned(x.value.shape, x.value.dtype)
+                self.arrays[x][...] = x.value
             return self._hold(self.arrays[x])
         return repr(x) if isinstance(x, (int, float, str, type(None))) else self._hold(x)
 
@@ -194,7 +197,9 @@ class Machine:
             if function is np.maximum and x.value.size > 1000 and is_number(args[1]):
                 operands[1] = self._full(value_of(args[1]), x)  # compared in wide instructions then
             out = self._place(x, i, args)
-            self.lines.append(f"{self._hold(function)}({', '.join([*operands, self._hold(out)])})")
+            named = "out=" if function in (np.maximum, np.minimum) else ""
+            target = f"{named}{self._hold(out)}"
+            self.lines.append(f"{self._hold(function)}({', '.join([*operands, target])})")
         elif function is np.transpose and (args[1:] or (None,))[0] is None and not x.kwargs:
             self.texts[x] = f"{self._operand(args[0])}.T"
         else:
@@ -243,7 +248,7 @@ class Machine:
                 text += f" / {args[0].value.size}"
         elif isinstance(function, np.ufunc) and scalars:
             text = f"{self._name(function)}({', '.join(map(self._scalar, args))})"
-        elif function is np.vdot:
+        elif function is np.vdot and len({self._by_columns(a) for a in args}) == 1:
             text = f"{self._line(args[0])}.dot({self._line(args[1])})"
         elif function in (np.matmul, np.dot):
             text = f"{self._operand(args[0])}.dot({self._operand(args[1])})"
@@ -259,6 +264,11 @@ class Machine:
             return self._hold(self._cached(array, row))
         text = self._operand(x)
         return text if x.value.ndim == 1 else f"{text}.ravel()"
+
+    def _by_columns(self, x: Any) -> bool:
+        """Whether the elements are stored column after column."""
+        array = self._array(x)
+        return array is not None and not array.flags.c_contiguous and array.flags.f_contiguous
 
     def _cached(self, base: Any, view: Any) -> Any:
         for known in self.space.values():
