@@ -266,8 +266,8 @@ class Step:
         loss = self(*arrays)
         rtol = 1e-9 if self.params[0].dtype == np.float64 else 1e-3
         wrong = [] if np.isclose(loss, value.item(), rtol=rtol, equal_nan=True) else ["the loss"]
-        for p, was, r in zip(self.params, kept, right, strict=True):
-            moved = np.max(np.abs(r - was), initial=0.0)
+        moved = max(np.max(np.abs(r - k), initial=0.0) for r, k in zip(right, kept, strict=True))
+        for p, r in zip(self.params, right, strict=True):
             if not np.allclose(p._array, r, rtol=rtol, atol=rtol * moved, equal_nan=True):
                 wrong.append(p.name or f"a parameter of shape {p.shape}")
         if wrong:
