@@ -459,9 +459,7 @@ def _ratio(c: Any) -> tuple[Any, Any]:
     return (int(c) if float(c).is_integer() else c), 1
 
 
-def simplified(
-    results: list[Any], book: Book, gradients: int, facts: bool = True
-) -> list[Any]:
+def simplified(results: list[Any], book: Book, gradients: int, facts: bool = True) -> list[Any]:
     """The results, with the arithmetic of the backward pass in as few operations as it needs.
 
     What takes part in the output, the first of the results, is not looked into, but for sums with
