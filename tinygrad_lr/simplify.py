@@ -16,18 +16,26 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.symbols import Book, Length, Symbol, is_number, ordered, parts, put_in, value_of
+from tinygrad_lr.lengths import Length
+from tinygrad_lr.symbols import Book, Symbol, is_number, ordered, parts, put_in, value_of
 
 Poly = dict[tuple[Any, ...], Any]  # {((atom, power), ...): coefficient}
+broadcast_to: Any = np.broadcast_to  # NumPy's own types leave out what asks its arguments
+mean: Any = np.mean
 ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.negative, np.square}
 MOST_TERMS = 40
 
 
-def same(x: Symbol, y: Any) -> bool:
-    """Whether y may stand where x does: the same shape, dtype and, but for rounding, numbers."""
+def same(x: Symbol, y: Any, exact: bool = False) -> bool:
+    """Whether y may stand where x does: same shape, dtype and, but for rounding, numbers.
+
+    What is `exact`, as it is only a matter of order, is not compared in numbers.
+    """
     a, b = x.value, np.asarray(value_of(y))
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
+    if exact:
+        return True
     scale = np.max(np.abs(a), initial=0.0, where=np.isfinite(a))
     rtol = 1e-4 if a.dtype == np.float32 else 1e-10
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
@@ -80,8 +88,9 @@ def _numbers(x: Symbol) -> Any:
         return None
     for a, b in (x.args, x.args[::-1]):
         if isinstance(a, Symbol) and a.function is np.divide and not (a.name or is_number(b)):
-            if is_number(a.args[0]) and isinstance(a.args[1], Length):
-                return a.args[0] * b / a.args[1]
+            above, below = a.args
+            if is_number(above) and isinstance(below, Length):
+                return above * b / below
         if is_number(a) and isinstance(b, Symbol) and b.function is np.multiply and not b.name:
             for c, d in (b.args, b.args[::-1]):
                 if is_number(c):
@@ -128,7 +137,7 @@ def _broadcast(x: Symbol) -> Any:
     a = x.args[0] if x.args else None
     if isinstance(a, Symbol) and a.function is np.broadcast_to and a.args[0].ndim == 0:
         if function in (operator.getitem, np.reshape, np.transpose, np.flip):
-            return np.broadcast_to(a.args[0], x.shape)
+            return broadcast_to(a.args[0], x.shape)
         if function == np.add.reduce and x.ndim == 0:
             return a.args[0] * a.size
     if not isinstance(function, np.ufunc) or function.signature or x.kwargs:
@@ -141,7 +150,7 @@ def _broadcast(x: Symbol) -> Any:
     y = function(*args)
     if np.shape(value_of(y)) == x.value.shape:
         return y
-    return np.broadcast_to(y, x.shape) if isinstance(y, Symbol) else None
+    return broadcast_to(y, x.shape) if isinstance(y, Symbol) else None
 
 
 def _reduced(x: Symbol) -> Any:
@@ -156,7 +165,7 @@ def _reduced(x: Symbol) -> Any:
             axis = total.kwargs.get("axis", 0)
             sizes = counted.shape if axis is None else [counted.shape[i] for i in _tuple(axis)]
             if _factors(n) == _factors(math.prod(sizes)):
-                return np.mean(counted, **total.kwargs)
+                return mean(counted, **total.kwargs)
     if x.function == np.add.reduce and isinstance(x.args[0], Symbol):
         a = x.args[0]
         if a.name or a in x.book.shared:
@@ -184,7 +193,7 @@ def _one_hot(x: Symbol) -> Any:
     if x.kwargs.get("axis", 0) is None or (x.value != 1).any():
         return None
     x.book.facts[labels] = x.kwargs.get("axis", 0)
-    return np.broadcast_to(x.book.number(np.ones((), x.dtype)), x.shape)
+    return broadcast_to(x.book.number(np.ones((), x.dtype)), x.shape)
 
 
 def _factors(n: Any) -> Any:
@@ -371,7 +380,7 @@ class Algebra:
         return a * b if x.function is np.multiply else a / b
 
     def simplest(self, x: Symbol) -> Any:
-        """The arithmetic behind a Symbol with the fewest operations, the Symbol itself if that is."""
+        """The arithmetic behind a Symbol, in the fewest operations."""
         try:
             f = self.fraction(x).reduced()
             y = self.written(f)
@@ -459,9 +468,7 @@ def _ratio(c: Any) -> tuple[Any, Any]:
     return (int(c) if float(c).is_integer() else c), 1
 
 
-def simplified(
-    results: list[Any], book: Book, gradients: int, facts: bool = True
-) -> list[Any]:
+def simplified(results: list[Any], book: Book, gradients: int, facts: bool = True) -> list[Any]:
     """The results, with the arithmetic of the backward pass in as few operations as it needs.
 
     What takes part in the output, the first of the results, is not looked into, but for sums with

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.lengths import Length
 from tinygrad_lr.symbols import (
     Book,
-    Length,
     Symbol,
     add_at,
     astype,
@@ -35,7 +35,8 @@ COMPARE: dict[Any, type[ast.cmpop]] = {
     np.greater: ast.Gt, np.greater_equal: ast.GtE, np.less: ast.Lt, np.less_equal: ast.LtE,
     np.equal: ast.Eq, np.not_equal: ast.NotEq,
 }  # fmt: skip
-REDUCED = {np.add.reduce: "sum", np.maximum.reduce: "max", np.minimum.reduce: "min"}
+REDUCED: dict[Any, str] = {np.add.reduce: "sum", np.maximum.reduce: "max", np.minimum.reduce: "min"}
+METHODS = REDUCED | {np.mean: "mean", np.reshape: "reshape", astype: "astype"}
 TEMPORARY = {
     "exp": "e", "sum": "total", "max": "top", "tanh": "h", "maximum": "h", "equal": "one_hot",
     "arange": "rows",
@@ -113,8 +114,8 @@ class Writer:
             return "one_hot"
         if np.maximum.reduce in inner and x.function is np.subtract:
             return "shifted"
-        function = REDUCED.get(x.function) or getattr(x.function, "__name__", "")
-        return TEMPORARY.get(function, "u")
+        name = REDUCED.get(x.function) or getattr(x.function, "__name__", "")
+        return TEMPORARY.get(name, "u")
 
     def _shorten(self) -> None:
         """Give parts of expressions that are too long for a line lines of their own."""
@@ -306,9 +307,7 @@ class Writer:
                 return ast.Attribute(self.expression(args[0]), "T", ast.Load())
             if tuple(i % n for i in order) == (*range(n - 2), n - 1, n - 2):
                 return ast.Attribute(self.expression(args[0]), "mT", ast.Load())
-        method = REDUCED.get(function) or {np.reshape: "reshape", astype: "astype"}.get(function)
-        if function is np.mean:
-            method = "mean"
+        method = METHODS.get(function)
         if name_of(function) == "reduce" and not kwargs.get("keepdims") and x.ndim == 0:
             kwargs = {}
         given = [
