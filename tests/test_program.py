@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 from test_ops import CASES, arrays_in, bound, function
 
 import tinygrad_lr as tg
+from examples import dask_rows, titanic
 from tinygrad_lr import Tensor, to_numpy
 from tinygrad_lr import simplify as rewriting
 
@@ -422,3 +423,18 @@ def test_the_program_of_a_backward_pass_is_right_for_other_numbers_of_samples(si
         X, Y, _ = data_of(m, m)
         value = penalty(X, Y, W, b)
         assert_same(program(X=X, Y=Y), [value, *tg.grad(value, [W, b])])
+
+
+def test_the_program_runs_on_dask():
+    pytest.importorskip("dask.array", reason='pip install "dask[array]"')
+    assert dask_rows.main() < 1e-12
+
+
+def test_the_program_runs_on_jax():
+    jax = pytest.importorskip("jax", reason="pip install jax")
+    X, Y, *_ = titanic.load()
+    program = dask_rows.export()
+    with jax.enable_x64(True):
+        ours = dask_rows.train(dask_rows.run(program.source, "numpy").step, X.T, Y[:, None])
+        theirs = dask_rows.train(dask_rows.run(program.source, "jax.numpy").step, X.T, Y[:, None])
+        assert_same(tuple(map(np.asarray, theirs)), ours, 1e-10)

@@ -171,7 +171,7 @@ class Writer:
     def facts(self, book: Book) -> list[str]:
         """Comments on what was taken for granted of the data."""
         return [
-            f"# as {self.text(labels)} adds up to 1 along axis {axis}"
+            f"# as {ast.unparse(self.expression(labels))} adds up to 1 along axis {axis}"
             for labels, axis in book.facts.items()
             if labels in set(self.order)
         ]
