@@ -160,10 +160,15 @@ class Writer:
                 if isinstance(out, Symbol) and out in self.names:
                     before += ".copy()"
                 place = ast.unparse(self.subscript(ast.Name(name), index, x.ndim))
-                text = f"{place} = {ast.unparse(self.expression(value))}"
-                if x.function is add_at:
-                    given = ", ".join(ast.unparse(self.expression(a)) for a in (index, value))
-                    text = f"np.add.at({name}, {given})"
+                zeros = isinstance(out, Symbol) and out.function is np.zeros
+                told = ast.unparse(self.expression(value))
+                text = f"{place} = {told}"
+                if x.function is add_at and not names_once(index):
+                    text = f"np.add.at({name}, {ast.unparse(self.expression(index))}, {told})"
+                elif x.function is add_at and not zeros:
+                    text = f"{place} += {told}"
+                    if (less := negated(self.expression(value))) is not None:
+                        text = f"{place} -= {ast.unparse(less)}"
                 yield x, [f"{name} = {before}", text + note]
             else:
                 yield x, [*self.because(x, book), f"{name} = {self.text(x)}{note}"]
@@ -338,6 +343,22 @@ class Writer:
         elif simple or name in ("astype", "reshape"):
             return ast.Call(ast.Attribute(first, name, ast.Load()), rest, given)
         return ast.Call(ast.Attribute(ast.Name("np"), name, ast.Load()), [first, *rest], given)
+
+
+def names_once(index: Any) -> bool:
+    """Whether an index names each element once, as one with a column for every row does."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(i, Symbol) and i.function is np.arange for i in parts)
+
+
+def negated(node: ast.expr) -> ast.expr | None:
+    """b * c for -b * c; None if there is no minus in front."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return node.operand
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+        left = negated(node.left)
+        return left and ast.BinOp(left, node.op, node.right)
+    return None
 
 
 def parsed(text: str) -> ast.expr:

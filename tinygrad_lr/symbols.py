@@ -251,7 +251,7 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
                 if a.shape[-i] == shape[-i] and (found[-i] is None or type(a.shape[-i]) is int):
                     found[-i] = a.shape[-i]
         return tuple(found)
-    if function is np.zeros:
+    if function in (np.zeros, np.arange):
         return x.args[0] if isinstance(x.args[0], tuple) else (x.args[0],)
     a, *rest = [x.args[0] if x.args else None, *x.args[1:]]
     if not isinstance(a, Symbol):
@@ -292,6 +292,8 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
 def _chosen(shape: tuple[Any, ...], index: Any, ndim: int) -> tuple[Any, ...]:
     """The lengths that an index of colons, dots and new axes leaves."""
     index = index if isinstance(index, tuple) else (index,)
+    if all(isinstance(i, Symbol) and i.ndim == 1 for i in index) and ndim == 1:
+        return tuple(index[0].shape)
     whole = slice(None)
     if not all(i is None or i is ... or (isinstance(i, slice) and i == whole) for i in index):
         return (None,) * ndim
