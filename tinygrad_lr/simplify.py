@@ -33,7 +33,7 @@ Poly = dict[tuple[Any, ...], Any]  # {((atom, power), ...): coefficient}
 broadcast_to: Any = np.broadcast_to  # NumPy's own types leave out what asks its arguments
 mean: Any = np.mean
 ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.negative, np.square}
-MOST_TERMS = 40
+MOST_TERMS, MOST_OPERATIONS = 40, 200  # of an expression that is looked into
 
 
 def same(x: Symbol, y: Any, exact: bool = False) -> bool:
@@ -472,10 +472,12 @@ class Algebra:
         What will be `spread` over its shape may be a number in place of equal ones.
         """
         self.book = x.book
+        if self.cost(x) == MOST_OPERATIONS:
+            return x
         try:
             f = self.fraction(x).reduced()
             y = self.written(f)
-        except (OverflowError, ZeroDivisionError, RecursionError):
+        except (OverflowError, ZeroDivisionError):
             return x
         if not isinstance(y, Symbol) or not same(
             x, np.broadcast_to(y.value, x.shape) if spread else y
@@ -484,10 +486,14 @@ class Algebra:
         return y if self.cost(y) < self.cost(x) else x
 
     def cost(self, x: Any) -> int:
-        """How many operations are written in an expression, those in common twice."""
-        if not isinstance(x, Symbol) or x.function not in ARITHMETIC or self.is_atom(x):
-            return 0
-        return 1 + sum(map(self.cost, x.args))
+        """How many operations are written in an expression, up to MOST_OPERATIONS."""
+        count, waiting = 0, [x]
+        while waiting and count < MOST_OPERATIONS:
+            y = waiting.pop()
+            if isinstance(y, Symbol) and y.function in ARITHMETIC and not self.is_atom(y):
+                count += 1
+                waiting += y.args
+        return count
 
     def written(self, f: Fraction) -> Any:
         """A fraction as arithmetic: common * (sum) / denominator."""
