@@ -30,8 +30,7 @@ from tinygrad_lr.symbols import (
 )
 
 Poly = dict[tuple[Any, ...], Any]  # {((atom, power), ...): coefficient}
-broadcast_to: Any = np.broadcast_to  # NumPy's own types leave out what asks its arguments
-mean: Any = np.mean
+numpy: Any = np  # whose own types do not know of Symbols
 ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.negative, np.square}
 MOST_TERMS = 40
 
@@ -139,7 +138,7 @@ def _views(x: Symbol) -> Any:
         moved = x.function is np.transpose and sum(n != 1 for n in a.shape) > 1
         return None if moved else a
     if x.function is np.reshape and a.function is np.reshape:
-        return np.reshape(a.args[0], x.args[1])
+        return numpy.reshape(a.args[0], x.args[1])
     if getattr(x.function, "__name__", "") == "astype" and a.dtype == x.dtype:
         return a
     if x.function is np.copy:
@@ -153,7 +152,7 @@ def _broadcast(x: Symbol) -> Any:
     a = x.args[0] if x.args else None
     if isinstance(a, Symbol) and a.function is np.broadcast_to and a.args[0].ndim == 0:
         if function in (operator.getitem, np.reshape, np.transpose, np.flip):
-            return broadcast_to(a.args[0], x.shape)
+            return numpy.broadcast_to(a.args[0], x.shape)
         if function == np.add.reduce and x.ndim == 0:
             return a.args[0] * a.size
     if not isinstance(function, np.ufunc) or function.signature or x.kwargs:
@@ -166,7 +165,7 @@ def _broadcast(x: Symbol) -> Any:
     y = function(*args)
     if np.shape(value_of(y)) == x.value.shape:
         return y
-    return broadcast_to(y, x.shape) if isinstance(y, Symbol) else None
+    return numpy.broadcast_to(y, x.shape) if isinstance(y, Symbol) else None
 
 
 def _reduced(x: Symbol) -> Any:
@@ -181,7 +180,7 @@ def _reduced(x: Symbol) -> Any:
             axis = total.kwargs.get("axis", 0)
             sizes = counted.shape if axis is None else [counted.shape[i] for i in _tuple(axis)]
             if _factors(n) == _factors(math.prod(sizes)):
-                return mean(counted, **total.kwargs)
+                return numpy.mean(counted, **total.kwargs)
     if x.function == np.add.reduce and isinstance(x.args[0], Symbol):
         a = x.args[0]
         if a.name or a in x.book.shared:
@@ -239,7 +238,7 @@ def _total_of_rows(x: Symbol) -> Any:
     if not (isinstance(index, tuple) and len(index) == 2 and _are_rows(index[0])):
         return None
     if np.ndim(value_of(value)) == 0:
-        return broadcast_to(value, x.shape)
+        return numpy.broadcast_to(value, x.shape)
     return value[:, None] if x.kwargs.get("keepdims") else value
 
 
@@ -258,9 +257,9 @@ def _put_whole(x: Symbol) -> Any:
         return None
     a, sign = (at[1].args[0], -1) if at[1].function is np.negative else (at[1], 1)
     if a.function == np.add.reduce and a.kwargs.get("keepdims"):
-        y = np.add.reduce(*a.args, axis=a.kwargs["axis"])
+        y = numpy.add.reduce(*a.args, axis=a.kwargs["axis"])
         return sign * y if y.value.shape == x.value.shape else None
-    return np.reshape(at[1], x.shape)
+    return numpy.reshape(at[1], x.shape)
 
 
 def _is_array(x: Any) -> bool:
@@ -277,7 +276,7 @@ def _one_hot(x: Symbol) -> Any:
     if x.kwargs.get("axis", 0) is None or (x.value != 1).any():
         return None
     x.book.facts[labels] = x.kwargs.get("axis", 0)
-    return broadcast_to(x.book.number(np.ones((), x.dtype)), x.shape)
+    return numpy.broadcast_to(x.book.number(np.ones((), x.dtype)), x.shape)
 
 
 def _factors(n: Any) -> Any:

@@ -114,7 +114,7 @@ class Writer:
             return "one_hot"
         if np.maximum.reduce in inner and x.function is np.subtract:
             return "shifted"
-        name = REDUCED.get(x.function) or getattr(x.function, "__name__", "")
+        name = REDUCED.get(x.function) or name_of(x.function)
         return TEMPORARY.get(name, "u")
 
     def _shorten(self) -> None:
@@ -219,8 +219,8 @@ class Writer:
         if isinstance(x, Length):
             return self.length(x)
         if isinstance(x, (tuple, list)):
-            kind: Any = ast.Tuple if isinstance(x, tuple) else ast.List
-            return kind([self.expression(part) for part in x], ast.Load())
+            items = [self.expression(part) for part in x]
+            return (ast.Tuple if isinstance(x, tuple) else ast.List)(items, ast.Load())
         if isinstance(x, np.ndarray) and x.ndim:
             return constant(x)
         if isinstance(x, np.dtype):
@@ -326,11 +326,7 @@ class Writer:
             return self.method(method, args, given)
         owner = ast.Attribute(ast.Name("np"), name_of(function), ast.Load())
         told = list(map(self.expression, args))
-        if (
-            function is np.broadcast_to
-            and x.dtype == np.float32
-            and np.ndim(value_of(args[0])) == 0
-        ):
+        if function is np.broadcast_to and x.dtype == np.float32 and not np.ndim(value_of(args[0])):
             told[0] = ast.Call(parsed("np.float32"), told[:1], [])
         return ast.Call(owner, told, given)
 
@@ -357,7 +353,7 @@ def negated(node: ast.expr) -> ast.expr | None:
         return node.operand
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
         left = negated(node.left)
-        return left and ast.BinOp(left, node.op, node.right)
+        return ast.BinOp(left, node.op, node.right) if left else None
     return None
 
 
