@@ -22,7 +22,9 @@ from tinygrad_lr.training import fit
 
 __version__ = "0.1.0"
 # Tools, imported when they are used: they would add to the time of every import.
-ON_DEMAND = {"check_backward": "check", "draw": "drawing", "to_numpy": "program"}
+ON_DEMAND = {
+    "check_backward": "check", "compile": "compiled", "draw": "drawing", "to_numpy": "program",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

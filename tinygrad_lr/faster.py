@@ -55,7 +55,8 @@ def _scaled(x: Any) -> tuple[float, Any]:
 
 def _numbers_outside(x: Symbol) -> Any:
     """What is linear in an array is so in a number that multiplies it."""
-    function, args = x.function, x.args
+    function: Any = x.function
+    args = x.args
     for one, other in (args, args[::-1]) if function is np.multiply else ():
         if not is_number(one) and np.ndim(value_of(one)) == 0 < np.ndim(value_of(other)):
             c, y = _scaled(other)
@@ -139,7 +140,7 @@ def faster(results: list[Any], book: Book, outside: bool) -> list[Any]:
             return y
         for rule in rules:
             z = rule(x)
-            if z is not None and z is not x and same(x, z, exact=True):
+            if z is not None and z is not x and same(x, z):
                 return z
         return x
 
