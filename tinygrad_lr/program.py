@@ -138,13 +138,15 @@ def to_numpy(
     def step(X, Y, W):
         # forward
         Z = X @ W
-        loss = np.mean((Z - Y) ** 2)
+        u = Z - Y
+        loss = np.mean(u ** 2)
         # backward
-        dZ = 2 * (Z - Y) / Z.size
+        # because 1 / len(X) * 2 * (Z - Y) = 2 * u / len(X)
+        dZ = 2 * u / len(X)
         dW = X.T @ dZ
         return loss, dW
     <BLANKLINE>
-    >>> program(X=X, Y=Y, W=W.data)[0]
+    >>> program(X=X, Y=Y, W=W.data)[0].item()
     9.0
     """
     if loop and optimizer is None:

@@ -35,16 +35,11 @@ ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.negative, np.squar
 MOST_TERMS = 40
 
 
-def same(x: Symbol, y: Any, exact: bool = False) -> bool:
-    """Whether y may stand where x does: same shape, dtype and, but for rounding, numbers.
-
-    What is `exact`, as it is only a matter of order, is not compared in numbers.
-    """
+def same(x: Symbol, y: Any) -> bool:
+    """Whether y may stand where x does: same shape, dtype and, but for rounding, numbers."""
     a, b = x.value, np.asarray(value_of(y))
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
-    if exact:
-        return True
     scale = np.max(np.abs(a), initial=0.0, where=np.isfinite(a))
     rtol = 1e-4 if a.dtype == np.float32 else 1e-10
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
