@@ -32,7 +32,7 @@ from tinygrad_lr.symbols import (
 Poly = dict[tuple[Any, ...], Any]  # {((atom, power), ...): coefficient}
 numpy: Any = np  # whose own types do not know of Symbols
 ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.negative, np.square}
-MOST_TERMS = 40
+MOST_TERMS, MOST_OPERATIONS = 40, 25
 
 
 def same(x: Symbol, y: Any) -> bool:
@@ -435,6 +435,7 @@ class Algebra:
     def letter(self, x: Any) -> Fraction:
         """An atom as a fraction; equal numbers asked of shapes are one atom."""
         key = _factors(x) if isinstance(x, Length) else id(x)
+        key = float(value_of(x)) if is_number(x) else key
         i = self._index.setdefault(key, len(self._index))
         self.letters.setdefault(i, x)
         return Fraction({((i, 1),): 1})
@@ -442,10 +443,10 @@ class Algebra:
     def fraction(self, x: Any) -> Fraction:
         """The arithmetic behind an argument."""
         if is_number(x):
-            n = value_of(x)
-            n = n.item() if hasattr(n, "item") else n
-            n = int(n) if isinstance(n, float) and n.is_integer() else n
-            return Fraction({(): n} if n else {})
+            n = float(value_of(x))
+            if not (4 * n).is_integer():  # a number to be seen again as it is
+                return self.letter(x)
+            return Fraction({(): int(n) if n.is_integer() else n} if n else {})
         if not isinstance(x, Symbol) or x.function not in ARITHMETIC or self.is_atom(x):
             return self.letter(x)
         a, *rest = (self.fraction(arg) for arg in x.args)
@@ -466,6 +467,8 @@ class Algebra:
         What will be `spread` over its shape may be a number in place of equal ones.
         """
         self.book = x.book
+        if self.cost(x) > MOST_OPERATIONS:
+            return x
         try:
             f = self.fraction(x).reduced()
             y = self.written(f)
@@ -479,9 +482,13 @@ class Algebra:
 
     def cost(self, x: Any) -> int:
         """How many operations are written in an expression, those in common twice."""
-        if not isinstance(x, Symbol) or x.function not in ARITHMETIC or self.is_atom(x):
-            return 0
-        return 1 + sum(map(self.cost, x.args))
+        n, waiting = 0, [x]
+        while waiting and n <= MOST_OPERATIONS:
+            y = waiting.pop()
+            if isinstance(y, Symbol) and y.function in ARITHMETIC and not self.is_atom(y):
+                n += 1
+                waiting += y.args
+        return n
 
     def written(self, f: Fraction) -> Any:
         """A fraction as arithmetic: common * (sum) / denominator."""
@@ -613,7 +620,7 @@ def simplified(results: list[Any], book: Book, gradients: int, facts: bool = Tru
                 if x in roots:
                     better = min(expanded.simplest(y), kept.simplest(y), key=expanded.cost)
                 if better is not y and isinstance(better, Symbol):
-                    if expanded.cost(first) > 3 and better not in letters:
+                    if 3 < expanded.cost(first) <= MOST_OPERATIONS and better not in letters:
                         book.because.setdefault(better, (first, kept.simplest(first)))
                     better.stand_for(x)
                     y, spelled[better] = better, first
