@@ -487,3 +487,14 @@ def test_the_programs_of_the_documents_run(name):
     program = programs.MODELS[name]()
     assert all(np.all(np.isfinite(x)) for x in program())
     assert_same(run(program), program())
+
+
+@both
+def test_long_graphs(simplify):
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    x = w
+    for _ in range(500):
+        x = np.sin(x) * 0.5 + w
+    loss = np.sum(x)
+    program = to_numpy(loss, [w], simplify=simplify)
+    assert_same(program(), [loss, *tg.grad(loss, [w])])

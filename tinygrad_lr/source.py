@@ -41,7 +41,7 @@ TEMPORARY = {
     "exp": "e", "sum": "total", "max": "top", "tanh": "h", "maximum": "h", "equal": "one_hot",
     "arange": "rows",
 }  # fmt: skip
-WIDTH = 96
+WIDTH, DEEPEST = 96, 20  # characters of a line, calls within each other
 
 
 def identifier(name: str) -> str:
@@ -89,6 +89,12 @@ class Writer:
                 or x in self.asked
                 or x.function in (put, add_at)
             ):
+                self.lines.add(x)
+        depth: dict[Symbol, int] = {}
+        for x in self.order:
+            inner = (depth.get(y, 0) for y in parts((x.args,)) if y not in self.lines)
+            depth[x] = 1 + max(inner, default=0)
+            if depth[x] > DEEPEST and x.function:
                 self.lines.add(x)
         for x in self.order:
             if x in self.lines:
