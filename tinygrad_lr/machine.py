@@ -55,6 +55,8 @@ class Machine:
     ) -> None:
         self.again: Any = again
         self.space: dict[str, Any] = {}
+        self.held: dict[int, str] = {}  # names in the space, by the id of what they stand for
+        self.views: dict[Any, Any] = {}
         self.lines: list[str] = []
         self.arrays: dict[Symbol, Any] = dict(places)  # where a Symbol lives from step to step
         self.texts: dict[Symbol, str] = {x: f"a{i}" for i, x in enumerate(variables)}
@@ -76,6 +78,9 @@ class Machine:
                 self.gradients.setdefault(x, []).append(place)
             else:
                 place[...] = value_of(x)
+        self.ending: dict[int, list[Symbol]] = {}
+        for i, x in enumerate(self.order):
+            self.ending.setdefault(max(self.last.get(x, i), i), []).append(x)
         self.free: dict[Any, list[Any]] = {}
         self.owned: dict[Symbol, Any] = {}
         for i, x in enumerate(self.order):
@@ -130,18 +135,18 @@ class Machine:
         return last
 
     def _release(self, i: int) -> None:
-        for x in [x for x in self.owned if self.last.get(x, i) <= i]:
-            array = self.owned.pop(x)
-            self.free.setdefault((array.shape, array.dtype), []).append(array)
+        """Free what no line after this one needs."""
+        for x in self.ending.get(i, ()):
+            if x in self.owned:
+                array = self.owned.pop(x)
+                self.free.setdefault((array.shape, array.dtype), []).append(array)
 
     def _hold(self, value: Any) -> str:
         """A name for an object that the function keeps."""
-        for name, known in self.space.items():
-            if known is value:
-                return name
-        name = f"{'b' if np.ndim(value) else 'c'}{len(self.space)}"
-        self.space[name] = value
-        return name
+        if id(value) not in self.held:
+            self.held[id(value)] = f"{'b' if np.ndim(value) else 'c'}{len(self.space)}"
+            self.space[self.held[id(value)]] = value
+        return self.held[id(value)]
 
     def _operand(self, x: Any) -> str:
         """What a call on arrays takes for an argument."""
@@ -270,14 +275,8 @@ class Machine:
 
     def _view_of(self, view: Any) -> str:
         """A name for a view, the same for equal ones."""
-        for name, known in self.space.items():
-            if (
-                isinstance(known, np.ndarray)
-                and (known.shape, known.strides) == (view.shape, view.strides)
-                and (known.dtype, known.ctypes.data) == (view.dtype, view.ctypes.data)
-            ):
-                return name
-        return self._hold(view)
+        key = view.ctypes.data, view.shape, view.strides, view.dtype
+        return self._hold(self.views.setdefault(key, view))
 
     def _filled(self, shape: tuple[int, ...], number: Any, dtype: Any) -> str:
         """An array with nothing but one number."""

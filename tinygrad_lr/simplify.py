@@ -32,7 +32,7 @@ from tinygrad_lr.symbols import (
 Poly = dict[tuple[Any, ...], Any]  # {((atom, power), ...): coefficient}
 numpy: Any = np  # whose own types do not know of Symbols
 ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.negative, np.square}
-MOST_TERMS, MOST_OPERATIONS = 40, 25
+MOST_TERMS, MOST_OPERATIONS = 40, 25  # of an expression that is looked into
 
 
 def same(x: Symbol, y: Any) -> bool:
@@ -472,7 +472,7 @@ class Algebra:
         try:
             f = self.fraction(x).reduced()
             y = self.written(f)
-        except (OverflowError, ZeroDivisionError, RecursionError):
+        except (OverflowError, ZeroDivisionError):
             return x
         if not isinstance(y, Symbol) or not same(
             x, np.broadcast_to(y.value, x.shape) if spread else y
@@ -481,7 +481,7 @@ class Algebra:
         return y if self.cost(y) < self.cost(x) else x
 
     def cost(self, x: Any) -> int:
-        """How many operations are written in an expression, those in common twice."""
+        """How many operations are written in an expression, or that they are too many."""
         n, waiting = 0, [x]
         while waiting and n <= MOST_OPERATIONS:
             y = waiting.pop()
