@@ -289,8 +289,7 @@ def operands(made: Iterable[Execution], frame: FrameType) -> dict[int, str]:
     """What the source calls leaves, arrays and numbers where they first go into the graph.
 
     A number has a name only if all its uses have the same variable: Python keeps one 2 for the 2
-    of x ** 2 and an n that is 2. A prime tells an array from the variable of another shape that it
-    was made of, as one-hot labels from the integers.
+    of x ** 2 and an n that is 2. An array made of a variable of another shape has not its name.
     """
     scope: dict[str, Any] = {}
     for space in reversed(namespaces(frame)):
@@ -306,7 +305,7 @@ def operands(made: Iterable[Execution], frame: FrameType) -> dict[int, str]:
                 if not (isinstance(x, Tensor) or np.ndim(x)):
                     numbers.setdefault(id(x), set()).add("" if place.called else text)
                 elif text and len(text) <= LONG and not getattr(x, "op", None):
-                    other = np.shape(scope[text]) != np.shape(x) if text in scope else False
-                    found.setdefault(id(x), text + "′" * other)
+                    if text not in scope or np.shape(scope[text]) == np.shape(x):
+                        found.setdefault(id(x), text)
     variables = {i: text for i, (text, *more) in numbers.items() if not more}
     return found | {i: t for i, t in variables.items() if t.replace(".", "").isidentifier()}

@@ -63,7 +63,11 @@ def graph(
             slopes = gradients(output)
     if wrt is not None:
         slopes = {x: slopes[x] for x in _leading_from(wrt, values) if x in slopes}
-    shown = [x for x in values if id(x) in known or not _is_literal(x)]
+    literals: set[int] = set()
+    for x in values:
+        if id(x) not in known and _is_literal(x, literals):
+            literals.add(id(x))
+    shown = [x for x in values if id(x) not in literals]
     label = Labels(known, layer, _leaving(values, layer, models, depth))
     if derivatives is None:
         derivatives = all(np.size(_array(x)) == 1 for x in shown)
@@ -154,9 +158,11 @@ def _made(x: Any) -> bool:
     return isinstance(x, Tensor) and x.op is not None
 
 
-def _is_literal(x: Any) -> bool:
+def _is_literal(x: Any, literals: set[int]) -> bool:
     """Whether a value without a name is best written into a formula as the number that it is."""
-    if _made(x) or getattr(x, "requires_grad", False):
+    if getattr(x, "requires_grad", False):
+        return False
+    if _made(x) and any(id(y) not in literals for y in x.inputs):
         return False
     array = np.asarray(_array(x))
     return array.size > 0 and bool((array == array.flat[0]).all())
