@@ -6,10 +6,10 @@ What counts: a mistake that changes the numbers is found, and the report names i
 import ast
 import copy
 import inspect
-import linecache
 
 import numpy as np
 import pytest
+from test_check import defined
 
 import tinygrad_lr as tg
 from tinygrad_lr.check.watch import watch
@@ -461,14 +461,6 @@ def mutations(node, source):
         yield from swapped_names(node, source)
 
 
-def compiled(source, name):
-    filename = f"<{name}>"
-    linecache.cache[filename] = len(source), None, source.splitlines(True), filename
-    namespace = {"np": np}
-    exec(compile(source, filename, "exec"), namespace)
-    return namespace["forward"], namespace["backward"]
-
-
 def mutants(name):
     """(kind, line, mutated line, source) for each mistake in each line of backward."""
     source, _ = PROGRAMS[name]
@@ -500,7 +492,7 @@ def is_helper(node):
 def outcome(source, name):
     """The arguments and the returned gradients of a backward pass, or None if it raises."""
     _, inputs = PROGRAMS[name]
-    forward, backward = compiled(source, name)
+    forward, backward = defined(source)
     run = watch(forward, inputs)
     known = {**run.locals, **inputs}
     cache = run.result[1] if isinstance(run.result, tuple) else None
@@ -531,7 +523,7 @@ def changes_numbers(right, wrong):
 
 def check(source, name):
     _, inputs = PROGRAMS[name]
-    return tg.check_backward(*compiled(source, name), **inputs)
+    return tg.check_backward(*defined(source), **inputs)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

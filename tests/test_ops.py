@@ -342,9 +342,17 @@ SAMPLES = {
     + [call(probabilities(2, 3), LABELS)],
     "logistic_loss": [call(X, probabilities(2, 3)), call(4 * X, LABELS)],
     "categorical_loss": [
-        call(X, probabilities(2, 3)),
-        call(reals(4), probabilities(4, seed=1)),
-        call(X, np.array([[1, 0, 0], [0, 0, 1]], np.int8)),
+        call(X, probabilities(2, 3), np.int8(1)),
+        call(X, probabilities(2, 3), np.array([1, 2, 4], np.int8)),
+        call(reals(4), probabilities(4, seed=1), np.int8(1)),
+        call(X, np.array([[1, 0, 0], [0, 0, 1]], np.int8), np.int8(1)),
+        call(X, np.array([2, 0]), np.array([1, 2, 4], np.int8)),
+        call(reals(2, 2), np.array([0, 0]), np.array([3, 2], np.int8)),
+        call(reals(4), np.array(3), np.int8(2)),
+    ],
+    "weighted_mean": [
+        call(reals(4), np.array([1, 0, 2, 1]), np.array([1, 2, 4], np.int8)),
+        call(reals(), np.array(1), np.array([1, 2], np.int8)),
     ],
 }
 
@@ -366,7 +374,10 @@ REFERENCES = {
     "bernoulli_loss": lambda p, t: -scipy.special.xlogy(t, p) - scipy.special.xlog1py(1 - t, -p),
     "logistic_loss": lambda z, t: -t * scipy.special.log_expit(z)
     - (1 - t) * scipy.special.log_expit(-z),
-    "categorical_loss": lambda z, t: (t * -scipy.special.log_softmax(z, -1)).sum(-1),
+    "categorical_loss": lambda z, t, w: -(
+        (w * (t if t.ndim == z.ndim else np.eye(z.shape[-1])[t])) * scipy.special.log_softmax(z, -1)
+    ).sum(-1),
+    "weighted_mean": lambda losses, labels, weight: losses.sum() / weight[labels].sum(),
 }  # fmt: skip
 
 DEFINITIONS = {
@@ -409,8 +420,17 @@ DEFINITIONS = {
     ),
     "bernoulli_loss": lambda p, t: -t * tg.log(p) - (1 - t) * tg.log(1 - p),
     "logistic_loss": lambda z, t: tg.log(1 + tg.exp(z)) - t * z,
-    "categorical_loss": lambda z, t: (
-        -tg.sum(t * tg.log(tg.exp(z) / tg.sum(tg.exp(z), -1, keepdims=True)), -1)
+    "categorical_loss": lambda z, t, w: (
+        -tg.sum(
+            (w * (t if t.ndim == z.ndim else np.eye(z.shape[-1])[t]))
+            * tg.log(tg.exp(z) / tg.sum(tg.exp(z), -1, keepdims=True)),
+            -1,
+        )
+    ),
+    "weighted_mean": lambda losses, labels, weight: (
+        losses @ (0 * weight[labels] + 1) / weight[labels].sum()
+        if losses.ndim
+        else losses / weight[labels]
     ),
 }
 
@@ -637,7 +657,8 @@ def test_float32_stays_float32(name, sample):
     arrays = arrays_in(single)
     tensors = list(map(leaf, arrays))
     y = bound(function(name), single)(*tensors)
-    dtype = np.float64 if name == "astype" else np.float32
+    wide = ("astype", "weighted_mean")  # a sum of whole numbers is an int64
+    dtype = np.float64 if name in wide else np.float32
     assert y.dtype == dtype
     assert bound(function(name), without_tensors(single))(*arrays).dtype == dtype
     v = np.random.default_rng(0).normal(size=y.shape)

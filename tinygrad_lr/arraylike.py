@@ -13,17 +13,16 @@ import numpy.typing as npt
 
 from tinygrad_lr import composed, ops
 from tinygrad_lr.explain import notice_outer
-from tinygrad_lr.ops import FUNCTIONS, Value
+from tinygrad_lr.ops import COMPARISONS, FUNCTIONS, Value
 
 ALIASES = {"absolute": "abs", "fabs": "abs", "amax": "max", "amin": "min", "around": "round"}
 
 # What tells of an array without changing with its elements, or only in jumps.
-WITHOUT_DERIVATIVE = {
-    np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal,
+OF_THE_SHAPE = {np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like}
+WITHOUT_DERIVATIVE = OF_THE_SHAPE | COMPARISONS.keys() | {
     np.isnan, np.isinf, np.isfinite, np.isclose, np.allclose, np.array_equal,
     np.logical_and, np.logical_or, np.logical_not, np.any, np.all,
     np.argmax, np.argmin, np.argsort, np.nonzero, np.count_nonzero, np.searchsorted,
-    np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like,
 }  # fmt: skip
 
 # Arguments of NumPy's that may be given, as long as they change nothing; None never does.
@@ -51,12 +50,12 @@ def _unwrap(x: Any) -> Any:
     return x._array if isinstance(x, ArrayLike) else x
 
 
-def _comparison(compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _comparison(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def compared(self: Any, other: Any) -> Any:
         result = compare(self._array, _unwrap(other))
         if np.ndim(result) == 2:
             notice_outer((self, other), len(result))
-        return result
+        return self.told(ufunc, (self, other), result)
 
     return compared
 
@@ -85,11 +84,14 @@ def _parameters(function: Callable[..., Any]) -> tuple[list[str], int, bool]:
 def _call(numpy_function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Call this package's function of the same name; arguments are named and ordered as NumPy's."""
     if numpy_function in WITHOUT_DERIVATIVE:
+        asked = next((x for x in (*args, *kwargs.values()) if isinstance(x, ArrayLike)), None)
         kwargs = {name: _unwrap(value) for name, value in kwargs.items()}
         result = numpy_function(*map(_unwrap, args), **kwargs)
         if len(args) == 2 and np.ndim(result) == 2:
             notice_outer(args, len(result))
-        return result
+        if asked is None or numpy_function in OF_THE_SHAPE:
+            return result
+        return asked.told(numpy_function, args, result)
     function = supported(numpy_function)
     if function is None:
         raise TypeError(_refusal(numpy_function))
@@ -165,10 +167,19 @@ class ArrayLike(Value):
         """The axes in another order, by default reversed: transpose(1, 0) or transpose((1, 0))."""
         return ops.transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
-    __eq__, __ne__ = _comparison(operator.eq), _comparison(operator.ne)
-    __lt__, __le__ = _comparison(operator.lt), _comparison(operator.le)
-    __gt__, __ge__ = _comparison(operator.gt), _comparison(operator.ge)
+    __eq__, __ne__ = _comparison(np.equal, operator.eq), _comparison(np.not_equal, operator.ne)
+    __lt__, __le__ = _comparison(np.less, operator.lt), _comparison(np.less_equal, operator.le)
+    __gt__ = _comparison(np.greater, operator.gt)
+    __ge__ = _comparison(np.greater_equal, operator.ge)
     __hash__ = object.__hash__
+
+    def told(self, function: Any, inputs: Any, result: Any) -> Any:
+        """The result of a function without a derivative: a plain array."""
+        return result
+
+    def look(self, what: str) -> npt.NDArray[Any]:
+        """The values, for `what` goes on with them outside of the graph."""
+        return self._array
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -187,15 +198,15 @@ class ArrayLike(Value):
 
     def argmax(self, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the largest element, in an array of integers."""
-        return self._array.argmax(axis, **kwargs)
+        return self.look("argmax").argmax(axis, **kwargs)
 
     def argmin(self, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the smallest element, in an array of integers."""
-        return self._array.argmin(axis, **kwargs)
+        return self.look("argmin").argmin(axis, **kwargs)
 
     def tolist(self) -> Any:
         """The values as (lists of) Python numbers."""
-        return self._array.tolist()
+        return self.look("tolist").tolist()
 
     def __len__(self) -> int:
         return len(self._array)
@@ -204,16 +215,16 @@ class ArrayLike(Value):
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, x: Any) -> bool:
-        return _unwrap(x) in self._array
+        return _unwrap(x) in self.look("in")
 
     def __int__(self) -> int:
-        return int(self._array)
+        return int(self.look("int"))
 
     def __index__(self) -> int:
-        return operator.index(self._array)
+        return operator.index(self.look("an index"))
 
     def __bool__(self) -> bool:
-        return bool(self._array)
+        return bool(self.look("if"))
 
     def __format__(self, spec: str) -> str:
         return format(self._array.item(), spec) if spec else str(self)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr import ops
-from tinygrad_lr.tensor import Tensor, gradients, recording
+from tinygrad_lr.tensor import Tensor, everything, gradients, itself, recording
 
 Vector = npt.NDArray[Any]
 Function = Callable[[Vector], Vector]
@@ -161,7 +161,8 @@ class _Problem:
         def gradient(*_: Any) -> list[Tensor]:
             pairs = zip(cotangents, self.call(), strict=True)
             total = sum((ops.sum(v * y) for v, y in pairs), Tensor(0.0))
-            found = gradients(total, create_graph=True)
+            with everything():
+                found = gradients(total, read=itself)
             return [found.get(x, Tensor(np.zeros(x.shape))) for x in self.checked]
 
         names = [f"(gradient of {name})" for name in self.checked.values()]

@@ -14,6 +14,7 @@ from tinygrad_lr.explain import TensorWarning
 from tinygrad_lr.intake import FLOATS, metadata, plain
 from tinygrad_lr.ops import (
     Array,
+    broadcast_to,
     log,
     log_softmax,
     maximum,
@@ -113,15 +114,45 @@ def binary_cross_entropy_with_logits(
     return _reduce(_logistic_loss(logits, target), reduction)
 
 
+def _by_class(labels: Array, classes: int) -> Array:
+    """For each label a row with a True in the column of its class."""
+    return labels[..., None] == np.arange(classes)
+
+
+def _shares(z: Array, t: Array, weight: Array) -> Array:
+    """Probabilities, of labels too, times the weights of the classes."""
+    return (t if t.ndim == z.ndim else _by_class(t, z.shape[-1])) * weight
+
+
+def _categorical_rule(g: Array, y: Array, z: Array, t: Array, weight: Array) -> Array:
+    shares = _shares(z, t, weight)
+    return g[..., None] * (softmax(z) * sum(shares, -1, keepdims=True) - shares)
+
+
 @operation(
-    "categorical_loss(z, t)",
-    lambda g, y, z, t: g[..., None] * (softmax(z) * sum(t, -1, keepdims=True) - t),
-    lambda g, y, z, t: -g[..., None] * log_softmax(z),
+    "categorical_loss(z, t, weight)",
+    _categorical_rule,
+    lambda g, y, z, t, weight: -g[..., None] * log_softmax(z) * weight,
+    None,
 )
 @np.errstate(invalid="ignore")  # 0 * -inf, for a class ruled out by its logit, is thrown away
-def _categorical_loss(z: Array, t: Array) -> Array:
-    """-sum(t * log(softmax(z))) over the last axis, exact for every z."""
-    return -np.sum(np.where(t == 0, 0, t * log_softmax(z)), axis=-1)
+def _categorical_loss(z: Array, t: Array, weight: Array) -> Array:
+    """-sum(weight * t * log(softmax(z))) over the last axis, exact for every z."""
+    shares = _shares(z, t, weight)
+    return -np.sum(np.where(shares == 0, 0, shares * log_softmax(z)), axis=-1)
+
+
+@operation(
+    "weighted_mean(losses, labels, weight)",
+    lambda g, y, losses, labels, weight: broadcast_to(
+        g / sum(_by_class(labels, weight.shape[-1]) * weight), losses.shape
+    ),
+    None,
+    None,
+)
+def _weighted_mean(losses: Array, labels: Array, weight: Array) -> Array:
+    """The sum of losses divided by the sum of the weights of their labels."""
+    return np.sum(losses) / np.sum(_by_class(labels, weight.shape[-1]) * weight)
 
 
 def cross_entropy(
@@ -152,8 +183,8 @@ def cross_entropy(
     if len(shape) not in (1, 2):
         raise ValueError(f"cross_entropy: logits have the shape (C,) or (m, C), not {shape}")
     weight = metadata(weight, "the weight of cross_entropy")
-    weight = np.ones(shape[-1]) if weight is None else _value(weight)
-    if weight.shape != shape[-1:]:
+    weighted, weight = weight is not None, _value(1.0 if weight is None else weight)
+    if weighted and weight.shape != shape[-1:]:
         raise ValueError(
             f"cross_entropy: weight has the shape {weight.shape}, but the logits have "
             f"{shape[-1]} classes: one weight a class"
@@ -161,14 +192,16 @@ def cross_entropy(
     weight = weight.astype(np.result_type(logits.dtype, np.float32))
     if target.shape == shape:
         target = _target("cross_entropy", logits, target)
-        return _reduce(_categorical_loss(logits, target * weight), reduction)
-    weights = _one_hot(target.data if isinstance(target, Tensor) else target, shape) * weight
-    losses = _categorical_loss(logits, weights)
-    return sum(losses) / weights.sum() if reduction == "mean" else _reduce(losses, reduction)
+    else:
+        _check_classes(_values(target), shape)
+    losses = _categorical_loss(logits, target, weight)
+    if weighted and reduction == "mean" and target.shape != shape:
+        return _weighted_mean(losses, target, weight)
+    return _reduce(losses, reduction)
 
 
-def _one_hot(labels: Any, shape: tuple[int, ...]) -> Any:
-    """Integer labels as rows of `shape`, with a True in the column of the label."""
+def _check_classes(labels: Any, shape: tuple[int, ...]) -> None:
+    """Refuse labels that are not one integer a row of the logits, or beyond their columns."""
     if labels.shape != shape[:-1]:
         raise ValueError(
             f"cross_entropy: target has the shape {labels.shape}, but logits {shape} need labels "
@@ -184,7 +217,6 @@ def _one_hot(labels: Any, shape: tuple[int, ...]) -> Any:
             f"cross_entropy: labels from {labels.min()} to {labels.max()}, but the logits have "
             f"the classes 0 to {shape[-1] - 1}"
         )
-    return labels[..., None] == np.arange(shape[-1])
 
 
 def _value(x: Array) -> Array:

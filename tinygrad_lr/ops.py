@@ -33,6 +33,11 @@ def operand(x: Any) -> Any:
     return x if isinstance(x, (np.ndarray, np.generic, float, int, complex)) else np.asarray(x)
 
 
+def _as_array(x: Any) -> Any:
+    """x as something with the methods of an array."""
+    return x if hasattr(x, "__array_function__") else np.asarray(x)
+
+
 class Op:
     """One row of the table: a NumPy function and the derivative rule of each array argument.
 
@@ -291,6 +296,24 @@ def where(condition: Array, a: Array, b: Array) -> Array:
     return np.where(condition, a, b)
 
 
+def _comparison(sign: str, compare: np.ufunc) -> Op:
+    def forward(a: Array, b: Array) -> Array:
+        return compare(a, b)
+
+    forward.__name__ = compare.__name__
+    return Op(f"a {sign} b", (None, None), forward)
+
+
+# They have no derivative: a Tensor answers them with a plain array.
+COMPARISONS = {
+    compare: _comparison(sign, compare)
+    for sign, compare in {
+        ">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_equal,
+        "==": np.equal, "!=": np.not_equal,
+    }.items()
+}  # fmt: skip
+
+
 # Activations
 
 
@@ -348,6 +371,11 @@ def _kept(g: Array, axis: Axis, keepdims: bool) -> Array:
     return g if keepdims or axis is None else expand_dims(g, axis)
 
 
+add_reduce: Function = np.add.reduce  # faster than np.sum, which calls it
+maximum_reduce: Function = np.maximum.reduce
+minimum_reduce: Function = np.minimum.reduce
+
+
 def count_reduced(x: Array, axis: Axis) -> int:
     """The number of elements that a reduction of x combines into one."""
     shape = np.shape(x)
@@ -366,7 +394,7 @@ def _winners(x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
     lambda g, y, x, axis, keepdims: broadcast_to(_kept(g, axis, keepdims), x.shape),
 )
 def sum(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    return np.asarray(x).sum(axis=axis, keepdims=keepdims)
+    return add_reduce(x, axis=axis, keepdims=keepdims)
 
 
 @operation(
@@ -376,7 +404,7 @@ def sum(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     ),
 )
 def mean(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    return np.asarray(x).sum(axis=axis, keepdims=keepdims) / count_reduced(x, axis)
+    return add_reduce(x, axis=axis, keepdims=keepdims) / count_reduced(x, axis)
 
 
 @operation(
@@ -385,7 +413,7 @@ def mean(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
 )
 def max(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The largest element. Elements that tie share the gradient equally."""
-    return np.asarray(x).max(axis=axis, keepdims=keepdims)
+    return maximum_reduce(x, axis=axis, keepdims=keepdims)
 
 
 @operation(
@@ -394,7 +422,7 @@ def max(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
 )
 def min(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The smallest element. Elements that tie share the gradient equally."""
-    return np.asarray(x).min(axis=axis, keepdims=keepdims)
+    return minimum_reduce(x, axis=axis, keepdims=keepdims)
 
 
 @operation(
@@ -448,7 +476,7 @@ def matmul(a: Array, b: Array) -> Array:
 
 @operation("astype(x, dtype)", lambda g, y, x, dtype: astype(g, x.dtype))
 def astype(x: Array, dtype: Any) -> Array:
-    return np.asarray(x).astype(dtype)
+    return _as_array(x).astype(dtype)
 
 
 @operation("copy(x)", lambda g, y, x: g)
@@ -508,7 +536,7 @@ def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float
 @operation("x[index]", lambda g, y, x, index: add_at(g, index, x.shape))
 def getitem(x: Array, index: Any) -> Array:
     """The elements that a NumPy index of any kind chooses; repeated ones add their gradients."""
-    return np.asarray(x)[index]
+    return _as_array(x)[index]
 
 
 def _names_once(part: Any) -> bool:
@@ -520,8 +548,8 @@ def _names_once(part: Any) -> bool:
 @operation("add_at(x, index, shape)", lambda g, y, x, index, shape: g[index])
 def add_at(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of a shape with x added at an index, as often as the index names an element."""
-    x = np.asarray(x)
-    out = np.zeros(shape, x.dtype)
+    x = _as_array(x)
+    out = np.zeros(shape, x.dtype, like=x)
     if all(map(_names_once, index if isinstance(index, tuple) else (index,))):
         out[index] = x
     else:

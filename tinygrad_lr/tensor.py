@@ -28,7 +28,7 @@ from tinygrad_lr.intake import (
     plain,
 )
 from tinygrad_lr.ops import NO_PARAMS, Op
-from tinygrad_lr.origin import Origin, caller, warn
+from tinygrad_lr.origin import Origin, caller, locate, warn
 
 NDArray = npt.NDArray[Any]
 CHANGED = 0  # in place of a hash, after a change that is known
@@ -40,8 +40,14 @@ class GradientError(ValueError, RuntimeError):
     """A gradient that is not there; a ValueError as in NumPy and a RuntimeError as in PyTorch."""
 
 
+class RecordingError(TypeError):
+    """A step that is recorded to be run again does what would not be the same the next time."""
+
+
 class _Mode(threading.local):
     recording: Any = True  # True, False, or what watches every operation: see anomaly.py
+    everything: bool = False  # also what needs no gradient, and comparisons
+    repeatable: bool = False  # and nothing that reads values
 
 
 _mode = _Mode()
@@ -66,6 +72,20 @@ def no_grad() -> AbstractContextManager[None]:
     False
     """
     return recording(False)
+
+
+@contextmanager
+def everything(repeatable: bool = False) -> Iterator[None]:
+    """Record also what needs no gradient, and comparisons, so that a program can be made of it.
+
+    In a repeatable recording whatever looks at values, as an `if`, raises RecordingError.
+    """
+    before = _mode.everything, _mode.repeatable
+    _mode.everything, _mode.repeatable = True, repeatable
+    try:
+        yield
+    finally:
+        _mode.everything, _mode.repeatable = before
 
 
 class Tensor(ArrayLike):
@@ -125,6 +145,7 @@ class Tensor(ArrayLike):
         ValueError for another shape. A change between a computation and its backward pass is an
         error there: while somebody outside holds the array, its hash is compared.
         """
+        self.look(".data")
         if self.op is not None:
             self._array.setflags(write=False)
         elif self._hash is None:
@@ -172,10 +193,11 @@ class Tensor(ArrayLike):
                 arrays.append(x)
             else:
                 return self.apply(op, tuple(map(plain, inputs)), params)
+        known = params
         if params:
-            params = {k: metadata(v, f"{k} of {op.name}") for k, v in params.items()}
+            known = {k: metadata(v, f"{k} of {op.name}") for k, v in params.items()}
         try:
-            data = op.forward(*arrays, **params)
+            data = op.forward(*arrays, **known)
         except (ValueError, TypeError, IndexError) as error:
             raise explain(error, op, inputs) from None
         if data.__class__ is not np.ndarray:
@@ -185,14 +207,36 @@ class Tensor(ArrayLike):
             check_dtype(data.dtype, flows and mode is not False)
         if len(arrays) == 2 and data.ndim in (0, 2):
             notice(op, inputs, data)
-        if not (flows and mode):
+        if not (mode and (flows or _mode.everything)):
             cut = [x.origin for x in inputs if isinstance(x, Tensor) and x.origin]
             origin = caller(USER) if flows else cut[0] if cut else None
             return _node(data if data.base is None else data.copy(), origin=origin)
-        node = _node(data, True, op, inputs, params, next(_serial), caller(USER))
+        kept = params if _mode.everything else known
+        node = _node(data, flows, op, inputs, kept, next(_serial), caller(USER))
         if mode is not True:
             mode.forward(node, arrays)
         return node
+
+    def told(self, function: Any, inputs: Any, result: Any) -> Any:
+        """The result of a function without a derivative: a plain array, if not all is recorded."""
+        if not _mode.everything:
+            return result
+        op = ops.COMPARISONS.get(function)
+        if op is None:
+            self.look(f"np.{function.__name__}")
+            return result
+        return _node(np.asarray(result), False, op, inputs, NO_PARAMS, next(_serial), caller(USER))
+
+    def look(self, what: str) -> NDArray:
+        """The values, for `what` goes on with them outside of the graph."""
+        if _mode.repeatable:
+            place = locate(caller(USER))
+            raise RecordingError(
+                f"{what} reads the values of a tensor of shape {self.shape} in a step that is "
+                f"recorded: later runs would go on with the values of this one. Choose by "
+                f"np.where(condition, a, b), and look at results after the step\n  {place}"
+            )
+        return self._array
 
     def backward(self, gradient: Any = None) -> None:
         """Add the gradients of this tensor to the `.grad` of the leaves that it depends on.
@@ -244,7 +288,7 @@ class Tensor(ArrayLike):
 
     def item(self) -> Any:
         """The value of a tensor with one element, as a Python number."""
-        return self._array.item()
+        return self.look("item").item()
 
     @property
     def is_leaf(self) -> bool:
@@ -267,7 +311,7 @@ class Tensor(ArrayLike):
                 "printing use .item(); for mathematics NumPy's functions, not those of math",
                 TensorWarning,
             )
-        return float(self._array.item())
+        return float(self.look("float").item())
 
     def __getattr__(self, name: str) -> Any:
         raise missing("a Tensor", name)
@@ -303,32 +347,41 @@ def _node(
     return t
 
 
+def _values(x: Any) -> Any:
+    """The values of a tensor; any other input as it is."""
+    return x._array if isinstance(x, Tensor) else x
+
+
+def itself(x: Any) -> Any:
+    """x, for the rules to run on."""
+    return x
+
+
 def gradients(
     output: Tensor,
     gradient: Any = None,
-    create_graph: bool = False,
+    read: Callable[[Any], Any] = _values,
     given: Mapping[Tensor, Any] | None = None,
     rules: Callable[[Any], Iterable[Any]] = attrgetter("op.rules"),
 ) -> dict[Tensor, Any]:
     """The gradient of an output with respect to every tensor that it was computed from.
 
     This is the backward pass: from the last operation to the first, hand the gradient of the
-    result through the rule of each input, and add up what arrives there. With `create_graph` the
-    rules run on Tensors instead of arrays, so that the gradients have a history themselves. A
-    gradient that is `given` for a tensor goes on instead of the one that arrives there, which is
-    what the result still holds, and `rules` tells the rules of a node, if not its operation's.
+    result through the rule of each input, and add up what arrives there. `read` tells what the
+    rules run on in place of a tensor or another input: its values, itself (so that the gradients
+    have a history, too), or another Value that stands for it. A gradient that is `given` for a
+    tensor goes on instead of the one that arrives there, which is what the result still holds, and
+    `rules` tells the rules of a node, if not its operation's.
     Arrays may be shared between the gradients: do not write to them.
     """
-    seed = _seed(output, gradient)
+    seed = read(_seed(output, gradient))
     watch = None if _mode.recording in (True, False) else _mode.recording
-    found: dict[Tensor, Any] = {output: seed if create_graph else seed._array.copy()}
+    found: dict[Tensor, Any] = {output: seed.copy() if read is _values else seed}
     for node in _operations(output):
         g = given[node] if given and node in given else found.get(node)
         if g is None:
             continue
-        y, inputs = node, node.inputs
-        if not create_graph:
-            y, inputs = node._array, [x._array if isinstance(x, Tensor) else x for x in inputs]
+        y, inputs = read(node), [read(x) for x in node.inputs]
         for i, (x, rule) in enumerate(zip(node.inputs, rules(node), strict=False)):
             if isinstance(x, Tensor) and x.requires_grad and rule is not None:
                 dx = rule(g, y, *inputs, **node.params)
@@ -439,7 +492,11 @@ def grad(
     [array(12.)]
     """
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    found = gradients(output, gradient, create_graph)
+    if create_graph:
+        with everything():
+            found = gradients(output, gradient, itself)
+    else:
+        found = gradients(output, gradient)
     for x in inputs:
         if not x.requires_grad:
             raise GradientError(f"{x!r} requires no gradient: make it with requires_grad=True")

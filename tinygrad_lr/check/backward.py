@@ -13,7 +13,7 @@ from tinygrad_lr.check.blame import trace
 from tinygrad_lr.check.cautions import blind_spots, named_sizes, samples_and_labels, touched
 from tinygrad_lr.check.claims import find_claims, named_tensors, returned
 from tinygrad_lr.check.findings import find, raised
-from tinygrad_lr.check.loss_check import odd_loss
+from tinygrad_lr.check.loss_check import other_loss, scaled_loss
 from tinygrad_lr.check.marking import Marking
 from tinygrad_lr.check.report import RIGHT, WRONG, Report, Row
 from tinygrad_lr.check.watch import Change, Run, watch
@@ -115,25 +115,31 @@ def _mark(marking: Marking, fore: Run) -> tuple[list[Row], list[str]]:
     if marking.rtol > 1e-7:
         cautions.append(
             f"forward has log(... + {marking.eps:g}), which backward may leave out: "
-            f"relative differences up to {marking.rtol:g} are counted as that"
+            f"relative differences up to {marking.rtol:.1g} are counted as that"
         )
-    wrong = [row for row in rows if row.verdict == WRONG]
-    explained = len(wrong) == 1 and not wrong[0].diagnosis.startswith("unknown")
     if marking.saturated:
         cautions.append(
             "forward is saturated: it takes the log of numbers that are 0 but for "
             "rounding or an eps, so its gradient is not the formula's; give smaller inputs"
         )
         return rows, cautions
-    if wrong and not explained and not marking.back.error and (odd := odd_loss(marking, judged)):
-        told = f"{odd}: the loss is the odd one out, not the backward pass"
-        rows = [row._replace(verdict=RIGHT, diagnosis="") for row in rows]
-        made = [c for c in fore.changes if c.value is marking.loss]
-        made = made or [Change(("loss",), marking.loss, fore.end)]
-        line, text = made[-1].statement[:2]
-        shape = marking.loss.shape
-        rows.insert(0, Row(made[-1].name, line, text, shape, np.inf, np.inf, WRONG, told))
+    wrong = [row for row in rows if row.verdict == WRONG]
+    if wrong and not marking.back.error:
+        explained = len(wrong) == 1 and not wrong[0].diagnosis.startswith("unknown")
+        plain = judged if judged.scale == 1 else marking.judge(judged.reading)
+        odd = scaled_loss(marking, plain) or ("" if explained else other_loss(marking, judged))
+        if odd:
+            odd_row = _loss_row(marking.loss, fore, odd)
+            rows = [odd_row, *(Row(*row[:4], np.nan, np.nan, RIGHT) for row in rows)]
     return rows, cautions
+
+
+def _loss_row(loss: Tensor, fore: Run, odd: str) -> Row:
+    """A row for the statement of forward that made the loss."""
+    made = [c for c in fore.changes if c.value is loss] or [Change(("loss",), loss, fore.end)]
+    line, text = made[-1].statement[:2]
+    told = f"{odd}: the loss is the odd one out, not the backward pass"
+    return Row(made[-1].name, line, text, loss.shape, np.nan, np.nan, WRONG, told)
 
 
 def _nameless(back: Run, known: set[str]) -> list[str]:

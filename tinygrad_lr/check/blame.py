@@ -25,7 +25,7 @@ def trace(marking: Marking, judged: Judgement) -> Judgement:
         mark = next((m for m in judged.marks.get(name, []) if m.verdict == WRONG), None)
         if mark is None:
             continue
-        for used, changes in list(_without_counterpart(marking, judged, name, mark)):
+        for used, changes in _without_counterpart(marking, judged, name, mark):
             traced = _as_gradient(marking, judged, name, used, changes) or _as_term(
                 marking, judged, name, mark, used
             )

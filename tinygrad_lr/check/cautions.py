@@ -26,17 +26,15 @@ def _told(path: Path) -> str:
 
 def samples_and_labels(inputs: Mapping[str, Any], claimed: set[str | None]) -> dict[str, Any]:
     """The inputs that are no parameters: samples and labels."""
+    nested = (np.ndarray, list, tuple, Mapping)
     arrays = {
-        n: np.asarray(x)
-        for n, x in inputs.items()
-        if isinstance(x, (np.ndarray, list, tuple))
-        and not any(
-            isinstance(v, (np.ndarray, list, tuple, Mapping))
-            for v in (x if isinstance(x, (list, tuple)) else ())
-        )
+        name: np.asarray(x)
+        for name, x in inputs.items()
+        if isinstance(x, np.ndarray)
+        or (isinstance(x, (list, tuple)) and not any(isinstance(v, nested) for v in x))
     }
-    data = {n: x for n, x in arrays.items() if n not in claimed and x.ndim}
-    return data or {n: x for n, x in arrays.items() if x.ndim}
+    arrays = {name: x for name, x in arrays.items() if x.ndim}
+    return {name: x for name, x in arrays.items() if name not in claimed} or arrays
 
 
 def _samples(data: Mapping[str, Any]) -> int | None:

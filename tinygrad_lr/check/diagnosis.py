@@ -76,6 +76,8 @@ def diagnose(
     claim = np.asarray(claim, dtype=float)
     if not np.isfinite(claim).all():
         return "not finite"
+    if claim.T.shape != right.shape and (fitting := as_shape(claim, right.shape)) is not None:
+        claim = fitting
     elsewhere = ((f"this is the gradient of {name}", g) for name, g in others)
     plain = itertools.chain(_factors(claim, right, sizes, rtol), _shapes(claim, right, arriving))
     for words, candidate in plain:

@@ -98,12 +98,12 @@ def raised(back: Run, claims: list[Claim], arguments: Mapping[str, Any]) -> Row:
         if change.path[0] in end.used | end.assigned and change.path[0] not in arguments:
             history.setdefault(change.name, []).append(change)
     for name, changes in history.items():
-        is_, was = np.shape(changes[-1].value), np.shape(changes[0].value)
-        should = shapes.get(name, {was} if {was} in made else {is_})
-        if is_ not in should and changes[-1].statement is not end:
-            wrong = next(c.statement for c in changes if np.shape(c.value) == is_)
+        now, was = np.shape(changes[-1].value), np.shape(changes[0].value)
+        should = shapes.get(name, {was} if {was} in made else {now})
+        if now not in should and changes[-1].statement is not end:
+            wrong = next(c.statement for c in changes if np.shape(c.value) == now)
             shape = " or ".join(map(str, should))
-            told = f"the shape is {is_}, not {shape}, and so line {end.line} {told}"
-            return Row(name, wrong.line, wrong.text, is_, np.inf, np.inf, WRONG, told)
+            told = f"the shape is {now}, not {shape}, and so line {end.line} {told}"
+            return Row(name, wrong.line, wrong.text, now, np.inf, np.inf, WRONG, told)
     name = next(iter(sorted(end.assigned)), end.text)
-    return Row(name, end.line, end.text, (), np.inf, np.inf, WRONG, told)
+    return Row(name, end.line, end.text, (), np.nan, np.nan, WRONG, told)

@@ -15,14 +15,44 @@ from tinygrad_lr.check.report import WRONG
 from tinygrad_lr.tensor import Tensor, gradients
 
 
-def odd_loss(marking: Marking, judged: Judgement) -> str:
-    """Which loss all claims are the gradients of, in words; empty if it is none that is known."""
-    m = max(marking.sizes, key=lambda n: marking.sizes[n] == "the number of samples", default=1)
-    wrong = [any(m.verdict == WRONG for m in marks) for marks in judged.marks.values()]
-    for c in (m, 1 / m, 2.0, 0.5):
-        if sum(wrong) > 1 and _are_gradients(marking, judged, marking.truth, [c]):
+def scaled_loss(marking: Marking, plain: Judgement) -> str:
+    """By which number all claims differ from forward's gradients, in words; empty if by none.
+
+    Args:
+        marking: the backward pass.
+        plain: the verdicts on it with no factor left out by convention.
+    """
+    m = marking.samples
+    per_sample = m if _divides(marking, m) else 1 / m  # a sum for a mean, or a mean for a sum
+    several = sum(any(x.verdict == WRONG for x in marks) for marks in plain.marks.values()) > 1
+    for c in (per_sample, 2.0, 0.5) if several else ():  # what is wrong alone is the odd one
+        if _are_gradients(marking, plain, marking.truth, [c]):
             told = f"{1 / c:g} times" if c < 1 else f"1/{c:g} of"
             return f"the gradients fit together, and forward's loss is {told} theirs"
+    to_maximise = marking.loss.item() < 0
+    if to_maximise and _are_gradients(marking, plain, marking.truth, [-1.0, -per_sample]):
+        return "the gradients are minus those of forward's loss, negative as a log-likelihood is"
+    return ""
+
+
+def _divides(marking: Marking, m: int) -> bool:
+    """Whether forward divides by a number or a multiple of it."""
+    numbers: list[float] = []
+    for y in marking.truth:
+        inputs = [getattr(x, "_array", x) for x in y.inputs]
+        if y.op and y.op.name == "mean":
+            numbers.append(inputs[0].size / y.size)
+        elif y.op and y.op.name in ("multiply", "divide"):
+            numbers += [np.abs(x).item() for x in inputs if np.size(x) == 1]
+    n = np.array(numbers)
+    times = np.maximum(n, 1 / n) / m
+    whole = np.rint(times)
+    return bool(np.any((whole >= 1) & (np.abs(times - whole) < 1e-9)))
+
+
+def other_loss(marking: Marking, judged: Judgement) -> str:
+    """Which loss all claims are the gradients of, in words; empty if it is none that is known."""
+    m = marking.samples
     for p, name in marking.names.items():
         for label, given in marking.data.items():
             y = one_hot(given, p.shape)
@@ -60,7 +90,7 @@ def _are_gradients(
         return all(close(v, c * g, marking.rtol) for v, g in pairs)
 
     return any(
-        all_times(leaves, k) and any(all_times(inner, c) for c in (k, 1, k * judged.scale))
+        all_times(leaves, k) and any(all_times(inner, c) for c in (k, np.sign(k), k * judged.scale))
         for k in scales
     )
 

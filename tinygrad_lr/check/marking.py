@@ -28,7 +28,7 @@ class Marking:
         back: what backward did.
         arguments: what it was called with.
         claims: what it claims.
-        sizes: names for the numbers that a gradient may be divided by.
+        sizes: names for the numbers that a gradient may be divided by, that of the samples first.
         data: the inputs that are samples and labels.
     """
 
@@ -45,6 +45,7 @@ class Marking:
         self.loss, self.targets, self.back, self.arguments = loss, targets, back, arguments
         self.claims = {claim.name: claim for claim in claims}
         self.sizes, self.data = sizes, data
+        self.samples = next(iter(sizes), 1)
         self.truth = gradients(loss)
         self.names = {x: name for name, xs in reversed(list(targets.items())) for x in xs}
         self.uses: dict[Tensor, list[Tensor]] = {}
@@ -52,18 +53,23 @@ class Marking:
             for x in {id(x): x for x in y.inputs if isinstance(x, Tensor)}.values():
                 self.uses.setdefault(x, []).append(y)
         self.order = {id(change): i for i, change in enumerate(back.changes)}
-        self.eps = max(filter(None, map(_guard, self.truth)), default=0.0)
-        self.rtol = 1e-4 if self.eps > 1e-13 else 1e-7
-        claimed = {x for claim in claims for way in claim.readings for _, x in way}
-        self.saturated = any(
-            np.min(y.inputs[0]._array) <= max(1e-14, 100 * self.eps)
-            and not claimed.isdisjoint(gradients(y, np.ones(y.shape)))
-            for y in self.truth
-            if y.op and y.op.name == "log"
-        )
+        logs = [y for y in self._computed_from(claims) if y.op and y.op.name == "log"]
+        guards = [(_guard(y), np.min(y.inputs[0]._array)) for y in logs]
+        self.eps = max((eps for eps, _ in guards), default=0.0)
+        left_out = max((eps / smallest for eps, smallest in guards), default=0.0)
+        self.rtol = max(1e-7, min(5 * left_out, 0.02))
+        self.saturated = any(smallest <= max(1e-14, 100 * self.eps) for _, smallest in guards)
         self._roundings: dict[Tensor, float] = {}
         # Under ids of changes; the changes are held, so that no id is used again.
         self._right: dict[tuple[int, Tensor, float], tuple[Change, bool]] = {}
+
+    def _computed_from(self, claims: list[Claim]) -> set[Tensor]:
+        """The values whose gradients are claimed, and all that forward made of them."""
+        found = {x for claim in claims for way in claim.readings for _, x in way}
+        for y in sorted(self.truth, key=lambda y: y.serial):
+            if any(isinstance(x, Tensor) and x in found for x in y.inputs):
+                found.add(y)
+        return found
 
     def name(self, x: Tensor) -> str:
         """What the user calls a value, or the expression for it."""
@@ -186,7 +192,7 @@ class Marking:
 
     def _scales(self, reading: Reading) -> list[float]:
         """The factors that may be left out by convention."""
-        scales = dict.fromkeys([1.0, *(float(n) for n in itertools.islice(self.sizes, 1))])
+        scales = dict.fromkeys([1.0, float(self.samples)])
         for change, x in itertools.chain(*reading.values()):
             value = as_shape(change.value, x.shape)
             if x.op and value is not None:
@@ -196,13 +202,13 @@ class Marking:
         return list(scales)[1:SCALES]
 
 
-def _guard(y: Tensor) -> float | None:
-    """The eps of a log(A + eps), which hand-written derivatives leave out."""
-    z = y.inputs[0] if y.op and y.op.name == "log" else None
-    if not isinstance(z, Tensor) or not z.op or z.op.name not in ("add", "maximum", "clip"):
-        return None
+def _guard(log: Tensor) -> float:
+    """The eps of a log(A + eps), which hand-written derivatives leave out; 0 if there is none."""
+    z = log.inputs[0]
+    if not z.op or z.op.name not in ("add", "maximum", "clip"):
+        return 0.0
     numbers = [x for x in (*z.inputs, *z.params.values()) if isinstance(x, (int, float))]
-    return next((float(x) for x in numbers if 0 < x <= 1e-5), None)
+    return next((float(x) for x in numbers if 0 < x <= 1e-5), 0.0)
 
 
 def _spread(value: Any, shape: tuple[int, ...]) -> Any:

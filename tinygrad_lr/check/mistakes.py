@@ -177,13 +177,14 @@ def elementwise_mistakes(z: str, a: str, zs: NDArray, ys: NDArray, g: NDArray) -
 
 def _elementwise(z: Tensor, y: Tensor) -> bool:
     """Whether y is computed from z element by element."""
-    waiting, reached = [y], False
+    waiting, between = [y], set[Tensor]()
     while waiting:
         v = waiting.pop()
-        if v is z:
-            reached = True
-        elif v.serial > z.serial:
+        if v in between or v.serial < z.serial:
+            continue
+        between.add(v)
+        if v is not z:
             if v.shape != z.shape or (v.op and v.op.name in ("matmul", "softmax")):
                 return False
             waiting += [i for i in v.inputs if isinstance(i, Tensor) and i.op]
-    return reached
+    return z in between

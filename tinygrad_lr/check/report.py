@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import html
+import math
 import sys
 from typing import NamedTuple
 
 RIGHT, INHERITED, WRONG = "right", "inherited", "wrong here"
 COLOURS = {RIGHT: "32", INHERITED: "33", WRONG: "31"}
 HEAD = ("name", "line", "source", "shape", "max diff", "relative", "verdict", "diagnosis")
-TINTS = {RIGHT: "#1a7f37", INHERITED: "#9a6700", WRONG: "#cf222e"}
+TINTS = {RIGHT: "#218739", INHERITED: "#a66f00", WRONG: "#dc3545"}  # for light and dark pages
 
 
 class Row(NamedTuple):
@@ -20,7 +21,8 @@ class Row(NamedTuple):
         line: the line that gave it its value; of several the one that is wrong.
         source: that line.
         shape: its shape.
-        max_error: its largest absolute difference from the true gradient.
+        max_error: its largest absolute difference from the true gradient; inf if the shapes do
+            not fit, nan if there is nothing to compare.
         relative_error: that, divided by the largest element of the true gradient.
         verdict: "right", "wrong here", or "inherited": wrong, and only because of what came in.
         diagnosis: what is wrong, "unknown", or empty; for a right one, which convention it follows.
@@ -87,8 +89,8 @@ class Report:
 
     def _cells(self) -> list[tuple[str, ...]]:
         return [
-            (r.name, str(r.line), r.source, str(r.shape), f"{r.max_error:.1e}",
-             f"{r.relative_error:.1e}", r.verdict, r.diagnosis)
+            (r.name, str(r.line), r.source, str(r.shape), _number(r.max_error),
+             _number(r.relative_error), r.verdict, r.diagnosis)
             for r in self.rows
         ]  # fmt: skip
 
@@ -110,23 +112,27 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = (*HEAD[:4], "difference", *HEAD[5:])
-        rows = "".join(
-            f"<tr>{''.join(_cell(text, k) for k, text in enumerate(row))}</tr>"
-            for row in self._cells()
-        )
-        table = f"<table><tr>{''.join(f'<th>{h}</th>' for h in head)}</tr>{rows}</table>"
+        rows = [HEAD, *self._cells()] if self.rows else []
+        table = "".join(f"<tr>{''.join(map(_cell, HEAD, row))}</tr>" for row in rows)
         told = [self.summary, *(f"caution: {caution}" for caution in self.cautions)]
-        return (table if rows else "") + "".join(f"<p>{html.escape(text)}</p>" for text in told)
+        return f"<table>{table}</table>" + "".join(f"<p>{html.escape(text)}</p>" for text in told)
 
 
-def _cell(text: str, column: int) -> str:
-    told = html.escape(text)
-    if column == 2:
-        told = f"<code>{told}</code>"
-    elif text in TINTS:
+def _number(error: float) -> str:
+    return "-" if math.isnan(error) else f"{error:.1e}"
+
+
+def _cell(column: str, text: str) -> str:
+    told, style = html.escape(text), "text-align: left; vertical-align: top; padding: 2px 8px"
+    if column not in ("source", "diagnosis"):
+        style += "; white-space: nowrap"
+    if text in TINTS:
         told = f'<b style="color: {TINTS[text]}">{told}</b>'
-    return f'<td style="text-align: left">{told}</td>'
+    elif text == column:
+        told = f"<b>{told}</b>"
+    elif column == "source":
+        told = f"<code>{told}</code>"
+    return f'<td style="{style}">{told}</td>'
 
 
 def _shortened(text: str, width: int = 48) -> str:

@@ -105,12 +105,12 @@ class _Watcher:
         assigned = self.now.assigned if not self.failed else frozenset()
         for name, local in frame.f_locals.items():
             for path, x in parts(local, (name,)):
-                print_ = b"" if isinstance(x, Tensor) else np.asarray(x).tobytes()
+                fingerprint = b"" if isinstance(x, Tensor) else np.asarray(x).tobytes()
                 before = self.seen.get(path)
                 again = len(path) == 1 and name in assigned
                 moved = before and before[0] is not x and isinstance(x, (Tensor, np.ndarray))
-                if before is None or again or moved or before[1] != print_:
-                    self.seen[path] = x, print_
+                if before is None or again or moved or before[1] != fingerprint:
+                    self.seen[path] = x, fingerprint
                     value = x if isinstance(x, Tensor) else np.array(x)
                     self.changes.append(Change(path, value, self.now))
 
