@@ -1,0 +1,213 @@
+'use strict';
+const DATA = JSON.parse(document.getElementById('data').textContent);
+const $ = id => document.getElementById(id), aside = document.querySelector('aside'), figure = document.querySelector('figure');
+const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+let view, nodes, step = 0, detail = null, timer = null, predicting = false, shown = new Set();
+
+// Elements: el('td', {class: 'x'}, child, ...); texts are texts, never HTML.
+function el(tag, attributes, ...children) {
+  const e = document.createElement(tag);
+  for (const [k, v] of Object.entries(attributes || {})) if (k.startsWith('on')) e[k] = v; else e.setAttribute(k, v);
+  e.append(...children.flat().filter(c => c != null));
+  return e;
+}
+const math = text => { const d = el('div'); d.innerHTML = text; return d; };
+
+function table(index, role) {
+  const a = DATA.arrays[index];
+  return el('table', {'aria-label': `${a.of || ''} ${role}`}, a.t.map((row, i) => el('tr', {}, row.map((t, j) =>
+    el('td', {style: `background:var(--${role}${a.s[i][j]})`}, t)))));
+}
+function array(item) {
+  const a = DATA.arrays[item.a];
+  return el('span', {class: 'array'}, table(item.a, item.r), el('small', {}, item.l),
+    a.more && el('small', {}, a.more), a.flaw && el('small', {class: 'g'}, a.flaw));
+}
+const row = (items, hide) => el('div', {class: 'row'}, items.map(i => typeof i === 'string' ? el('span', {}, i)
+  : i.q && hide ? el('span', {'aria-label': 'hidden'}, '?') : array(i)));
+const say = texts => (texts || []).map(t => el('p', {class: 'say'}, t));
+
+// Predict, then reveal.
+function typed(text) {
+  const rows = text.replace(/[−–]/g, '-').replace(/[\[\](){}|]/g, ' ').trim().split(/[;\n]+/).map(r => r.trim().split(/[\s,]+/).filter(Boolean));
+  return rows.filter(r => r.length);
+}
+function matches(rows, values, largest) {
+  const flat = rows.flat();
+  return flat.length === values.length && flat.every((t, i) => {
+    const digits = (t.split('.')[1] || '').replace(/e.*/i, '').length;
+    return Math.abs(Number(t) - values[i]) <= Math.min(0.5001 * 10 ** -digits, 0.04 * largest) + 1e-9 * largest;
+  });
+}
+function judged(text, box) {
+  const rows = typed(text), {rows: n, cols: m, v} = box.right, size = v.reduce((a, x) => Math.max(a, Math.abs(x)), 0);
+  if (!rows.length || rows.flat().some(t => isNaN(t))) return DATA.words.unreadable;
+  const turned = v.map((_, i) => v[(i % n) * m + Math.floor(i / n)]);
+  const fits = (values, k = 1) => matches(rows, values.map(x => x * k), size * Math.abs(k) || 1);
+  const shape = rows.length === n && rows.every(r => r.length === m), column = n === 1 || m === 1;
+  if (fits(v) && (shape || column)) return DATA.words.right;
+  if (n > 1 && m > 1 && fits(turned)) return DATA.words.transposed;
+  for (const [k, words] of DATA.words.factors) if (fits(v, k)) return words;
+  for (const [words, values] of box.wrong || []) if (matches(rows, values, values.reduce((a, x) => Math.max(a, Math.abs(x)), 0) || 1)) return words;
+  if (rows.flat().length !== v.length) return `${DATA.words.shape} ${box.right.of}`;
+  return DATA.words.unknown;
+}
+function guess(box, key, redraw) {
+  const verdict = el('p', {class: 'verdict', role: 'status'}), input = el('textarea', {rows: Math.min(box.right.rows, 6), 'aria-label': `your ${box.h}`, placeholder: DATA.words.enter});
+  const look = () => { verdict.textContent = judged(input.value, box); verdict.className = 'verdict ' + (verdict.textContent === DATA.words.right ? 'v' : 'g'); };
+  input.onkeydown = e => { e.stopPropagation(); if (e.key === 'Enter' && (e.ctrlKey || box.right.rows === 1)) { e.preventDefault(); look(); } };
+  return el('div', {class: 'guess'}, input, el('div', {class: 'row'}, el('button', {onclick: look}, 'check'), el('button', {onclick: () => { shown.add(key); redraw(); }}, 'reveal')), verdict);
+}
+
+// The words beside the picture.
+function part(box, key) {
+  const hide = predicting && box.right && !shown.has(key), here = el('div', {class: 'box'});
+  here.append(...[box.h && el('h3', {}, box.h), box.f && math(box.f), box.row && row(box.row, hide),
+    hide && guess(box, key, () => here.replaceWith(part(box, key))), ...say(box.say), box.code && el('div', {}, el('code', {}, box.code)),
+    box.check && el('details', {}, el('summary', {}, DATA.words.check), row(box.check.row), ...say(box.check.say))].filter(Boolean));
+  return here;
+}
+function words(s) {
+  if (s.p === 'start') return [el('span', {class: 'tag'}, 'start'), el('h2', {}, 'The graph'), ...DATA.words.start.map(t => math(t)),
+    el('h3', {}, 'keys'), el('p', {class: 'say'}, ...DATA.words.keys.flatMap(([keys, what], i) => [i ? ' · ' : '', ...keys.map(k => el('kbd', {}, k)), ' ' + what]))];
+  return [el('span', {class: 'tag'}, s.n || s.p), el('h2', {}, s.t),
+    s.p !== 'backward' && (s.row || s.f) ? part({f: s.f, row: s.row}) : null,
+    s.boxes && el('div', {class: 'boxes'}, s.boxes.map((b, i) => part(b, `${step}.${i}`))), ...say(s.say), s.line && el('code', {}, s.line)];
+}
+function about(n) {
+  const titled = (t, i, r) => i == null ? [] : [el('h3', {}, t), row([{a: i, r, l: DATA.arrays[i].of || ''}])];
+  return [el('div', {class: 'row'}, el('span', {class: 'tag'}, n.kind), el('button', {onclick: close}, '✕ close')), el('h2', {}, n.name),
+    n.shape && el('p', {class: 'say'}, `shape ${n.shape}`), n.f && math(n.f), ...titled('value', n.v, 'value'), ...titled(`gradient, ${n.d}`, n.g, 'gradient'),
+    ...(n.from ? [el('h3', {}, 'where the gradient comes from'), row(n.from)] : []),
+    n.check && el('details', {}, el('summary', {}, DATA.words.check), row(n.check.row), ...say(n.check.say)),
+    n.opens && el('button', {onclick: () => open(n.opens)}, 'open this layer'), ...say(n.say)];
+}
+
+// The picture.
+function tag(g) {
+  const cells = {value: [], gradient: []};
+  let role = null, ground = null;
+  for (const e of g.querySelectorAll(':scope > :is(path, polygon, text)')) {
+    const text = e.textContent.trim(), own = DATA.tokens[e.getAttribute('fill')];
+    if (e.tagName !== 'text') { if (own) { role = own; ground = e; e.classList.add(role); } else e.classList.add('frame'); continue; }
+    if (own) { role = own; ground = null; }
+    const flawed = e.getAttribute('fill') === DATA.flaw;
+    if (flawed && /^(value|grad):/.test(text)) role = text[0] === 'v' ? 'value' : 'gradient';
+    if (!role || !(own || ground || flawed)) continue;
+    e.classList.add(role);
+    if (text === 'value' || text === 'grad' || text === '‖grad‖' || text === 'parameters' || text.includes(': ')) continue;
+    const right = ground ? Math.max(...ground.getAttribute('points').split(/[ ,]/).filter((_, i) => i % 2 === 0)) - 4 : e.getBBox().x + e.getBBox().width;
+    e.setAttribute('text-anchor', 'end'); e.setAttribute('x', right);
+    cells[role].push([e, ground]);
+  }
+  return cells;
+}
+function write(n, role, index) {
+  const a = DATA.arrays[index], texts = a.card ? [a.card] : a.t.flat(), levels = a.s.join('');
+  n.cells[role].forEach(([text, ground], i) => {
+    if (texts[i] === undefined) return;
+    text.textContent = texts[i];
+    if (ground) ground.setAttribute('fill', DATA.heat[role][levels[i]]);
+  });
+}
+function open(name) {
+  view = DATA.views[name]; step = 0; detail = null; shown.clear();
+  figure.innerHTML = view.svg;
+  const svg = figure.firstElementChild;
+  const wide = svg.viewBox.baseVal.width;
+  svg.style.width = `min(${wide * 1.25}px, max(100%, ${wide * 0.8}px))`;
+  svg.removeAttribute('height'); svg.removeAttribute('width');
+  nodes = view.nodes.map(n => ({...n, g: svg.querySelector('#' + n.id)}));
+  for (const n of nodes) {
+    n.cells = tag(n.g);
+    n.g.setAttribute('tabindex', 0); n.g.setAttribute('role', 'button');
+    n.g.onclick = () => { detail = n; draw(); };
+    n.g.onkeydown = e => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); e.stopPropagation(); detail = n; draw(); } };
+  }
+  const forward = view.steps.findIndex(s => s.p === 'seed'), total = view.steps.length - 1;
+  $('slider').max = total;
+  $('slider').style.setProperty('--track', `linear-gradient(90deg, var(--value) ${100 * forward / total}%, var(--gradient) 0)`);
+  draw();
+}
+function close() { const n = detail; detail = null; draw(); if (n) n.g.focus(); }
+
+function draw() {
+  const s = view.steps[step], known = new Set(), sums = new Map();
+  view.steps.slice(0, step + 1).forEach(t => {
+    if (t.p === 'forward') known.add(t.k);
+    for (const [k, a] of t.sums || []) sums.set(k, a);
+  });
+  const receivers = new Set((s.boxes || []).map(b => b.to)), done = new Set(view.steps.slice(0, step + 1).filter(t => t.p === 'backward').map(t => t.k));
+  for (const n of nodes) {
+    const on = n.leaf || known.has(n.k), c = n.g.classList, label = [n.name, n.kind];
+    c.toggle('off', !on); c.toggle('unsent', !sums.has(n.k));
+    c.toggle('here', detail ? detail.k === n.k : s.k === n.k);
+    c.toggle('from', !detail && s.p === 'forward' && (s.from || []).includes(n.k));
+    c.toggle('to', !detail && s.p === 'backward' && receivers.has(n.k));
+    if (n.v != null) write(n, 'value', n.v);
+    if (sums.has(n.k)) write(n, 'gradient', sums.get(n.k));
+    if (on && n.v != null) label.push('value ' + brief(n.v));
+    if (sums.has(n.k)) label.push('gradient ' + brief(sums.get(n.k)));
+    n.g.setAttribute('aria-label', label.join(', '));
+  }
+  for (const e of figure.querySelectorAll('.edge')) {
+    const [, a, b] = e.id.match(/e(\d+)_(\d+)/).map(Number), id = e.id.slice(1).replace('_tail', '');
+    e.classList.toggle('fw', !detail && s.p === 'forward' && s.k === b);
+    e.classList.toggle('bw', !detail && s.p === 'backward' && (s.boxes || []).some(x => x.e === id || x.e === `${a}_${b}`));
+    e.classList.toggle('tail', e.id.endsWith('_tail') || !figure.querySelector('#d' + id));
+  }
+  for (const g of figure.querySelectorAll('[id^=d]')) { g.classList.add('chip'); g.classList.toggle('unsent', !done.has(+g.id.split('_')[1])); }
+  if (frame != null) film();
+  aside.className = detail ? '' : s.p;
+  aside.replaceChildren(...[el('div', {class: 'slide'}, ...(detail ? about(detail) : words(s)).filter(Boolean))]);
+  for (const [id, off] of [['first', step === 0], ['back1', step === 0], ['next', step === view.steps.length - 1], ['last', step === view.steps.length - 1]]) $(id).disabled = off;
+  $('slider').value = step;
+  $('slider').setAttribute('aria-valuetext', `${step + 1} of ${view.steps.length}: ${s.t || s.p}`);
+  $('count').textContent = `${step + 1} / ${view.steps.length}`;
+  follow(nodes.find(n => n.k === (detail || s).k));
+}
+const brief = i => DATA.arrays[i].card || DATA.arrays[i].t.map(r => r.join(' ')).join('; ');
+function follow(n) {
+  if (!n || (figure.scrollWidth <= figure.clientWidth && figure.scrollHeight <= figure.clientHeight)) return;
+  const a = n.g.getBoundingClientRect(), b = figure.getBoundingClientRect();
+  figure.scrollBy({left: a.left + a.width / 2 - b.left - b.width / 2, top: a.top + a.height / 2 - b.top - b.height / 2, behavior: calm ? 'instant' : 'smooth'});
+}
+
+// A film of the training.
+let frame = null;
+function film() {
+  const f = DATA.film.frames[frame];
+  for (const n of nodes) {
+    if (n.v != null && f.v[n.id] != null) write(n, 'value', f.v[n.id]);
+    if (n.g0 != null) continue;
+    if (f.g[n.id] != null && !n.g.classList.contains('unsent')) write(n, 'gradient', f.g[n.id]);
+  }
+}
+
+// Moving about.
+function go(to) {
+  step = Math.max(0, Math.min(view.steps.length - 1, to)); detail = null; draw();
+  try { history.replaceState(null, '', '#step=' + (step + 1)); } catch { /* a frame without an address */ }
+}
+function play(on) {
+  clearInterval(timer);
+  timer = on ? setInterval(() => step < view.steps.length - 1 ? go(step + 1) : play(false), 1600) : null;
+  $('play').textContent = on ? '❚❚ pause' : '▶ play';
+}
+function toggle() { if (!timer && step === view.steps.length - 1) go(0); play(!timer); }
+const phase = p => view.steps.findIndex(s => s.p === p);
+const KEYS = {ArrowRight: () => go(step + 1), ArrowLeft: () => go(step - 1), Home: () => go(0), End: () => go(view.steps.length - 1), ' ': toggle, f: () => go(phase('forward')), b: () => go(phase('seed')), Escape: close};
+addEventListener('keydown', e => {
+  const busy = /TEXTAREA|BUTTON|SUMMARY/.test(e.target.tagName) && (e.key === ' ' || e.target.tagName === 'TEXTAREA');
+  if (e.ctrlKey || e.metaKey || e.altKey || busy || !KEYS[e.key] || e.target.id === 'frame') return;
+  e.preventDefault(); if (e.key !== ' ') play(false); KEYS[e.key]();
+});
+$('first').onclick = () => go(0); $('back1').onclick = () => go(step - 1); $('next').onclick = () => go(step + 1); $('last').onclick = () => go(view.steps.length - 1);
+$('play').onclick = toggle;
+$('slider').oninput = e => { play(false); go(+e.target.value); };
+$('predict').onclick = e => { predicting = !predicting; shown.clear(); e.target.setAttribute('aria-pressed', predicting); draw(); };
+$('theme').onclick = () => { const d = document.documentElement; d.dataset.theme = d.dataset.theme === 'dark' ? 'light' : 'dark'; };
+document.documentElement.dataset.theme = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
+const hash = () => { const m = /step=(\d+)/.exec(location.hash); if (m) go(m[1] - 1); };
+addEventListener('hashchange', hash);
+open(''); hash();

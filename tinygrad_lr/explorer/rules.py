@@ -1,0 +1,173 @@
+"""One derivative rule of one operation of a graph, as text and in numbers."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.ops import Op
+from tinygrad_lr.simplify import tidy
+from tinygrad_lr.source import BINARY, Writer
+from tinygrad_lr.symbols import Book, Symbol, ordered
+from tinygrad_lr.tensor import unbroadcast
+
+AXES = {"axis", "keepdims"}
+
+
+class Term(Symbol):
+    """A Symbol that takes an operation which NumPy lacks, as sigmoid, for a function of its own."""
+
+    __slots__ = ()
+
+    def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if hasattr(np, op.name) or not AXES.issuperset(op.metadata):
+            return super().apply(op, inputs, params)
+        return self.book.record(op.forward, *inputs, **params)
+
+
+@dataclass
+class Part:
+    """A part of an expression: its text as Python, its array, and whether a gradient is in it."""
+
+    text: ast.expr
+    array: Any
+    arrived: bool
+
+
+@dataclass
+class Product:
+    """What a rule makes of the gradient that arrives.
+
+    Attributes:
+        text: the rule's expression about the user's names, after un-broadcasting.
+        local: the local derivative, if the rule multiplies element by element, or None.
+        parts: the operands of the expression's outermost operator; empty if it has none.
+        sign: of that operator, as in Python.
+        raw: what the rule gives, which is summed where the input was repeated.
+        sent: what arrives at the input.
+        used: the places of the inputs whose values the rule needs, -1 for the result's own.
+    """
+
+    text: ast.expr
+    local: Part | None
+    parts: list[Part]
+    sign: str
+    raw: Any
+    sent: Any
+    used: set[int]
+
+
+def product(
+    rule: Callable[..., Any],
+    g: Any,
+    y: Any,
+    inputs: list[Any],
+    i: int,
+    params: Mapping[str, Any],
+    names: Mapping[str, ast.expr],
+) -> Product:
+    """A rule at the values that it has in a graph.
+
+    Args:
+        rule: the derivative rule of input i.
+        g: the gradient that arrives at the result.
+        y: the result.
+        inputs: arrays, and the numbers that are written into formulas.
+        params: the operation's metadata.
+        names: for g, y and x0, x1, ... what the user calls them.
+    """
+
+    def written(arrived: Any) -> Any:
+        book = Book(rewrite=tidy, kind=Term)
+        of = [book.argument(x, f"x{k}") if f"x{k}" in names else x for k, x in enumerate(inputs)]
+        g = arrived if np.isscalar(arrived) else book.argument(arrived, "g")
+        with np.errstate(all="ignore"):
+            found = rule(g, book.argument(y, "y"), *of, **params)
+        return found.now if isinstance(found, Symbol) else found
+
+    raw = written(np.asarray(g))
+    sent = unbroadcast(raw, inputs[i]).now
+    text = Text(names, {f"x{k}": np.ndim(x) for k, x in enumerate(inputs)})
+    local = None
+    if _elementwise(rule, raw.value, g, y, inputs, params):
+        factor = written(np.float64(1))
+        array = np.broadcast_to(getattr(factor, "value", factor), np.shape(raw.value))
+        while isinstance(factor, Symbol) and factor.function is np.broadcast_to:
+            factor = factor.args[0]
+        local = Part(text.of(factor), array, False)
+    parts = []
+    if raw.function in BINARY:
+        parts = [
+            Part(text.of(x), getattr(x, "value", x), _has(x, "g")) for x in raw.args
+        ]
+    sign = {np.matmul: "@", np.multiply: "×", np.divide: "/", np.add: "+", np.subtract: "−"}
+    given = {x.name for x in ordered([raw]) if x.given}
+    used = {-1 if name == "y" else int(name[1:]) for name in given - {"g"}}
+    return Product(
+        text.of(sent), local, parts, sign.get(raw.function, ""), raw.value, sent.value, used
+    )
+
+
+def _has(x: Any, name: str) -> bool:
+    return isinstance(x, Symbol) and any(s.name == name for s in ordered([x]))
+
+
+def _elementwise(
+    rule: Callable[..., Any], raw: Any, g: Any, y: Any, inputs: list[Any], params: Any
+) -> bool:
+    """Whether the rule multiplies what arrives, element by element, by what does not depend on it.
+
+    It is tried with other gradients than the one that arrives, so that zeros hide nothing.
+    """
+    rng = np.random.default_rng(0)
+    with np.errstate(all="ignore"):
+        local = rule(np.ones_like(g), y, *inputs, **params)
+        others = [rng.uniform(1, 2, np.shape(g)).astype(g.dtype) for _ in range(2)]
+        try:
+            pairs = [(rule(h, y, *inputs, **params), h * local) for h in others]
+        except ValueError:  # shapes that do not go together
+            return False
+    return all(
+        np.shape(a) == np.shape(b) == np.shape(raw) and np.allclose(a, b, equal_nan=True)
+        for a, b in pairs
+    )
+
+
+class Text(ast.NodeTransformer):
+    """Writes Symbols as a person does, with the user's names.
+
+    Args:
+        names: what stands for the arguments.
+        ndims: their numbers of axes, by which a whole shape is known from its lengths.
+    """
+
+    def __init__(self, names: Mapping[str, ast.expr], ndims: Mapping[str, int]):
+        self.names, self.ndims = names, ndims
+
+    def of(self, x: Any) -> ast.expr:
+        """The expression of a Symbol or a number."""
+        writer = Writer([])
+        writer.names = {s: s.name or "" for s in ordered([x]) if s.given}
+        node: ast.expr = self.visit(writer.expression(x))
+        return node
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        return self.names.get(node.id, node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        """np.sigmoid is no function of NumPy's."""
+        if isinstance(node.value, ast.Name) and node.value.id == "np":
+            return node if hasattr(np, node.attr) else ast.Name(node.attr)
+        return self.generic_visit(node)
+
+    def visit_Tuple(self, node: ast.Tuple) -> Any:
+        """(len(x), x.shape[1]) is x.shape."""
+        texts = [ast.unparse(part) for part in node.elts]
+        for name, n in self.ndims.items():
+            if n and texts == [f"len({name})", *(f"{name}.shape[{k}]" for k in range(1, n))]:
+                return ast.Attribute(self.visit(ast.Name(name)), "shape", ast.Load())
+        return self.generic_visit(node)
