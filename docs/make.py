@@ -1,5 +1,6 @@
 """Writes the pages of this folder that are generated: `python -m docs.make`."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -7,8 +8,10 @@ import numpy as np
 
 import tinygrad_lr as tg
 from examples.check_documents import CASES, mark
+from examples.gallery import MODELS
 from tinygrad_lr.arraylike import WITHOUT_DERIVATIVE, supported
 from tinygrad_lr.check.report import WRONG, Report
+from tinygrad_lr.drawing import Picture
 
 DOCS = Path(__file__).parent
 
@@ -75,6 +78,34 @@ def errata() -> str:
     return re.sub(r"(?ms)(<!-- check: ([^\n]*) -->\n```\n).*?(^```\n)", quoted, page)
 
 
+def digest(picture: Picture) -> str:
+    """The comment in an SVG that tells of which DOT text it is the picture."""
+    return f"<!-- of the DOT text {hashlib.sha256(picture.source.encode()).hexdigest()} -->"
+
+
+def gallery() -> str:
+    """docs/gallery.md: every document's model as a picture."""
+    lines = [
+        "# Gallery",
+        "",
+        "Each is what `tg.draw(loss)` makes of the model's own code: nothing was named, placed or",
+        "coloured by hand, and no `backward()` was called. Blue is computed forward, orange",
+        "backward; [`examples/gallery.py`](../examples/gallery.py) has the code, and",
+        "`python -m docs.make` draws them again.",
+        "",
+    ]
+    for name, draw in MODELS.items():
+        lines += [f"{draw.__doc__}", "", f"![{draw.__doc__}](gallery/{name}.svg)", ""]
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
+    for name, draw in MODELS.items():
+        picture = draw()
+        svg = picture.pipe("svg", encoding="utf-8")
+        (DOCS / "gallery" / f"{name}.svg").write_text(
+            svg + digest(picture) + "\n", encoding="utf-8"
+        )
+    (DOCS / "gallery.md").write_text(gallery(), encoding="utf-8")
     (DOCS / "errata.md").write_text(errata(), encoding="utf-8")
     (DOCS / "numpy.md").write_text(numpy_table())

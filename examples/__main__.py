@@ -2,7 +2,18 @@
 
 import sys
 
-from examples import and_gate, check_documents, digits, iris, linear, titanic, toy, tumors, xor
+from examples import (
+    and_gate,
+    check_documents,
+    digits,
+    gallery,
+    iris,
+    linear,
+    titanic,
+    toy,
+    tumors,
+    xor,
+)
 from examples.report import OUTPUT, table
 
 EXAMPLES = [linear, titanic, and_gate, xor, iris, digits, tumors, toy]
@@ -14,11 +25,13 @@ def main() -> int:
         print(f"{example.__doc__}\n")
         rows += example.main()
         print()
-    print(f"{check_documents.__doc__}\n")
+    print(f"{gallery.__doc__}\n")
+    gallery.main()
+    print(f"\n{check_documents.__doc__}\n")
     checks = check_documents.main()
     print(f"\n{table(rows)}")
     agree = sum(row.agrees for row in rows)
-    print(f"\n{agree} of {len(rows)} rows agree; the plots are in {OUTPUT.resolve()}")
+    print(f"\n{agree} of {len(rows)} rows agree; plots and drawings are in {OUTPUT.resolve()}")
     checked = sum(check.agrees for check in checks)
     print(f"{checked} of {len(checks)} derivations are judged as they should be")
     return 0 if all(result.agrees for result in [*rows, *checks]) else 1

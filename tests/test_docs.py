@@ -9,6 +9,7 @@ import pytest
 
 import tinygrad_lr as tg
 from examples.check_documents import CASES
+from examples.gallery import MODELS
 
 DOCS = Path(__file__).parents[1] / "docs"
 make = runpy.run_path(str(DOCS / "make.py"))
@@ -48,3 +49,14 @@ def test_the_errata_quote_what_the_check_prints():
 def test_every_mistake_is_among_the_errata():
     quoted = re.findall("<!-- check: (.*) -->", (DOCS / "errata.md").read_text(encoding="utf-8"))
     assert {case.title for case in CASES if case.first_wrong} <= set(quoted)
+
+
+def test_the_gallery_shows_every_picture():
+    assert (DOCS / "gallery.md").read_text(encoding="utf-8") == make["gallery"]()
+    assert {path.stem for path in (DOCS / "gallery").glob("*.svg")} == set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_gallery_is_drawn_from_the_dot_text_of_now(name):
+    svg = (DOCS / "gallery" / f"{name}.svg").read_text(encoding="utf-8")
+    assert svg.endswith(make["digest"](MODELS[name]()) + "\n"), "python -m docs.make draws it anew"

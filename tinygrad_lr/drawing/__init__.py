@@ -70,9 +70,9 @@ def draw(
             found = collapsed(found, 1 if depth is None else depth)
     if len(found.cards) > MOST:
         raise ValueError(
-            f"draw: this would be {len(found.cards)} cards, and up to {MOST} can be read. Draw fewer "
-            f"steps of it, or a part: any tensor in it can be drawn. What Modules compute becomes "
-            f"one card each, with depth=1, and the whole of a model with depth=0"
+            f"draw: this would be {len(found.cards)} cards, and up to {MOST} can be read. Draw "
+            f"fewer steps of it, or a part: any tensor in it can be drawn. What Modules compute "
+            f"becomes one card each, with depth=1, and the whole of a model with depth=0"
         )
     return picture(
         found,

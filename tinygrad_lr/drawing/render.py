@@ -72,7 +72,8 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
 
     def _finished(self, svg: str) -> str:
         """An SVG with fonts that every machine has, words for each card, the reader's colours."""
-        svg = svg.replace('font-family="Helvetica,sans-Serif"', f'font-family="{FONTS}"')
+        svg = re.sub(' font-family="[^"]*"', "", svg)
+        svg = svg.replace("<svg ", f'<svg font-family="{FONTS}" ', 1)
 
         def titled(part: re.Match[str]) -> str:
             said = self.titles.get(part[2])
@@ -107,7 +108,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             filename, directory = filename or target.with_suffix(".gv"), None
         format = format or self.format
         drawn = self.pipe(format, **how)
-        source = self.save(filename, directory)
+        source = self.save(filename, directory=directory)
         target = target if outfile is not None else Path(f"{source}.{format}")
         target.write_bytes(drawn)
         if cleanup:

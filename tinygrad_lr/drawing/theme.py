@@ -68,7 +68,7 @@ DARK = _palette(
     },
     {"value": ("#1b2430", "#2a65a7"), "gradient": ("#2a221e", "#9c5527")},
 )
-FONTS = "Inter, 'Segoe UI', 'Helvetica Neue', Helvetica, Arial, 'DejaVu Sans', sans-serif"
+FONTS = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 
 def dark_rules() -> str:

@@ -15,7 +15,7 @@ from tinygrad_lr.drawing.figures import plain
 from tinygrad_lr.drawing.formula import LONG, expression, formula, literal
 from tinygrad_lr.drawing.layers import layers, modules_by_path
 from tinygrad_lr.nn import Module
-from tinygrad_lr.origin import user_frame
+from tinygrad_lr.origin import locate, user_frame
 from tinygrad_lr.tensor import Tensor, gradients, unbroadcast
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -113,7 +113,8 @@ class Labels:
         made = None
         if _made(x):
             layer = self.layer.get(id(x))
-            made = formula(x.op, [self.of(y, layer) for y in x.inputs], x.params)
+            pieces = [self.of(y, layer) for y in x.inputs]
+            made = _attribute(x, pieces) or formula(x.op, pieces, x.params)
         text = ast.unparse(made) if made else ""
         if id(x) in self.known:
             self.pieces[id(x)] = expression(self.known[id(x)])
@@ -128,6 +129,14 @@ class Labels:
         name = names.unique(numbered, self.taken)
         self.pieces[id(x)] = ast.Name(name)
         return name, name, text
+
+
+def _attribute(x: Tensor, pieces: list[ast.expr]) -> ast.expr | None:
+    """The W.T of one who wrote W.T, which no formula of a transpose is as short as."""
+    if len(pieces) == 1 and x.origin and all(p is None for p in x.params.values()):
+        name = locate(x.origin).text.rpartition(".")[2]
+        return ast.Attribute(pieces[0], name) if name in ("T", "mT") else None
+    return None
 
 
 def _array(x: Any) -> Any:
