@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.drawing.dot import CELLS
 from tinygrad_lr.drawing.figures import flaw, number, span, strengths, table
+from tinygrad_lr.drawing.labels import is_table
 
 MOST, SIDE = 64, 8  # elements that are shown in full, and rows and columns of a larger array
 
@@ -53,7 +53,7 @@ def shown(x: Any) -> dict[str, Any]:
         "s": ["".join(map(str, row)) for row in strengths(part)],
         "of": str(x.shape),
     }
-    if x.size > CELLS or x.ndim > 2 or not x.size:
+    if not is_table(x):
         told["card"] = span(x)
     if part is not x and part.size < x.size:
         told["more"] = f"{part.size} of {x.size:,} numbers, which go from {span(x)}"

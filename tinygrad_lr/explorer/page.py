@@ -44,8 +44,12 @@ def colours() -> str:
     def variables(theme: dict[str, str]) -> str:
         return "".join(f"--{name.replace(' ', '-')}:{colour};" for name, colour in theme.items())
 
+    local = "".join(
+        f"--local{i}:color-mix(in srgb,var(--local) {5 * i}%,var(--paper));"
+        for i in range(STRENGTHS)
+    )
     return (
-        f":root{{{variables(LIGHT)}}}\n[data-theme=dark]{{{variables(DARK)}}}\n"
+        f":root{{{variables(LIGHT)}{local}}}\n[data-theme=dark]{{{variables(DARK)}}}\n"
         f"[data-theme=dark] svg{{{dark_rules()}}}"
     )
 

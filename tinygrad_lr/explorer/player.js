@@ -2,7 +2,8 @@
 const DATA = JSON.parse(document.getElementById('data').textContent);
 const $ = id => document.getElementById(id), aside = document.querySelector('aside'), figure = document.querySelector('figure');
 const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-let view, nodes, step = 0, detail = null, timer = null, predicting = false, shown = new Set();
+const FILM = DATA.film;
+let view, nodes, step = 0, frame = null, detail = null, timer = null, predicting = false, shown = new Set();
 
 // Elements: el('td', {class: 'x'}, child, ...); texts are texts, never HTML.
 function el(tag, attributes, ...children) {
@@ -60,11 +61,12 @@ function guess(box, key, redraw) {
 }
 
 // The words beside the picture.
+const checked = n => n.check && el('details', {}, el('summary', {}, DATA.words.check), row(n.check.row), ...say(n.check.say));
 function part(box, key) {
   const hide = predicting && box.right && !shown.has(key), here = el('div', {class: 'box'});
   here.append(...[box.h && el('h3', {}, box.h), box.f && math(box.f), box.row && row(box.row, hide),
     hide && guess(box, key, () => here.replaceWith(part(box, key))), ...say(box.say), box.code && el('div', {}, el('code', {}, box.code)),
-    box.check && el('details', {}, el('summary', {}, DATA.words.check), row(box.check.row), ...say(box.check.say))].filter(Boolean));
+    box.full && checked(nodes.find(n => n.k === box.to))].filter(Boolean));
   return here;
 }
 function words(s) {
@@ -79,8 +81,7 @@ function about(n) {
   return [el('div', {class: 'row'}, el('span', {class: 'tag'}, n.kind), el('button', {onclick: close}, '✕ close')), el('h2', {}, n.name),
     n.shape && el('p', {class: 'say'}, `shape ${n.shape}`), n.f && math(n.f), ...titled('value', n.v, 'value'), ...titled(`gradient, ${n.d}`, n.g, 'gradient'),
     ...(n.from ? [el('h3', {}, 'where the gradient comes from'), row(n.from)] : []),
-    n.check && el('details', {}, el('summary', {}, DATA.words.check), row(n.check.row), ...say(n.check.say)),
-    n.opens && el('button', {onclick: () => open(n.opens)}, 'open this layer'), ...say(n.say)];
+    checked(n), DATA.views[n.opens] && el('button', {onclick: () => open(n.opens)}, 'open this layer'), ...say(n.say)];
 }
 
 // The picture.
@@ -111,82 +112,94 @@ function write(n, role, index) {
   });
 }
 function open(name) {
-  view = DATA.views[name]; step = 0; detail = null; shown.clear();
+  view = DATA.views[name]; step = 0; detail = frame = null; shown.clear();
+  $('whole').hidden = !name;
   figure.innerHTML = view.svg;
   const svg = figure.firstElementChild;
+  svg.insertAdjacentHTML('afterbegin', '<defs><marker id="back" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="5" markerHeight="5" orient="auto-start-reverse"><path d="M0 0L10 5L0 10z"/></marker></defs>');
   const wide = svg.viewBox.baseVal.width;
   svg.style.width = `min(${wide * 1.25}px, max(100%, ${wide * 0.8}px))`;
   svg.removeAttribute('height'); svg.removeAttribute('width');
-  nodes = view.nodes.map(n => ({...n, g: svg.querySelector('#' + n.id)}));
+  nodes = view.nodes.map(n => ({...n, el: svg.querySelector('#' + n.id)}));
   for (const n of nodes) {
-    n.cells = tag(n.g);
-    n.g.setAttribute('tabindex', 0); n.g.setAttribute('role', 'button');
-    n.g.onclick = () => { detail = n; draw(); };
-    n.g.onkeydown = e => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); e.stopPropagation(); detail = n; draw(); } };
+    n.cells = tag(n.el);
+    n.el.setAttribute('tabindex', 0); n.el.setAttribute('role', 'button');
+    n.el.onclick = () => { detail = n; draw(); };
+    n.el.onkeydown = e => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); e.stopPropagation(); detail = n; draw(); } };
   }
   const forward = view.steps.findIndex(s => s.p === 'seed'), total = view.steps.length - 1;
   $('slider').max = total;
   $('slider').style.setProperty('--track', `linear-gradient(90deg, var(--value) ${100 * forward / total}%, var(--gradient) 0)`);
   draw();
 }
-function close() { const n = detail; detail = null; draw(); if (n) n.g.focus(); }
+function close() { const n = detail; detail = null; draw(); if (n) n.el.focus(); }
 
 function draw() {
-  const s = view.steps[step], known = new Set(), sums = new Map();
-  view.steps.slice(0, step + 1).forEach(t => {
+  const s = frame == null ? view.steps[step] : {p: 'film'}, known = new Set(), sums = new Map(), through = new Set();
+  for (const t of view.steps.slice(0, frame == null ? step + 1 : undefined)) {
     if (t.p === 'forward') known.add(t.k);
+    if (t.p === 'backward') through.add(t.k);
     for (const [k, a] of t.sums || []) sums.set(k, a);
-  });
-  const receivers = new Set((s.boxes || []).map(b => b.to)), done = new Set(view.steps.slice(0, step + 1).filter(t => t.p === 'backward').map(t => t.k));
+  }
+  const receivers = new Set((s.boxes || []).map(b => b.to));
   for (const n of nodes) {
-    const on = n.leaf || known.has(n.k), c = n.g.classList, label = [n.name, n.kind];
+    const [v, gradient] = frame == null || !film(n) ? [n.v, sums.get(n.k)] : film(n);
+    const on = n.leaf || known.has(n.k), c = n.el.classList, label = [n.name, n.kind];
     c.toggle('off', !on); c.toggle('unsent', !sums.has(n.k));
     c.toggle('here', detail ? detail.k === n.k : s.k === n.k);
     c.toggle('from', !detail && s.p === 'forward' && (s.from || []).includes(n.k));
     c.toggle('to', !detail && s.p === 'backward' && receivers.has(n.k));
-    if (n.v != null) write(n, 'value', n.v);
-    if (sums.has(n.k)) write(n, 'gradient', sums.get(n.k));
-    if (on && n.v != null) label.push('value ' + brief(n.v));
-    if (sums.has(n.k)) label.push('gradient ' + brief(sums.get(n.k)));
-    n.g.setAttribute('aria-label', label.join(', '));
+    if (v != null) write(n, 'value', v);
+    if (gradient != null) write(n, 'gradient', gradient);
+    if (on && v != null) label.push('value ' + brief(v));
+    if (gradient != null) label.push('gradient ' + brief(gradient));
+    n.el.setAttribute('aria-label', label.join(', '));
   }
   for (const e of figure.querySelectorAll('.edge')) {
-    const [, a, b] = e.id.match(/e(\d+)_(\d+)/).map(Number), id = e.id.slice(1).replace('_tail', '');
+    const [a, b] = e.id.match(/\d+/g).map(Number), id = e.id.slice(1).replace('_tail', '');
     e.classList.toggle('fw', !detail && s.p === 'forward' && s.k === b);
     e.classList.toggle('bw', !detail && s.p === 'backward' && (s.boxes || []).some(x => x.e === id || x.e === `${a}_${b}`));
     e.classList.toggle('tail', e.id.endsWith('_tail') || !figure.querySelector('#d' + id));
   }
-  for (const g of figure.querySelectorAll('[id^=d]')) { g.classList.add('chip'); g.classList.toggle('unsent', !done.has(+g.id.split('_')[1])); }
-  if (frame != null) film();
+  for (const g of figure.querySelectorAll('[id^=d]')) { g.classList.add('chip'); g.classList.toggle('unsent', !through.has(+g.id.split('_')[1])); }
   aside.className = detail ? '' : s.p;
-  aside.replaceChildren(...[el('div', {class: 'slide'}, ...(detail ? about(detail) : words(s)).filter(Boolean))]);
+  aside.replaceChildren(...[el('div', {class: 'slide'}, ...(detail ? about(detail) : frame == null ? words(s) : training()).filter(Boolean))]);
   for (const [id, off] of [['first', step === 0], ['back1', step === 0], ['next', step === view.steps.length - 1], ['last', step === view.steps.length - 1]]) $(id).disabled = off;
   $('slider').value = step;
   $('slider').setAttribute('aria-valuetext', `${step + 1} of ${view.steps.length}: ${s.t || s.p}`);
   $('count').textContent = `${step + 1} / ${view.steps.length}`;
-  follow(nodes.find(n => n.k === (detail || s).k));
+  if (frame == null) follow(nodes.find(n => n.k === (detail || s).k));
 }
 const brief = i => DATA.arrays[i].card || DATA.arrays[i].t.map(r => r.join(' ')).join('; ');
 function follow(n) {
   if (!n || (figure.scrollWidth <= figure.clientWidth && figure.scrollHeight <= figure.clientHeight)) return;
-  const a = n.g.getBoundingClientRect(), b = figure.getBoundingClientRect();
+  const a = n.el.getBoundingClientRect(), b = figure.getBoundingClientRect();
   figure.scrollBy({left: a.left + a.width / 2 - b.left - b.width / 2, top: a.top + a.height / 2 - b.top - b.height / 2, behavior: calm ? 'instant' : 'smooth'});
 }
 
 // A film of the training.
-let frame = null;
-function film() {
-  const f = DATA.film.frames[frame];
-  for (const n of nodes) {
-    if (n.v != null && f.v[n.id] != null) write(n, 'value', f.v[n.id]);
-    if (n.g0 != null) continue;
-    if (f.g[n.id] != null && !n.g.classList.contains('unsent')) write(n, 'gradient', f.g[n.id]);
-  }
+function film(n) {
+  const i = FILM.names.indexOf(n.name), f = FILM.frames[frame];
+  return i < 0 || f.v[i] == null ? null : [f.v[i], f.g[i]];
+}
+function training() {
+  const f = FILM.frames[frame], [x, y] = FILM.points[frame];
+  $('now').setAttribute('cx', 100 * x); $('now').setAttribute('cy', 20 * y);
+  $('at').textContent = `training step ${f.step}, loss ${DATA.arrays[f.loss].t[0][0]}`;
+  return [el('span', {class: 'tag'}, 'training'), el('h2', {}, `Step ${f.step}`), el('p', {class: 'say'}, `The loss is ${DATA.arrays[f.loss].t[0][0]}.`),
+    el('div', {class: 'boxes'}, nodes.filter(n => n.kind === 'parameter' && film(n)).map(n => el('div', {class: 'box'}, el('h3', {}, n.name),
+      row([{a: film(n)[0], r: 'value', l: 'value'}, {a: film(n)[1], r: 'gradient', l: n.d}]))))];
+}
+if (FILM) {
+  $('film').hidden = false; $('frame').max = FILM.frames.length - 1; $('frame').value = FILM.frames.length - 1;
+  $('curve').setAttribute('points', FILM.points.map(([x, y]) => `${100 * x},${20 * y}`).join(' '));
+  $('at').textContent = `training, ${FILM.frames.length} steps kept`;
+  $('frame').oninput = e => { play(false); detail = null; frame = +e.target.value; draw(); $('frame').setAttribute('aria-valuetext', $('at').textContent); };
 }
 
 // Moving about.
 function go(to) {
-  step = Math.max(0, Math.min(view.steps.length - 1, to)); detail = null; draw();
+  step = Math.max(0, Math.min(view.steps.length - 1, to)); detail = frame = null; draw();
   try { history.replaceState(null, '', '#step=' + (step + 1)); } catch { /* a frame without an address */ }
 }
 function play(on) {
@@ -203,7 +216,7 @@ addEventListener('keydown', e => {
   e.preventDefault(); if (e.key !== ' ') play(false); KEYS[e.key]();
 });
 $('first').onclick = () => go(0); $('back1').onclick = () => go(step - 1); $('next').onclick = () => go(step + 1); $('last').onclick = () => go(view.steps.length - 1);
-$('play').onclick = toggle;
+$('play').onclick = toggle; $('whole').onclick = () => open('');
 $('slider').oninput = e => { play(false); go(+e.target.value); };
 $('predict').onclick = e => { predicting = !predicting; shown.clear(); e.target.setAttribute('aria-pressed', predicting); draw(); };
 $('theme').onclick = () => { const d = document.documentElement; d.dataset.theme = d.dataset.theme === 'dark' ? 'light' : 'dark'; };

@@ -4,254 +4,242 @@ from __future__ import annotations
 
 import ast
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.drawing.cards import Card, Graph
+from tinygrad_lr.drawing.cards import Card, Graph, LayerCard
 from tinygrad_lr.drawing.figures import number
-from tinygrad_lr.drawing.formula import expression, literal
+from tinygrad_lr.drawing.formula import expression
+from tinygrad_lr.explorer import words
 from tinygrad_lr.explorer.arrays import Arrays
 from tinygrad_lr.explorer.mathml import math, mathml, name, sign, slope
+from tinygrad_lr.explorer.passes import Sending, called
+from tinygrad_lr.explorer.predict import asked
 from tinygrad_lr.explorer.replay import Replay
-from tinygrad_lr.explorer.rules import Product, product
-from tinygrad_lr.explorer.words import told
-from tinygrad_lr.origin import locate
-from tinygrad_lr.tensor import Tensor, gradients
+from tinygrad_lr.origin import bracketed, locate
 
-ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
-ROLES = {True: "gradient", False: "local"}
-Box = dict[str, Any]
+SIGNS = {ast.MatMult: "@", ast.Mult: "×", ast.Add: "+", ast.Sub: "−", ast.Div: "/"}
+PARAMETERS = 6  # whose step downhill is shown
+Told = dict[str, Any]  # a piece of the page
 
 
-class Sending(NamedTuple):
-    """A gradient on its way from a result to its input i."""
+class Contribution(NamedTuple):
+    """What a card sends to another; of a whole layer there is no single rule that says it."""
 
-    node: Tensor
-    i: int
-    product: Product
+    card: Card
+    to: Card
+    x: Any
+    sent: Any
+    sending: Sending | None
 
 
 class Steps:
-    """The steps of a page.
+    """The steps of a view of a graph.
 
     Args:
-        graph: the cards; the last one is the output.
+        graph: the cards, some of which may be whole layers; the last one is the output.
+        sendings: the backward pass.
         arrays: where the arrays of the page are kept.
     """
 
-    def __init__(self, graph: Graph, arrays: Arrays) -> None:
+    def __init__(self, graph: Graph, sendings: Sequence[Sending], arrays: Arrays) -> None:
         self.graph, self.arrays = graph, arrays
-        self.card = {id(card.source): card for card in graph.cards}
+        self.card = {
+            id(member.source): card
+            for card in graph.cards
+            for member in (card.members if isinstance(card, LayerCard) else [card])
+        }
         self.output = graph.cards[-1]
+        root = self.output.result if isinstance(self.output, LayerCard) else self.output
+        self.root = root.source if root else None
         self.loss = self.output.title if self.output.title.isidentifier() else "L"
-        self.sums: dict[int, Any] = {}
-        self.arrived: dict[int, list[tuple[str, Any]]] = defaultdict(list)
-        self.sendings = self._sendings()
-        self.uses = Counter(id(s.node.inputs[s.i]) for s in self.sendings)
+        self.sums: dict[int, Any] = {id(self.root): np.ones(self.output.shape)}
+        self.arrived: dict[int, list[Contribution]] = defaultdict(list)
         self.needed: dict[int, set[int]] = defaultdict(set)
-        for s in self.sendings:
+        self.sent: dict[int, list[Contribution]] = defaultdict(list)
+        for s in sendings:
             self.needed[id(s.node)] |= s.product.used
+            self._add(s)
+        self.uses = Counter(id(c.x) for sent in self.sent.values() for c in sent)
 
-    def _sendings(self) -> list[Sending]:
-        """Every use of a rule, in the order of the backward pass."""
-        found: list[Sending] = []
+    def _add(self, s: Sending) -> None:
+        """Take in a sending; those of a layer to one value become one contribution."""
+        x = s.node.inputs[s.i]
+        card, to = self.card[id(s.node)], self.card[id(x)]
+        sent = self.sent[card.k]
+        if not isinstance(card, LayerCard):
+            sent.append(Contribution(card, to, x, s.product.sent, s))
+        elif to is not card:
+            same = [n for n, c in enumerate(sent) if c.x is x]
+            for n in same:
+                sent[n] = sent[n]._replace(sent=sent[n].sent + s.product.sent)
+            if not same:
+                sent.append(Contribution(card, to, x, s.product.sent, None))
 
-        def watched(node: Any, i: int, rule: Callable[..., Any], g: Any, y: Any, *inputs: Any,
-                    **params: Any) -> Any:  # fmt: skip
-            given = [x if id(v) in self.card or np.ndim(x) else np.asarray(x).item()
-                     for v, x in zip(node.inputs, inputs, strict=True)]  # fmt: skip
-            names = self.names(node)
-            made = product(rule, g, y, given, i, params, names)
-            found.append(Sending(node, i, made))
-            return made.raw
-
-        def rules(node: Any) -> Iterator[Any]:
-            for i, rule in enumerate(node.op.rules):
-                yield rule and partial(watched, node, i, rule)
-                if i + 1 == len(node.inputs):
-                    return
-
-        gradients(self.output.source, rules=rules)
-        return found
-
-    def names(self, node: Tensor) -> dict[str, ast.expr]:
-        """What the arguments of a node's rules are called."""
-        card = self.card[id(node)]
-        y = self.called(card, card)
-        known = {"y": y, "g": ast.Attribute(y, "grad", ast.Load())}
-        for k, x in enumerate(node.inputs):
-            if id(x) in self.card:
-                known[f"x{k}"] = self.called(self.card[id(x)], card)
-            elif np.ndim(x):
-                known[f"x{k}"] = expression(literal(x))
-        return known
-
-    def called(self, card: Card, place: Card) -> ast.expr:
-        """A card's name, as it is called in the layer of another."""
-        return expression(card.title if card.layer == place.layer else card.name)
-
-    def all(self) -> list[Box]:
+    def all(self) -> list[Told]:
         """The steps, from the first to the last."""
-        made = [card for card in self.graph.cards if getattr(card.source, "op", None)]
-        steps: list[Box] = [{"p": "start"}]
-        steps += [self.forward(card) for card in made]
-        steps.append(self.seed())
-        by_node: dict[int, list[Sending]] = {}
-        for s in self.sendings:
-            by_node.setdefault(id(s.node), []).append(s)
-        steps += [self.backward(self.card[key], found) for key, found in by_node.items()]
-        steps.append(self.done())
+        made = [c for c in self.graph.cards if isinstance(c, LayerCard) or is_made(c)]
+        steps = [{"p": "start"}, *map(self.forward, made), self.seed()]
+        steps += [self.backward(card) for card in reversed(made) if card.k in self.sent]
+        steps.append(self.downhill())
         for phase in ("forward", "backward"):
             of_phase = [step for step in steps if step["p"] == phase]
             for n, step in enumerate(of_phase, 1):
                 step["n"] = f"{phase} {n} of {len(of_phase)}"
         return steps
 
-    def entry(self, x: Any, role: str, label: str) -> Box:
-        """An array in a row of a box."""
+    def entry(self, x: Any, role: str, label: str) -> Told:
+        """An array in a row: its place, its colour and what is written under it."""
         return {"a": self.arrays.add(x), "r": role, "l": label}
 
-    def forward(self, card: Card) -> Box:
+    def slope(self, card: Card) -> str:
+        """∂loss/∂card as text."""
+        return f"∂{self.loss}/∂{bracketed(card.title)}"
+
+    def forward(self, card: Card) -> Told:
         """The step that computes a card."""
-        node, text = card.source, card.formula or card.title
-        say = []
-        needed = self.needed[id(node)]
-        kept = [self.card[id(x)].title for k, x in enumerate(node.inputs)
-                if k in needed and id(x) in self.card]  # fmt: skip
-        kept += [card.title] if -1 in needed else []
-        if kept:
-            say.append(f"Remembered for the way back: {', '.join(dict.fromkeys(kept))}.")
-        elif self.uses and id(node) in {id(s.node) for s in self.sendings}:
-            say.append("Nothing needs to be remembered for the way back.")
-        parts: list[Any] = []
-        sources = [self.card[id(x)] for x in node.inputs if id(x) in self.card]
-        shown = expression(text)
-        signs = {ast.MatMult: "@", ast.Mult: "×", ast.Add: "+", ast.Sub: "−", ast.Div: "/"}
-        between = signs.get(type(getattr(shown, "op", None)), ",")
+        sources = list({w.source: self.graph.cards[w.source] for w in card.inputs}.values())
+        row: list[Any] = []
+        formula = expression(card.formula or card.title)
+        between = SIGNS.get(type(getattr(formula, "op", None)), ",")
+        if not isinstance(card, LayerCard):
+            sources = [self.graph.cards[w.source] for w in card.inputs]
         for source in sources:
-            parts += [between] * bool(parts)
-            parts.append(self.entry(source.value, "value", source.title))
-        parts += ["=" if len(sources) > 1 and between != "," else "→"]
-        parts.append(self.entry(card.value, "value", card.title))
-        left = [name(card.title), sign("=")] if card.formula else []
-        step = {
+            row += [between] * bool(row) + [self.entry(source.value, "value", source.title)]
+        exact = between != "," and len(sources) == 2
+        row += ["=" if exact else "→", self.entry(card.value, "value", card.title)]
+        told = {
             "p": "forward",
             "k": card.k,
+            "from": [source.k for source in sources],
             "t": f"{card.title} = {card.formula}" if card.formula else card.title,
-            "f": math(*left, mathml(expression(text))),
-            "row": parts,
-            "say": say,
-        }
-        place = locate(node.origin) if node.origin else None
-        if place and place.statement:
-            step["line"] = f"line {place.line}: {place.statement}"
-        return step
-
-    def seed(self) -> Box:
-        """The step that starts the backward pass."""
-        card = self.output
-        self.sums[id(card.source)] = np.ones(card.shape)
-        return {
-            "p": "seed", "n": "backward", "k": card.k,
-            "t": f"∂{self.loss}/∂{self.loss} = 1",
-            "f": math(slope(name(self.loss), name(self.loss)), sign("="), "<mn>1</mn>"),
-            "say": [f"The way back starts at {card.title}: it changes as fast as itself."],
-            "sum": [[card.k, self.arrays.add(self.sums[id(card.source)])]],
-        }  # fmt: skip
-
-    def backward(self, card: Card, found: list[Sending]) -> Box:
-        """The step that sends the gradient of a card to its inputs."""
-        boxes = [box for s in found for box in self.boxes(card, s)]
-        silent = [self.card[id(x)] for x in card.source.inputs
-                  if id(x) in self.card and not getattr(x, "requires_grad", False)]  # fmt: skip
-        say = [f"{c.title} is {'a constant' if c.kind == 'constant' else 'data'}: "
-               f"nothing is sent there." for c in {c.k: c for c in silent}.values()]  # fmt: skip
-        return {
-            "p": "backward",
-            "k": card.k,
-            "t": f"through {card.title} = {card.formula}" if card.formula else
-                 f"through {card.title}",
-            "boxes": boxes,
-            "say": say,
-        }  # fmt: skip
-
-    def boxes(self, card: Card, s: Sending) -> Iterator[Box]:
-        """The box of one input that receives, and one for the sum of what it has received."""
-        x = s.node.inputs[s.i]
-        to, p = self.card[id(x)], s.product
-        arrived = self.arrived[id(x)]
-        arrived.append((card.title, p.sent))
-        n, uses = len(arrived), self.uses[id(x)]
-        total = self.sums[id(x)] = self.sums[id(x)] + p.sent if n > 1 else p.sent
-        equals = "+=" if n > 1 else "="
-        loss = name(self.loss)
-        of = self.called(to, card)
-        d = f"∂{self.loss}/∂"
-        g = self.entry(self.sums[id(s.node)], "gradient", f"{d}{card.title} arrived")
-        if p.local is not None:
-            row = [g, "×", self.entry(p.local.array, "local", ast.unparse(p.local.text))]
-        elif p.parts:
-            texts = [self.entry(part.array, ROLES[part.arrived], ast.unparse(part.text))
-                     for part in p.parts]  # fmt: skip
-            row = [texts[0], p.sign, texts[1]]
-        else:
-            row = [g]
-        sent = f"{d}{to.title}" + (" sent" if uses > 1 else "")
-        equal = "=" if len(row) > 1 else "→"
-        if np.shape(p.raw) != np.shape(p.sent):
-            row += [equal, self.entry(p.raw, "gradient", f"as {card.title}"), "Σ→"]
-        else:
-            row.append(equal)
-        row.append(self.entry(p.sent, "gradient", sent) | {"q": 1})
-        say = told(p, self.sums[id(s.node)], card, to)
-        if uses > 1:
-            which = ORDINALS[n - 1] if n <= len(ORDINALS) else f"{n}th"
-            count = f"{uses}" if uses > 9 else ("two three four five six seven eight nine".split())[uses - 2]
-            say.append(f"The {which} of {count} contributions to {to.title}.")
-        yield {
-            "to": to.k,
-            "e": f"{to.k}_{card.k}_{s.i}",
-            "h": f"to {to.title}",
-            "f": math(slope(loss, mathml(of)), sign(equals), mathml(p.text, loss)),
             "row": row,
-            "say": say,
-            "code": f"{ast.unparse(ast.Attribute(of, 'grad', ast.Load()))} {equals} {ast.unparse(p.text)}",
-            "sum": self.arrays.add(total),
         }
+        if isinstance(card, LayerCard):
+            return told | {"say": [words.layer(card)]}
+        left = [name(card.title), sign("=")] if card.formula else []
+        told |= {"f": math(*left, mathml(formula)), "say": self.remembered(card)}
+        place = locate(card.source.origin) if card.source.origin else None
+        if place and place.statement:
+            told["line"] = f"line {place.line}: {place.statement}"
+        return told
+
+    def remembered(self, card: Card) -> list[str]:
+        """What the rules of a card will need."""
+        if card.k not in self.sent:
+            return []
+        needed = self.needed[id(card.source)]
+        inputs = [self.card.get(id(x)) for x in card.source.inputs]
+        kept = [c.title for k, c in enumerate(inputs) if c and k in needed]
+        return [words.remembered([*kept, card.title] if -1 in needed else kept)]
+
+    def seed(self) -> Told:
+        """The step that starts the backward pass."""
+        d = slope(name(self.loss), name(self.loss))
+        return {
+            "p": "seed", "n": "backward", "k": self.output.k,
+            "t": f"∂{self.loss}/∂{self.loss} = 1",
+            "f": math(d, sign("="), "<mn>1</mn>"),
+            "say": [words.seed(self.loss)],
+            "sums": [[self.output.k, self.arrays.add(self.sums[id(self.root)])]],
+        }  # fmt: skip
+
+    def backward(self, card: Card) -> Told:
+        """The step that sends what has arrived at a card to its inputs."""
+        boxes, sums = [], []
+        for c in self.sent[card.k]:
+            self.arrived[id(c.x)].append(c)
+            first = len(self.arrived[id(c.x)]) == 1
+            self.sums[id(c.x)] = c.sent if first else self.sums[id(c.x)] + c.sent
+            boxes += self.boxes(c)
+            sums.append([c.to.k, self.arrays.add(self.sums[id(c.x)])])
+        told = {"p": "backward", "k": card.k, "boxes": boxes, "sums": sums}
+        if isinstance(card, LayerCard):
+            told["sums"] += [[card.k, None]]
+            parameters = [c for c in card.members if c.kind == "parameter"]
+            boxes += [self.parameter(c) for c in parameters[:PARAMETERS]]
+            return told | {"t": f"through {card.title}", "say": [words.layer(card)]}
+        inputs = {c.k: c for x in card.source.inputs if (c := self.card.get(id(x)))}
+        receiving = {c.to.k for c in self.sent[card.k]}
+        told["say"] = [words.silent(c) for k, c in inputs.items() if k not in receiving]
+        made = f" = {card.formula}" if card.formula else ""
+        return told | {"t": f"through {card.title}{made}"}
+
+    def parameter(self, card: Card) -> Told:
+        """The box of a parameter inside of a layer."""
+        return {"h": card.title, "row": [self.entry(card.gradient, "gradient", self.slope(card))]}
+
+    def boxes(self, c: Contribution) -> Iterator[Told]:
+        """The box of an input that receives, and at last one for the sum of what has arrived."""
+        n, uses = len(self.arrived[id(c.x)]), self.uses[id(c.x)]
+        sent = self.entry(c.sent, "gradient", self.slope(c.to) + " sent" * (uses > 1)) | {"q": 1}
+        count = [words.contribution(n, uses, c.to)] if uses > 1 else []
+        told = {"to": c.to.k, "h": f"to {c.to.title}", "full": int(n == uses)}
+        if c.sending is None:
+            result = c.card.result if isinstance(c.card, LayerCard) else None
+            g = self.sums[id(result.source)] if result else c.sent
+            row = [self.entry(g, "gradient", f"{self.slope(c.card)} arrived"), "→", sent]
+            yield told | {"e": f"{c.to.k}_{c.card.k}", "row": row, "say": count}
+        else:
+            yield told | self.rule(c.sending, c, sent) | {
+                "say": [*words.told(c.sending.product, c.sending.g, c.card, c.to), *count],
+                **asked(c.sending, c.card, c.to, self.graph, uses),
+            }
         if n == uses > 1:
-            yield {"h": f"accumulated in {to.title}", "row": self.contributions(to)}
+            yield {"h": f"accumulated in {c.to.title}", "row": self.contributions(c.x, c.to)}
 
-    def contributions(self, to: Card) -> list[Any]:
-        """What has arrived at a card, from where, and the sum."""
+    def rule(self, s: Sending, c: Contribution, sent: Told) -> Told:
+        """The chain rule as a formula, in numbers, and as a line of NumPy."""
+        p, of = s.product, called(c.to, c.card)
+        equals = "=" if len(self.arrived[id(c.x)]) == 1 else "+="
+        roles = {True: "gradient", False: "local"}
+        row: list[Any] = [self.entry(s.g, "gradient", f"{self.slope(c.card)} arrived")]
+        if p.local is not None:
+            row += ["×", self.entry(p.local.array, "local", ast.unparse(p.local.text))]
+        elif p.parts:
+            texts = [
+                self.entry(part.array, roles[part.arrived], ast.unparse(part.text))
+                for part in p.parts
+            ]
+            row = [texts[0], p.sign, texts[1]]
+        row.append("=" if len(row) > 1 else "→")
+        if np.shape(p.raw) != np.shape(p.sent):
+            row += [self.entry(p.raw, "gradient", "for each copy"), "Σ →"]
+        grad = ast.unparse(ast.Attribute(of, "grad", ast.Load()))
+        return {
+            "e": f"{c.to.k}_{c.card.k}_{s.i}",
+            "f": math(slope(name(self.loss), mathml(of)), sign(equals), mathml(p.text, name(self.loss))),
+            "row": [*row, sent],
+            "code": f"{grad} {equals} {ast.unparse(p.text)}",
+        }
+
+    def contributions(self, x: Any, to: Card) -> list[Any]:
+        """What has arrived at a value, from where, and the sum."""
         row: list[Any] = []
-        for source, sent in self.arrived[id(to.source)]:
-            row += ["+"] * bool(row) + [self.entry(sent, "gradient", f"from {source}")]
-        total = self.entry(self.sums[id(to.source)], "gradient", f"grad of {to.title}")
-        return [*row, "=", total]
+        for c in self.arrived[id(x)]:
+            row += ["+"] * bool(row) + [self.entry(c.sent, "gradient", f"from {c.card.title}")]
+        return [*row, "=", self.entry(self.sums[id(x)], "gradient", f"grad of {to.title}")]
 
-    def done(self) -> Box:
+    def downhill(self) -> Told:
         """The last step: one step of gradient descent in numbers."""
-        cards = [c for c in self.graph.cards if c.kind == "parameter" and c.gradient is not None]
-        slopes = {c.source: c.gradient for c in cards}
-        replay = Replay(self.output.source)
-        rate, after = replay.downhill(slopes)
+        members = [m for c in self.graph.cards for m in getattr(c, "members", [c])]
+        cards = [c for c in members if c.kind == "parameter" and c.gradient is not None]
+        rate, after = Replay(self.root).downhill({c.source: c.gradient for c in cards})
         boxes = []
-        for c in cards:
-            new = c.value - rate * c.gradient  # type: ignore[operator]
+        for c in cards[:PARAMETERS]:
             row = [
                 self.entry(c.value, "value", c.title), f"− {number(rate)} ×",
-                self.entry(c.gradient, "gradient", f"∂{self.loss}/∂{c.title}"), "=",
-                self.entry(new, "value", f"new {c.title}"),
+                self.entry(c.gradient, "gradient", self.slope(c)), "=",
+                self.entry(c.value - rate * np.asarray(c.gradient), "value", f"new {c.title}"),
             ]  # fmt: skip
-            boxes.append({"h": c.title, "row": row, "code": f"{c.title} -= {number(rate)} * {c.title}.grad"})
-        value = float(self.output.value.item())
-        return {
-            "p": "done",
-            "t": "One step downhill",
-            "boxes": boxes,
-            "say": [f"Every parameter moves against its gradient, and {self.output.title} goes "
-                    f"from {number(value, 4)} to {number(after, 4)}."],
-        }  # fmt: skip
+            boxes.append({"h": c.name, "row": row, "code": f"{c.name} -= {rate:g} * {c.name}.grad"})
+        before = float(self.output.value.item())
+        said = words.downhill(self.output.title, before, after)
+        return {"p": "done", "t": "One step downhill", "boxes": boxes, "say": [said]}
+
+
+def is_made(card: Card) -> bool:
+    """Whether an operation made it."""
+    return getattr(card.source, "op", None) is not None
