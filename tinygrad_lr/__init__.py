@@ -23,7 +23,12 @@ from tinygrad_lr.training import fit
 __version__ = "0.1.0"
 
 
-ON_DEMAND = {"check_backward": "check", "draw": "drawing"}  # would add to every import
+ON_DEMAND = {  # would add to every import
+    "check_backward": "check",
+    "draw": "drawing",
+    "explore": "explorer",
+    "Film": "explorer",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -36,6 +36,12 @@ def slope(loss: str, of: str) -> str:
     return f"<mfrac>{row(sign('∂'), loss)}{row(sign('∂'), of)}</mfrac>"
 
 
+def derivative(loss: str, of: ast.expr) -> str:
+    """∂ loss / ∂ of, for an expression."""
+    inner = mathml(of, loss)
+    return slope(loss, fenced(inner) if isinstance(of, ast.BinOp | ast.UnaryOp) else inner)
+
+
 def math(*parts: str) -> str:
     """A formula of its own."""
     return f"<math display='block'>{row(*parts)}</math>"
@@ -74,7 +80,7 @@ def mathml(node: ast.expr, loss: str = "") -> str:
             pairs = zip(ops, rights, strict=True)
             return row(inner(left), *(sign(COMPARED[type(op)]) + inner(x) for op, x in pairs))
         case ast.Attribute(x, "grad") if loss:
-            return slope(loss, inner(x))
+            return derivative(loss, x)
         case ast.Attribute(x, "T" | "mT"):
             return f"<msup>{row(bracketed(x, 99))}<mi>T</mi></msup>"
         case ast.Call(ast.Attribute(ast.Name("np"), f), args, keywords):

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinygrad_lr.drawing.cards import Card, Graph
 from tinygrad_lr.drawing.formula import expression, literal
+from tinygrad_lr.drawing.trace import SUBSCRIPTS
 from tinygrad_lr.explorer.rules import Product, product
 from tinygrad_lr.tensor import Tensor, gradients
 
@@ -25,9 +26,26 @@ class Sending(NamedTuple):
     product: Product
 
 
+# Letters that Python takes in a name, for signs in the drawing's names that it does not take.
+LETTERS = {str(i).translate(SUBSCRIPTS): f"ˍ{i}" for i in range(10)} | {"′": "ʹ"}
+
+
 def called(card: Card, place: Card) -> ast.expr:
-    """The name of a card, as it is called in the layer of another."""
-    return expression(card.title if card.layer == place.layer else card.name)
+    """The name of a card, as it is called in the layer of another.
+
+    >>> card = Card(0, "operation", "h₁ @ W", "h₁ @ W", "", np.zeros(1))
+    >>> ast.unparse(ast.Attribute(called(card, card), "grad"))
+    '(h₁ @ W).grad'
+    """
+    text = card.title if card.layer == place.layer else card.name
+    for written, letter in LETTERS.items():
+        text = text.replace(written, letter)
+    node = expression(text)
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name):
+            for written, letter in LETTERS.items():
+                part.id = part.id.replace(letter, written)
+    return node
 
 
 def sendings(graph: Graph) -> list[Sending]:

@@ -3,7 +3,8 @@ const DATA = JSON.parse(document.getElementById('data').textContent);
 const $ = id => document.getElementById(id), aside = document.querySelector('aside'), figure = document.querySelector('figure');
 const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
 const FILM = DATA.film;
-let view, nodes, step = 0, frame = null, detail = null, timer = null, predicting = false, shown = new Set();
+let view, nodes, step = 0, frame = null, detail = null, timer = null, predicting = false;
+const shown = new Set(), guesses = new Map();
 
 // Elements: el('td', {class: 'x'}, child, ...); texts are texts, never HTML.
 function el(tag, attributes, ...children) {
@@ -53,20 +54,23 @@ function judged(text, box) {
   if (rows.flat().length !== v.length) return `${DATA.words.shape} ${box.right.of}`;
   return DATA.words.unknown;
 }
-function guess(box, key, redraw) {
+function guess(box, key) {
   const verdict = el('p', {class: 'verdict', role: 'status'}), input = el('textarea', {rows: Math.min(box.right.rows, 6), 'aria-label': `your ${box.h}`, placeholder: DATA.words.enter});
-  const look = () => { verdict.textContent = judged(input.value, box); verdict.className = 'verdict ' + (verdict.textContent === DATA.words.right ? 'v' : 'g'); };
+  const look = () => { guesses.set(key, input.value); verdict.textContent = judged(input.value, box); verdict.className = 'verdict ' + (verdict.textContent === DATA.words.right ? 'v' : 'g'); };
   input.onkeydown = e => { e.stopPropagation(); if (e.key === 'Enter' && (e.ctrlKey || box.right.rows === 1)) { e.preventDefault(); look(); } };
-  return el('div', {class: 'guess'}, input, el('div', {class: 'row'}, el('button', {onclick: look}, 'check'), el('button', {onclick: () => { shown.add(key); redraw(); }}, 'reveal')), verdict);
+  if (guesses.has(key)) { input.value = guesses.get(key); look(); }
+  return el('div', {class: 'guess'}, input, el('div', {class: 'row'}, el('button', {onclick: look}, 'check'), el('button', {onclick: () => { shown.add(key); draw(); }}, 'reveal')), verdict);
 }
 
 // The words beside the picture.
 const checked = n => n.check && el('details', {}, el('summary', {}, DATA.words.check), row(n.check.row), ...say(n.check.say));
-function part(box, key) {
-  const hide = predicting && box.right && !shown.has(key), here = el('div', {class: 'box'});
+const hidden = (box, i) => predicting && box.right && !shown.has(`${step}.${i}`);
+function part(box, i, s) {
+  const hide = hidden(box, i), here = el('div', {class: 'box'});
+  if (box.to == null && box.h && s.p === 'backward' && s.boxes.some(hidden)) return null;
   here.append(...[box.h && el('h3', {}, box.h), box.f && math(box.f), box.row && row(box.row, hide),
-    hide && guess(box, key, () => here.replaceWith(part(box, key))), ...say(box.say), box.code && el('div', {}, el('code', {}, box.code)),
-    box.full && checked(nodes.find(n => n.k === box.to))].filter(Boolean));
+    hide && guess(box, `${step}.${i}`), ...say(box.say), box.code && el('div', {}, el('code', {}, box.code)),
+    !hide && box.full && checked(nodes.find(n => n.k === box.to))].filter(Boolean));
   return here;
 }
 function words(s) {
@@ -74,11 +78,11 @@ function words(s) {
     el('h3', {}, 'keys'), el('p', {class: 'say'}, ...DATA.words.keys.flatMap(([keys, what], i) => [i ? ' · ' : '', ...keys.map(k => el('kbd', {}, k)), ' ' + what]))];
   return [el('span', {class: 'tag'}, s.n || s.p), el('h2', {}, s.t),
     s.p !== 'backward' && (s.row || s.f) ? part({f: s.f, row: s.row}) : null,
-    s.boxes && el('div', {class: 'boxes'}, s.boxes.map((b, i) => part(b, `${step}.${i}`))), ...say(s.say), s.line && el('code', {}, s.line)];
+    s.boxes && el('div', {class: 'boxes'}, s.boxes.map((b, i) => part(b, i, s))), ...say(s.say), s.line && el('code', {}, s.line)];
 }
 function about(n) {
   const titled = (t, i, r) => i == null ? [] : [el('h3', {}, t), row([{a: i, r, l: DATA.arrays[i].of || ''}])];
-  return [el('div', {class: 'row'}, el('span', {class: 'tag'}, n.kind), el('button', {onclick: close}, '✕ close')), el('h2', {}, n.name),
+  return [el('span', {class: 'tag'}, n.kind), el('h2', {}, n.name), el('button', {onclick: close}, '✕ close'),
     n.shape && el('p', {class: 'say'}, `shape ${n.shape}`), n.f && math(n.f), ...titled('value', n.v, 'value'), ...titled(`gradient, ${n.d}`, n.g, 'gradient'),
     ...(n.from ? [el('h3', {}, 'where the gradient comes from'), row(n.from)] : []),
     checked(n), DATA.views[n.opens] && el('button', {onclick: () => open(n.opens)}, 'open this layer'), ...say(n.say)];
@@ -112,13 +116,13 @@ function write(n, role, index) {
   });
 }
 function open(name) {
-  view = DATA.views[name]; step = 0; detail = frame = null; shown.clear();
+  view = DATA.views[name]; step = 0; detail = frame = null; shown.clear(); guesses.clear();
   $('whole').hidden = !name;
   figure.innerHTML = view.svg;
   const svg = figure.firstElementChild;
   svg.insertAdjacentHTML('afterbegin', '<defs><marker id="back" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="5" markerHeight="5" orient="auto-start-reverse"><path d="M0 0L10 5L0 10z"/></marker></defs>');
-  const wide = svg.viewBox.baseVal.width;
-  svg.style.width = `min(${wide * 1.25}px, max(100%, ${wide * 0.8}px))`;
+  const {width, height} = svg.viewBox.baseVal;
+  svg.style.setProperty('--wide', width); svg.style.setProperty('--ratio', width / height);
   svg.removeAttribute('height'); svg.removeAttribute('width');
   nodes = view.nodes.map(n => ({...n, el: svg.querySelector('#' + n.id)}));
   for (const n of nodes) {
@@ -146,13 +150,15 @@ function draw() {
     const [v, gradient] = frame == null || !film(n) ? [n.v, sums.get(n.k)] : film(n);
     const on = n.leaf || known.has(n.k), c = n.el.classList, label = [n.name, n.kind];
     c.toggle('off', !on); c.toggle('unsent', !sums.has(n.k));
+    const asked = !detail && (s.boxes || []).some((b, i) => b.to === n.k && hidden(b, i));
+    c.toggle('asked', asked);
     c.toggle('here', detail ? detail.k === n.k : s.k === n.k);
     c.toggle('from', !detail && s.p === 'forward' && (s.from || []).includes(n.k));
     c.toggle('to', !detail && s.p === 'backward' && receivers.has(n.k));
     if (v != null) write(n, 'value', v);
     if (gradient != null) write(n, 'gradient', gradient);
     if (on && v != null) label.push('value ' + brief(v));
-    if (gradient != null) label.push('gradient ' + brief(gradient));
+    if (gradient != null && !asked) label.push('gradient ' + brief(gradient));
     n.el.setAttribute('aria-label', label.join(', '));
   }
   for (const e of figure.querySelectorAll('.edge')) {
@@ -218,7 +224,7 @@ addEventListener('keydown', e => {
 $('first').onclick = () => go(0); $('back1').onclick = () => go(step - 1); $('next').onclick = () => go(step + 1); $('last').onclick = () => go(view.steps.length - 1);
 $('play').onclick = toggle; $('whole').onclick = () => open('');
 $('slider').oninput = e => { play(false); go(+e.target.value); };
-$('predict').onclick = e => { predicting = !predicting; shown.clear(); e.target.setAttribute('aria-pressed', predicting); draw(); };
+$('predict').onclick = e => { predicting = !predicting; shown.clear(); guesses.clear(); e.target.setAttribute('aria-pressed', predicting); draw(); };
 $('theme').onclick = () => { const d = document.documentElement; d.dataset.theme = d.dataset.theme === 'dark' ? 'light' : 'dark'; };
 document.documentElement.dataset.theme = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
 const hash = () => { const m = /step=(\d+)/.exec(location.hash); if (m) go(m[1] - 1); };

@@ -27,6 +27,7 @@ class Replay:
         self.root = output
         self.nodes = [x for x in names.nodes([output]) if isinstance(x, Tensor) and x.op]
         self.left = BUDGET
+        self.noise = 1e-9 * max(1.0, abs(self.output({})))
 
     def output(self, changed: Mapping[Any, Any]) -> float:
         """The output, if some tensors had other values."""
@@ -39,7 +40,10 @@ class Replay:
         return float(np.asarray(values.get(id(self.root), self.root._array)).item())
 
     def differences(self, x: Tensor) -> Any:
-        """Central differences of the output, by every element of x; None beyond the budget."""
+        """Central differences of the output by every element of x; None beyond the budget.
+
+        They are rounded to what rounding errors leave of them.
+        """
         self.left -= 2 * x.size * len(self.nodes)
         if self.left < 0:
             return None
@@ -52,7 +56,7 @@ class Replay:
                 moved[index] += h
                 ends.append(self.output({x: moved}))
             slope[index] = (ends[0] - ends[1]) / (2 * step)
-        return slope
+        return np.round(slope / self.noise) * self.noise
 
     def downhill(self, slopes: Mapping[Tensor, Any]) -> tuple[float, float]:
         """(rate, output): the first rate of 1, 0.1, 0.01, ... whose step makes it smaller."""

@@ -14,7 +14,7 @@ from tinygrad_lr.drawing.figures import number
 from tinygrad_lr.drawing.formula import expression
 from tinygrad_lr.explorer import words
 from tinygrad_lr.explorer.arrays import Arrays
-from tinygrad_lr.explorer.mathml import math, mathml, name, sign, slope
+from tinygrad_lr.explorer.mathml import derivative, math, mathml, name, sign, slope
 from tinygrad_lr.explorer.passes import Sending, called
 from tinygrad_lr.explorer.predict import asked
 from tinygrad_lr.explorer.replay import Replay
@@ -30,6 +30,7 @@ class Contribution(NamedTuple):
 
     card: Card
     to: Card
+    named: Card
     x: Any
     sent: Any
     sending: Sending | None
@@ -49,8 +50,9 @@ class Steps:
         self.card = {
             id(member.source): card
             for card in graph.cards
-            for member in (card.members if isinstance(card, LayerCard) else [card])
+            for member in members(card)
         }
+        self.known = {id(m.source): m for card in graph.cards for m in members(card)}
         self.output = graph.cards[-1]
         root = self.output.result if isinstance(self.output, LayerCard) else self.output
         self.root = root.source if root else None
@@ -67,16 +69,16 @@ class Steps:
     def _add(self, s: Sending) -> None:
         """Take in a sending; those of a layer to one value become one contribution."""
         x = s.node.inputs[s.i]
-        card, to = self.card[id(s.node)], self.card[id(x)]
+        card, to, named = self.card[id(s.node)], self.card[id(x)], self.known[id(x)]
         sent = self.sent[card.k]
         if not isinstance(card, LayerCard):
-            sent.append(Contribution(card, to, x, s.product.sent, s))
+            sent.append(Contribution(card, to, named, x, s.product.sent, s))
         elif to is not card:
             same = [n for n, c in enumerate(sent) if c.x is x]
             for n in same:
                 sent[n] = sent[n]._replace(sent=sent[n].sent + s.product.sent)
             if not same:
-                sent.append(Contribution(card, to, x, s.product.sent, None))
+                sent.append(Contribution(card, to, named, x, s.product.sent, None))
 
     def all(self) -> list[Told]:
         """The steps, from the first to the last."""
@@ -154,7 +156,8 @@ class Steps:
             first = len(self.arrived[id(c.x)]) == 1
             self.sums[id(c.x)] = c.sent if first else self.sums[id(c.x)] + c.sent
             boxes += self.boxes(c)
-            sums.append([c.to.k, self.arrays.add(self.sums[id(c.x)])])
+            if not isinstance(c.to, LayerCard):
+                sums.append([c.to.k, self.arrays.add(self.sums[id(c.x)])])
         told = {"p": "backward", "k": card.k, "boxes": boxes, "sums": sums}
         if isinstance(card, LayerCard):
             told["sums"] += [[card.k, None]]
@@ -174,27 +177,27 @@ class Steps:
     def boxes(self, c: Contribution) -> Iterator[Told]:
         """The box of an input that receives, and at last one for the sum of what has arrived."""
         n, uses = len(self.arrived[id(c.x)]), self.uses[id(c.x)]
-        sent = self.entry(c.sent, "gradient", self.slope(c.to) + " sent" * (uses > 1)) | {"q": 1}
-        count = [words.contribution(n, uses, c.to)] if uses > 1 else []
+        sent = self.entry(c.sent, "gradient", self.slope(c.named) + " sent" * (uses > 1)) | {"q": 1}
+        count = [words.contribution(n, uses, c.named)] if uses > 1 else []
         told = {"to": c.to.k, "h": f"to {c.to.title}", "full": int(n == uses)}
         if c.sending is None:
             result = c.card.result if isinstance(c.card, LayerCard) else None
             g = self.sums[id(result.source)] if result else c.sent
-            row = [self.entry(g, "gradient", f"{self.slope(c.card)} arrived"), "→", sent]
+            row = [self.entry(g, "gradient", f"{self.slope(result or c.card)} arrived"), "→", sent]
             yield told | {"e": f"{c.to.k}_{c.card.k}", "row": row, "say": count}
         else:
             yield told | self.rule(c.sending, c, sent) | {
-                "say": [*words.told(c.sending.product, c.sending.g, c.card, c.to), *count],
-                **asked(c.sending, c.card, c.to, self.graph, uses),
+                "say": [*words.told(c.sending.product, c.sending.g, c.card, c.named), *count],
+                **asked(c.sending, c.card, c.named, self.graph, uses),
             }
         if n == uses > 1:
-            yield {"h": f"accumulated in {c.to.title}", "row": self.contributions(c.x, c.to)}
+            yield {"h": f"accumulated in {c.named.title}", "row": self.contributions(c.x, c.named)}
 
     def rule(self, s: Sending, c: Contribution, sent: Told) -> Told:
         """The chain rule as a formula, in numbers, and as a line of NumPy."""
-        p, of = s.product, called(c.to, c.card)
+        p, of = s.product, called(c.named, c.card)
         equals = "=" if len(self.arrived[id(c.x)]) == 1 else "+="
-        roles = {True: "gradient", False: "local"}
+        loss, roles = name(self.loss), {True: "gradient", False: "local"}
         row: list[Any] = [self.entry(s.g, "gradient", f"{self.slope(c.card)} arrived")]
         if p.local is not None:
             row += ["×", self.entry(p.local.array, "local", ast.unparse(p.local.text))]
@@ -210,7 +213,7 @@ class Steps:
         grad = ast.unparse(ast.Attribute(of, "grad", ast.Load()))
         return {
             "e": f"{c.to.k}_{c.card.k}_{s.i}",
-            "f": math(slope(name(self.loss), mathml(of)), sign(equals), mathml(p.text, name(self.loss))),
+            "f": math(derivative(loss, of), sign(equals), mathml(p.text, loss)),
             "row": [*row, sent],
             "code": f"{grad} {equals} {ast.unparse(p.text)}",
         }
@@ -224,8 +227,8 @@ class Steps:
 
     def downhill(self) -> Told:
         """The last step: one step of gradient descent in numbers."""
-        members = [m for c in self.graph.cards for m in getattr(c, "members", [c])]
-        cards = [c for c in members if c.kind == "parameter" and c.gradient is not None]
+        cards = [c for card in self.graph.cards for c in members(card)]
+        cards = [c for c in cards if c.kind == "parameter" and c.gradient is not None]
         rate, after = Replay(self.root).downhill({c.source: c.gradient for c in cards})
         boxes = []
         for c in cards[:PARAMETERS]:
@@ -238,6 +241,11 @@ class Steps:
         before = float(self.output.value.item())
         said = words.downhill(self.output.title, before, after)
         return {"p": "done", "t": "One step downhill", "boxes": boxes, "say": [said]}
+
+
+def members(card: Card) -> Sequence[Card]:
+    """The cards that a card stands for."""
+    return card.members if isinstance(card, LayerCard) else [card]
 
 
 def is_made(card: Card) -> bool:

@@ -32,8 +32,9 @@ def told(p: Product, g: Any, card: Card, to: Card) -> list[str]:
     """What the rule of `card` makes of the gradient g for the input `to`."""
     said = [_multiplied(p) if p.local is not None else _moved(p, g, card, to)]
     if np.shape(p.raw) != np.shape(p.sent):
+        shape = to.shape or "a single number"
         said.append(
-            f"{to.title} {to.shape} was repeated to {np.shape(p.raw)} by broadcasting, so what "
+            f"{to.title}, {shape}, was repeated to {np.shape(p.raw)} by broadcasting, so what "
             f"arrives for each copy is added up."
         )
     return said
@@ -121,8 +122,9 @@ def downhill(loss: str, before: float, after: float) -> str:
 
 def differences(gradient: Any, numerical: Any) -> str:
     """How well finite differences agree with a gradient."""
-    error = float(np.max(np.abs(np.asarray(gradient) - numerical), initial=0))
+    error = float(np.max(np.abs(np.asarray(gradient) - numerical), initial=1e-9))
+    bound = 10.0 ** (np.floor(np.log10(error)) + 1) if np.isfinite(error) else error
     return (
-        f"The loss was computed twice for each number, a little more and a little less: the "
-        f"slopes differ from the gradient by {number(error, 2)} at most."
+        f"The loss was computed again with each number a little larger, and a little smaller: its "
+        f"slope differs from the gradient by less than {number(bound)}."
     )
