@@ -1,5 +1,6 @@
 """Pictures say what the graph is: structure, names, numbers, colours, on every machine."""
 
+import ast
 import itertools
 import os
 import re
@@ -13,11 +14,13 @@ import numpy as np
 import pytest
 
 import tinygrad_lr as tg
+from examples import gallery
 from examples.gallery import MODELS
 from tinygrad_lr import drawing, names
 from tinygrad_lr.drawing import render
+from tinygrad_lr.drawing.formula import formula
 from tinygrad_lr.drawing.theme import DARK, LIGHT
-from tinygrad_lr.ops import operation
+from tinygrad_lr.ops import OPERATIONS, operation
 
 GOLDEN = Path(__file__).parent / "golden"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -238,6 +241,16 @@ def test_formulas(text, compute):
     assert (card.formula or card.title) == text
 
 
+def test_every_operation_of_the_table_has_a_formula_that_can_be_filled():
+    for op in OPERATIONS.values():
+        arguments = [ast.Name(f"argument{i}") for i in range(2 if op.variadic else len(op.arrays))]
+        metadata = dict.fromkeys(op.metadata, 7) | op.defaults
+        text = ast.unparse(formula(op, arguments, metadata))
+        words = set(re.findall(r"[a-z]\w*", text))
+        assert {argument.id for argument in arguments} <= words, op
+        assert not words & {*op.arrays, *(op.metadata if "=" not in text else ())}, (op, text)
+
+
 def test_a_long_formula_gets_a_name_of_its_own():
     w = tg.Tensor([0.1, 0.2], requires_grad=True)
     out = np.exp(np.sin(np.cos(np.tanh(w * 0.25)))) * 2.0
@@ -298,6 +311,21 @@ def test_a_model_and_an_input_show_the_layers(capsys):
     ]
     model.summary(X)
     assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()] == ["9", "4", "13"]
+
+
+def test_a_summary_leaves_the_model_as_it_was(capsys):
+    model = network(2, 3, 1)
+    before = {path: dict(vars(module)) for path, module in model.named_modules()}
+    model[0].forward = model[1].forward = lambda x: x
+    model.summary(X)
+    assert "(4, 2)" in capsys.readouterr().out
+    for layer in model:
+        del vars(layer)["forward"]
+    assert {path: dict(vars(module)) for path, module in model.named_modules()} == before
+    assert list(before) == ["", "layers.0", "layers.1"]
+    with pytest.raises(ValueError, match="takes"):
+        model.summary(np.ones((4, 7)))
+    assert {path: dict(vars(module)) for path, module in model.named_modules()} == before
 
 
 def test_one_layer_used_many_times_is_one_card_without_recursion():
@@ -362,6 +390,29 @@ def test_nan_and_inf_are_flagged_in_words():
     bad = [t for t in groups["n2"].iter(f"{SVG}text") if t.get("fill") == LIGHT["flaw"]]
     assert "".join(bad[0].itertext()).strip("\u00a0") == "nan"
     assert LIGHT["flaw"] not in tg.draw(logistic()).source
+
+
+def test_what_has_no_graph_is_refused():
+    with pytest.raises(TypeError, match=r"not ndarray; \.data, .* cut off"):
+        tg.draw(logistic().data)
+    with pytest.raises(TypeError, match="a Module and what it is called with"):
+        tg.draw(logistic(), X)
+
+
+def test_leaves_alone_and_results_without_gradient_are_pictures_too():
+    w = tg.Tensor(2.0, requires_grad=True)
+    assert tg.draw(w).text == "w  [parameter]  value 2  grad 1"
+    data = tg.Tensor([1.0, 2.0])
+    assert tg.draw(data).text == "data (2,)  [data]  value 1 … 2"
+    assert set(parts(tg.draw(w), "node")) == {"n0"}
+
+
+def test_the_examples_save_drawings(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(gallery, "OUTPUT", tmp_path)
+    monkeypatch.setattr(gallery, "MODELS", {"one_sample": MODELS["one_sample"]})
+    gallery.main()
+    assert {path.name for path in tmp_path.iterdir()} == {"one_sample.svg", "one_sample.png"}
+    assert "Document 004, one sample" in capsys.readouterr().out
 
 
 def test_empty_and_large_arrays_have_their_own_words():

@@ -1,6 +1,7 @@
 """Every value of a graph is called what its user calls it."""
 
 import inspect
+import linecache
 
 import numpy as np
 import pytest
@@ -170,6 +171,21 @@ def test_without_any_source_there_are_no_names_and_no_error():
     loss = space.pop("loss")
     space.clear()
     assert called(loss) == [None, None, "loss"]
+
+
+def test_a_notebook_names_by_the_source_of_its_cells():
+    cell = "def cost(w):\n    z = np.exp(w)\n    return z.sum()\nresult = [cost(w)]"
+    linecache.cache["<cell 1>"] = (len(cell), None, cell.splitlines(keepends=True), "<cell 1>")
+    space = {"np": np, "w": parameter(2)}
+    exec(compile(cell, "<cell 1>", "exec"), space)
+    assert called(space["result"][0]) == ["w", "z", None]
+
+
+def test_the_largest_model_names_what_several_hold():
+    model = tg.nn.Sequential(tg.nn.Dense(2, 2, rng=0), tg.nn.Dense(2, 1, rng=1))
+    first = model[0]
+    assert "layers.0.W" in called(model(X))
+    assert "W" in called(first(X), model=first)
 
 
 def test_two_functions_of_a_file_do_not_mix():

@@ -21,13 +21,13 @@ from tinygrad_lr.tensor import GradientError, Tensor, grad, no_grad
 from tinygrad_lr.training import fit
 
 __version__ = "0.1.0"
-
-
-ON_DEMAND = {  # would add to every import
+# Tools, imported when they are used: they would add to the time of every import.
+ON_DEMAND = {
     "check_backward": "check",
     "draw": "drawing",
     "explore": "explorer",
     "Film": "explorer",
+    "to_numpy": "program",
 }
 
 

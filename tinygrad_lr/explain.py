@@ -114,15 +114,17 @@ def _broadcast_clash(names: list[str], shapes: list[Any]) -> tuple[str, str]:
 
 def notice(op: Op, inputs: tuple[Any, ...], result: Any) -> None:
     """Warn of two habits that cost a day: an outer product by accident, and a sum of graphs."""
-    if result.ndim == 2 and np.shape(result) == np.shape(result.T) and len(result) > 1:
-        notice_outer(inputs, len(result))
+    if result.ndim == 2:
+        rows, columns = result.shape
+        if rows == columns > 1:
+            notice_outer(inputs, rows)
     elif result.ndim == 0 and op.name == "add":
         _notice_kept_graphs(inputs)
 
 
 def notice_outer(operands: Sequence[Any], n: int) -> None:
     """(n,) with (n, 1), unless the new axis is written there."""
-    a, b = map(np.shape, operands)
+    a, b = (getattr(x, "shape", None) or np.shape(x) for x in operands)
     if {a, b} != {(n,), (n, 1)}:
         return
     place = locate(caller())

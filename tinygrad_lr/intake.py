@@ -39,7 +39,11 @@ def check_dtype(dtype: np.dtype[Any], requires_grad: bool) -> None:
 
 def plain(x: Any) -> Any:
     """An operand that is no Tensor, as an array or a number of NumPy's."""
-    if isinstance(x, ArrayLike) or x.__class__ in NUMBERS:
+    if (
+        isinstance(x, ArrayLike)
+        or x.__class__ in NUMBERS
+        or (x.__class__ is np.ndarray and x.dtype in REALS)
+    ):
         return x
     if isinstance(x, np.matrix):
         raise TypeError("np.matrix multiplies by rules of its own: np.asarray(x) gives an array")
@@ -47,14 +51,18 @@ def plain(x: Any) -> Any:
     return array if array.dtype in REALS else array.astype(own_dtype(array, False))
 
 
-def metadata(value: Any, what: str) -> Any:
+def metadata(value: Any, name: str, function: str) -> Any:
     """An axis, a shape or an index: Tensors as their arrays, and arrays as copies of our own."""
+    if value is None or value.__class__ in NUMBERS:
+        return value
     if isinstance(value, (tuple, list)):
-        parts = [metadata(v, what) for v in value]
+        parts = [metadata(v, name, function) for v in value]
         return tuple(parts) if isinstance(value, tuple) else parts
     if isinstance(value, ArrayLike):
         if getattr(value, "requires_grad", False):
-            raise TypeError(f"{what} is not differentiated: give numbers, not {value!r}")
+            raise TypeError(
+                f"{name} of {function} is not differentiated: give numbers, not {value!r}"
+            )
         value = value._array
     if isinstance(value, np.integer):
         return int(value)

@@ -15,10 +15,13 @@ from tinygrad_lr.intake import FLOATS, metadata, plain
 from tinygrad_lr.ops import (
     Array,
     broadcast_to,
+    by_columns,
     log,
     log_softmax,
     maximum,
+    maximum_reduce,
     mean,
+    minimum_reduce,
     operation,
     sigmoid,
     softmax,
@@ -121,7 +124,7 @@ def _by_class(labels: Array, classes: int) -> Array:
 
 def _shares(z: Array, t: Array, weight: Array) -> Array:
     """Probabilities, of labels too, times the weights of the classes."""
-    return (t if t.ndim == z.ndim else _by_class(t, z.shape[-1])) * weight
+    return by_columns(t if t.ndim == z.ndim else _by_class(t, z.shape[-1])) * weight
 
 
 def _categorical_rule(g: Array, y: Array, z: Array, t: Array, weight: Array) -> Array:
@@ -182,7 +185,7 @@ def cross_entropy(
     shape = logits.shape
     if len(shape) not in (1, 2):
         raise ValueError(f"cross_entropy: logits have the shape (C,) or (m, C), not {shape}")
-    weight = metadata(weight, "the weight of cross_entropy")
+    weight = metadata(weight, "the weight", "cross_entropy")
     weighted, weight = weight is not None, _value(1.0 if weight is None else weight)
     if weighted and weight.shape != shape[-1:]:
         raise ValueError(
@@ -225,11 +228,11 @@ def _value(x: Array) -> Array:
 
 def _target(loss: str, pred: Array, target: Array) -> Array:
     """The target, if its shape is that of the prediction; labels in the prediction's dtype."""
-    target = _value(target)
-    if np.shape(pred) != target.shape:
+    target, shape = _value(target), _values(pred).shape
+    if shape != target.shape:
         raise ValueError(
-            f"{loss}: the prediction has the shape {np.shape(pred)} and the target "
-            f"{target.shape}; they must be equal (a .reshape of one of them?)"
+            f"{loss}: the prediction has the shape {shape} and the target {target.shape}; they "
+            f"must be equal (a .reshape of one of them?)"
         )
     dtype = getattr(pred, "dtype", None)
     return target.astype(dtype) if dtype in FLOATS and target.dtype not in FLOATS else target
@@ -241,11 +244,15 @@ def _values(x: Array) -> Any:
 
 def _range(x: Array) -> tuple[float, float]:
     values = _values(x)
-    return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    if not values.size:
+        return 0.0, 0.0
+    return float(minimum_reduce(values, axis=None)), float(maximum_reduce(values, axis=None))
 
 
 def _are_labels(x: Array) -> bool:
     values = _values(x)
+    if values.size and values.item(0) not in (0, 1):  # most need no look at the others
+        return False
     return bool(((values == 0) | (values == 1)).all())
 
 

@@ -157,8 +157,8 @@ def modules(
 ) -> dict[str, Module]:
     """The Modules that hold leaves of a graph, under the path that their own paths begin with.
 
-    Every leaf counts once, for the Module that holds most of them. A single Module has the path
-    "", several have the names of their variables.
+    Every leaf counts once, for the Module that holds most of them, and most else. A single Module
+    has the path "", several have the names of their variables.
     """
     if model is not None:
         return {"": model}
@@ -171,7 +171,8 @@ def modules(
         if isinstance(x, Module)
     }
     found: dict[str, Module] = {}
-    for name, module, held in sorted(known.values(), key=lambda known: -len(known[2])):
+    by_size = sorted(known.values(), key=lambda m: (-len(m[2]), -len(list(m[1].named_modules()))))
+    for name, module, held in by_size:
         if held & leaves:
             found[name] = module
             leaves -= held

@@ -267,10 +267,11 @@ class Dense(Module):
 
     def forward(self, x: Any) -> Any:
         """(…, in_features) -> (…, units)."""
-        if np.shape(x)[-1:] != self.W.shape[:1]:
+        shape = getattr(x, "shape", None) or np.shape(x)
+        if shape[-1:] != self.W.shape[:1]:
             raise ShapeError(
                 f"{self!r} takes (..., {self.W.shape[0]}), one column a feature, but the input "
-                f"is {np.shape(x)}"
+                f"is {shape}"
             )
         z = matmul(x, self.W)
         if self.b is not None:

@@ -57,22 +57,22 @@ class Op:
         self.positional = len([p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD])
         self.arrays = [] if self.variadic else names[: len(rules)]
         self.metadata = names[len(self.arrays) :]
-        self.names = dict.fromkeys(names)
         self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Sort what was passed, by position or by name, into (arrays, metadata)."""
         if self.variadic:
             return args, self.defaults | kwargs
-        given = dict(zip(self.names, args, strict=False))
-        bound = self.defaults | given | kwargs
-        if (
-            len(args) > self.positional
-            or given.keys() & kwargs
-            or bound.keys() != self.names.keys()
-        ):
-            self.signature.bind(*args, **kwargs)  # raises, in Python's own words
-        return tuple(bound[n] for n in self.arrays), {n: bound[n] for n in self.metadata}
+        n = len(self.arrays)
+        params, fits = self.defaults | kwargs, len(args) == n
+        if n < len(args) <= self.positional:
+            more = dict(zip(self.metadata, args[n:]))  # noqa: B905 (strict= takes longer)
+            params, fits = params | more, more.keys().isdisjoint(kwargs)
+        if fits and [*params] == self.metadata:
+            return args[:n], params
+        bound = self.signature.bind(*args, **kwargs)  # raises, in Python's own words
+        bound.apply_defaults()
+        return bound.args[:n], {name: bound.arguments[name] for name in self.metadata}
 
     def __repr__(self) -> str:
         return f"<operation {self.formula}>"
@@ -121,7 +121,7 @@ def operation(formula: str, *rules: Rule | None) -> Callable[[Function], Functio
             for value in params.values():
                 if isinstance(value, Value):
                     return value.apply(op, inputs, params)
-            return forward(*map(operand, inputs), **params)
+            return forward(*[operand(x) for x in inputs], **params)
 
         call.__doc__ = f"{formula}. {forward.__doc__ or 'As in NumPy.'}"
         return call if forward.__name__.startswith("_") else composed(call)
@@ -345,6 +345,12 @@ def softplus(x: Array) -> Array:
     return np.maximum(x, 0) + np.log1p(np.exp(-1.0 * np.abs(x)))
 
 
+def by_columns(x: Array, axis: Axis = -1) -> Array:
+    """x in the order of memory in which NumPy reduces short rows several times as fast."""
+    short = isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] <= 32 and axis in (-1, 1)
+    return np.asfortranarray(x) if short else x
+
+
 @operation("softmax(x, axis)", lambda g, y, x, axis: y * (g - (g * y).sum(axis, keepdims=True)))
 def softmax(x: Array, axis: Axis = -1) -> Array:
     """exp(x) / sum(exp(x)) along an axis: positive, and sums to 1; without overflow.
@@ -352,15 +358,17 @@ def softmax(x: Array, axis: Axis = -1) -> Array:
     >>> softmax(np.array([[1e4, 1e4], [0.0, np.log(3)]])).round(12).tolist()
     [[0.5, 0.5], [0.25, 0.75]]
     """
-    e = np.exp(1.0 * x - np.max(x, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
+    x = by_columns(x, axis)
+    e = np.exp(1.0 * x - maximum_reduce(x, axis=axis, keepdims=True))
+    return e / add_reduce(e, axis=axis, keepdims=True)
 
 
 @operation("log_softmax(x, axis)", lambda g, y, x, axis: g - exp(y) * g.sum(axis, keepdims=True))
 def log_softmax(x: Array, axis: Axis = -1) -> Array:
     """log(softmax(x)), exact where softmax itself rounds to 0 or 1."""
-    shifted = 1.0 * x - np.max(x, axis=axis, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    x = by_columns(x, axis)
+    shifted = 1.0 * x - maximum_reduce(x, axis=axis, keepdims=True)
+    return shifted - np.log(add_reduce(np.exp(shifted), axis=axis, keepdims=True))
 
 
 # Reductions
@@ -376,11 +384,19 @@ maximum_reduce: Function = np.maximum.reduce
 minimum_reduce: Function = np.minimum.reduce
 
 
+def _spread(g: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
+    """A reduced g, repeated for all elements of x that it was reduced from."""
+    if axis is None and not isinstance(g, Value):
+        return np.full(x.shape, g)  # the same, at a third of the time
+    return broadcast_to(_kept(g, axis, keepdims), x.shape)
+
+
 def count_reduced(x: Array, axis: Axis) -> int:
     """The number of elements that a reduction of x combines into one."""
     shape = np.shape(x)
-    axes = range(len(shape)) if axis is None else normalize_axis_tuple(axis, len(shape))
-    return math.prod(shape[i] for i in axes)
+    if axis is None:
+        return math.prod(shape)
+    return math.prod(shape[i] for i in normalize_axis_tuple(axis, len(shape)))
 
 
 def _winners(x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
@@ -389,19 +405,14 @@ def _winners(x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
     return tied / tied.sum(axis=axis, keepdims=True)
 
 
-@operation(
-    "sum(x, axis)",
-    lambda g, y, x, axis, keepdims: broadcast_to(_kept(g, axis, keepdims), x.shape),
-)
+@operation("sum(x, axis)", lambda g, y, x, axis, keepdims: _spread(g, x, axis, keepdims))
 def sum(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return add_reduce(x, axis=axis, keepdims=keepdims)
 
 
 @operation(
     "mean(x, axis)",
-    lambda g, y, x, axis, keepdims: broadcast_to(
-        _kept(g, axis, keepdims) / count_reduced(x, axis), x.shape
-    ),
+    lambda g, y, x, axis, keepdims: _spread(g / count_reduced(x, axis), x, axis, keepdims),
 )
 def mean(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return add_reduce(x, axis=axis, keepdims=keepdims) / count_reduced(x, axis)
@@ -519,7 +530,8 @@ def expand_dims(x: Array, axis: int | tuple[int, ...]) -> Array:
 
 
 def _pad_rule(g: Array, y: Array, x: Array, pad_width: Any, **how: Any) -> Array:
-    return g[np.pad(np.ones(x.shape, bool), pad_width)].reshape(x.shape)
+    first = np.argwhere(np.pad(np.ones((1,) * x.ndim), pad_width))[0].tolist()
+    return g[tuple(slice(i, i + n) for i, n in zip(first, x.shape, strict=True))]
 
 
 @operation("pad(x, pad_width)", _pad_rule)

@@ -154,12 +154,22 @@ class Adam(Optimizer):
         (beta1, beta2), mean, square = self.betas, self.means[i], self.squares[i]
         if self.weight_decay:
             grad = grad + self.weight_decay * data
-        mean += (1 - beta1) * (grad - mean)
-        square += (1 - beta2) * (grad * grad - square)
         self.steps[i] += 1
         t = self.steps[i]
-        root = np.sqrt(square) / math.sqrt(1 - beta2**t) + self.eps
-        data -= self.lr / (1 - beta1**t) * mean / root
+        x = np.empty_like(mean)  # for all between: half of the time goes into new arrays otherwise
+        np.subtract(grad, mean, out=x)
+        x *= 1 - beta1
+        mean += x
+        np.multiply(grad, grad, out=x)
+        x -= square
+        x *= 1 - beta2
+        square += x
+        np.sqrt(square, out=x)
+        x /= (1 - beta2**t) ** 0.5
+        x += self.eps
+        np.divide(mean, x, out=x)
+        x *= self.lr / (1 - beta1**t)
+        data -= x
 
 
 def _check_range(name: str, value: float, below: float = math.inf) -> None:

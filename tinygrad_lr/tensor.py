@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from operator import attrgetter
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from tinygrad_lr.origin import Origin, caller, locate, warn
 NDArray = npt.NDArray[Any]
 CHANGED = 0  # in place of a hash, after a change that is known
 USER = 3  # frames from the user's own to `caller`, at least: the operation, Tensor.apply, caller
+NOWHERE: tuple[CodeType | None, int] = (None, 0)
 _serial = itertools.count(1)
 
 
@@ -114,7 +116,7 @@ class Tensor(ArrayLike):
 
     __slots__ = (
         "_array", "grad", "requires_grad", "op", "inputs", "params", "name",
-        "serial", "origin", "_hash", "__weakref__",
+        "serial", "_code", "_at", "_hash", "__weakref__",
     )  # fmt: skip
 
     def __init__(
@@ -134,7 +136,7 @@ class Tensor(ArrayLike):
         self.params = NO_PARAMS
         self.name = name
         self.serial = 0  # when it was computed; in a leaf, when its data were last changed
-        self.origin: Origin | None = None
+        self.origin = None
         self._hash: int | None = None  # of the data, while somebody outside could change them
 
     @property
@@ -189,13 +191,11 @@ class Tensor(ArrayLike):
                     x._look()
                 arrays.append(x._array)
                 flows = flows or x.requires_grad
-            elif x.__class__ in NUMBERS or (x.__class__ is np.ndarray and x.dtype in REALS):
+            elif (x.__class__ is np.ndarray and x.dtype in REALS) or x.__class__ in NUMBERS:
                 arrays.append(x)
             else:
                 return self.apply(op, tuple(map(plain, inputs)), params)
-        known = params
-        if params:
-            known = {k: metadata(v, f"{k} of {op.name}") for k, v in params.items()}
+        known = params and {k: metadata(v, k, op.name) for k, v in params.items()}
         try:
             data = op.forward(*arrays, **known)
         except (ValueError, TypeError, IndexError) as error:
@@ -209,9 +209,9 @@ class Tensor(ArrayLike):
             notice(op, inputs, data)
         if not (mode and (flows or _mode.everything)):
             cut = [x.origin for x in inputs if isinstance(x, Tensor) and x.origin]
-            origin = caller(USER) if flows else cut[0] if cut else None
+            origin = caller(USER) if flows else cut[0] if cut else NOWHERE
             return _node(data if data.base is None else data.copy(), origin=origin)
-        kept = params if _mode.everything else known
+        kept = params if params and _mode.everything else known
         node = _node(data, flows, op, inputs, kept, next(_serial), caller(USER))
         if mode is not True:
             mode.forward(node, arrays)
@@ -291,6 +291,15 @@ class Tensor(ArrayLike):
         return self.look("item").item()
 
     @property
+    def origin(self) -> Origin | None:
+        """Where it was computed, for `locate`. Kept in parts: a tuple would cost more."""
+        return (self._code, self._at) if self._code is not None else None
+
+    @origin.setter
+    def origin(self, origin: Origin | None) -> None:
+        self._code, self._at = origin or NOWHERE
+
+    @property
     def is_leaf(self) -> bool:
         """Whether it was made by the user, not by an operation."""
         return self.op is None
@@ -338,12 +347,13 @@ def _node(
     inputs: tuple[Any, ...] = (),
     params: dict[str, Any] = NO_PARAMS,
     serial: int = 0,
-    origin: Origin | None = None,
+    origin: tuple[CodeType | None, int] = NOWHERE,
 ) -> Tensor:
     """A Tensor around the result of an operation, which needs no copy and no check."""
-    t = Tensor.__new__(Tensor)
-    t._array, t.grad, t.requires_grad, t.op, t.inputs = data, None, requires_grad, op, inputs
-    t.params, t.serial, t.origin, t.name, t._hash = params, serial, origin, None, None
+    t = object.__new__(Tensor)
+    t._array, t.requires_grad, t.op, t.inputs = data, requires_grad, op, inputs
+    t.params, t.serial, (t._code, t._at) = params, serial, origin
+    t.grad = t.name = t._hash = None
     return t
 
 
@@ -362,7 +372,7 @@ def gradients(
     gradient: Any = None,
     read: Callable[[Any], Any] = _values,
     given: Mapping[Tensor, Any] | None = None,
-    rules: Callable[[Any], Iterable[Any]] = attrgetter("op.rules"),
+    rules: Callable[[Any], Iterable[Any]] = lambda node: node.op.rules,
 ) -> dict[Tensor, Any]:
     """The gradient of an output with respect to every tensor that it was computed from.
 
@@ -382,12 +392,12 @@ def gradients(
         if g is None:
             continue
         y, inputs = read(node), [read(x) for x in node.inputs]
-        for i, (x, rule) in enumerate(zip(node.inputs, rules(node), strict=False)):
+        for i, (x, rule) in enumerate(zip(node.inputs, rules(node))):  # noqa: B905 (as in Op.bind)
             if isinstance(x, Tensor) and x.requires_grad and rule is not None:
                 dx = rule(g, y, *inputs, **node.params)
                 if watch:
                     watch.backward(node, i, g, dx)
-                if dx.shape != x._array.shape or dx.dtype != x._array.dtype:
+                if dx.shape != x._array.shape or dx.dtype is not x._array.dtype:
                     dx = unbroadcast(dx, x)
                 found[x] = found[x] + dx if x in found else dx
     return found
@@ -430,8 +440,9 @@ def unbroadcast(g: Any, x: Tensor) -> Any:
     """Undo broadcasting: g summed over the axes along which x was repeated, in the dtype of x."""
     if g.shape != x.shape:
         extra = g.ndim - x.ndim
-        repeated = [i for i, n in enumerate(x.shape, extra) if n == 1]
-        g = ops.sum(g, axis=(*range(extra), *repeated)).reshape(x.shape)
+        repeated = [i for i, n in enumerate(x.shape, extra) if n == 1 != g.shape[i]]
+        g = g.sum(axis=(*range(extra), *repeated), keepdims=not extra)
+        g = g if g.shape == x.shape else g.reshape(x.shape)
     check_dtype(x.dtype, True)
     return g if g.dtype == x.dtype else g.astype(x.dtype)
 
@@ -456,7 +467,7 @@ def _seed(output: Tensor, gradient: Any) -> Tensor:
                 f"backward starts from a scalar, and this has the shape {output.shape}: take its "
                 f".sum() or .mean(), or pass gradient=, an array of that shape"
             )
-        gradient = np.ones(output.shape)
+        return _node(np.ones(output.shape, output.dtype))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
     seed = seed if seed.dtype == output.dtype else seed.astype(output.dtype)
     if seed.shape != output.shape:

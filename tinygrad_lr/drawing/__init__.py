@@ -7,9 +7,9 @@ from typing import Any
 
 from tinygrad_lr.drawing.cards import Graph
 from tinygrad_lr.drawing.dot import picture
-from tinygrad_lr.drawing.layers import collapsed
 from tinygrad_lr.drawing.render import Picture, RendererNotFound
 from tinygrad_lr.drawing.trace import graph
+from tinygrad_lr.names import nodes
 from tinygrad_lr.nn import Module
 from tinygrad_lr.tensor import Tensor
 
@@ -50,6 +50,7 @@ def draw(
 
     Raises:
         ValueError: for a graph of more than 300 cards, and an unknown direction or theme.
+        TypeError: for what has no graph.
 
     >>> w = Tensor([1.0, -2.0], requires_grad=True)
     >>> loss = (w ** 2).sum()
@@ -62,12 +63,17 @@ def draw(
         raise ValueError(f"draw: direction is 'LR' or 'TB', not {direction!r}")
     if theme not in ("light", "dark", "auto"):
         raise ValueError(f"draw: theme is 'light', 'dark' or 'auto', not {theme!r}")
+    if not isinstance(output, Module if inputs else (Module, Tensor)):
+        raise TypeError(
+            f"draw: a Tensor, or a Module and what it is called with, can be drawn, not "
+            f"{type(output).__name__}; .data, .numpy() and .item() are cut off from the graph"
+        )
     if isinstance(output, Module):
-        found = collapsed(graph(output(*inputs), model=output), 1 if depth is None else depth)
+        found = graph(output(*inputs), depth=1 if depth is None else depth, model=output)
     else:
-        found = graph(output, gradient=gradients, derivatives=derivatives, wrt=wrt)
-        if depth is not None or (len(found.cards) > ROOMY and found.modules):
-            found = collapsed(found, 1 if depth is None else depth)
+        if depth is None and len(nodes([output])) > ROOMY:
+            depth = 1
+        found = graph(output, gradient=gradients, derivatives=derivatives, wrt=wrt, depth=depth)
     if len(found.cards) > MOST:
         raise ValueError(
             f"draw: this would be {len(found.cards)} cards, and up to {MOST} can be read. Draw "

@@ -101,7 +101,7 @@ class LayerCard(Card):
     @classmethod
     def of(cls, path: str, module: Module, result: Card, members: Sequence[Card]) -> LayerCard:
         """The card of a Module whose cards are `members` and whose output is `result`."""
-        title = path or type(module).__name__
+        title = layer_title(path, module)
         made = str(module) if path or str(module) != title else ""
         card = cls(0, "layer", title, title, made, result.value, None, path)
         parts = [member for member in members if member.kind == "parameter"]
@@ -129,6 +129,11 @@ class LayerCard(Card):
     def __str__(self) -> str:
         told = f"{self.name} {self.shape} = {self.formula}  {self.parameters:,} parameters"
         return told if self.norm is None else f"{told}  ‖grad‖ {number(self.norm)}"
+
+
+def layer_title(path: str, module: Module) -> str:
+    """What a whole Module is called: its path, or its class where it is the model itself."""
+    return path or type(module).__name__
 
 
 @dataclass

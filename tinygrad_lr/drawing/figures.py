@@ -28,8 +28,8 @@ def plain(text: str, cap: int = CAP) -> str:
 def number(x: float, digits: int = 3) -> str:
     """A number with some significant digits, whole ones whole, with a true minus sign.
 
-    >>> [number(x) for x in (0.57444, -0.5, 1.0, 1234.56, 2.346e-6, -0.0)]
-    ['0.574', '−0.5', '1', '1235', '2.35e−6', '0']
+    >>> [number(x) for x in (0.57444, -0.5, 1.0, 1234.56, 5e-4, 2.346e-6, -0.0)]
+    ['0.574', '−0.5', '1', '1235', '0.0005', '2.35e−6', '0']
     """
     x = float(x)
     if not math.isfinite(x):
@@ -37,7 +37,7 @@ def number(x: float, digits: int = 3) -> str:
     size = math.floor(math.log10(abs(x))) if x else 0
     if x == int(x) and size < 6:
         text = str(int(x))
-    elif -4 < size < 6:
+    elif -5 < size < 6:
         text = f"{x:.{max(0, digits - 1 - size)}f}"
         text = text.rstrip("0").rstrip(".") if "." in text else text
     else:
@@ -56,7 +56,7 @@ def table(x: NDArray) -> list[list[str]]:
     finite = x[np.isfinite(x)]
     largest = float(np.abs(finite).max(initial=0.0))
     size = math.floor(math.log10(largest)) if largest else 0
-    if not -4 < size < 6:
+    if not -5 < size < 6:
         return [[number(v, 2) for v in row] for row in x]
     most = 1 - size if size < 0 else max(0, 2 - size)
     rounded = finite.round(most)

@@ -47,7 +47,7 @@ class Writer:
         named = bool(card.formula) or card.kind not in ("operation", "output", "loss")
         head = self.text(card.title, size=15 if named else 12.5, bold=named)
         rows = [
-            f'<TD ALIGN="LEFT">{head}{self.text(of, "soft", 10)}</TD>'
+            f'<TD ALIGN="LEFT">{head}{self.text(of and f" {of}", "soft", 10)}</TD>'
             f'<TD ALIGN="RIGHT">{self.text(right, "soft", size) or " "}</TD>'
         ]
         shown = {}

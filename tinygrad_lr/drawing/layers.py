@@ -23,7 +23,7 @@ def modules_by_path(models: Mapping[str, Module]) -> dict[str, Module]:
     }
 
 
-def layers(values: Sequence[Any], models: Mapping[str, Module]) -> dict[int, str]:
+def layers(values: Sequence[Any], modules: Mapping[str, Module]) -> dict[int, str]:
     """The path of the innermost Module of every value that belongs to one, by id.
 
     A parameter belongs to the Module that holds it; a result to the layer of a parameter that
@@ -31,7 +31,7 @@ def layers(values: Sequence[Any], models: Mapping[str, Module]) -> dict[int, str
     """
     found = {
         id(tensor): path
-        for path, module in modules_by_path(models).items()
+        for path, module in modules.items()
         for tensor in module.named_tensors().values()
     }
     inside = {id(x) for x in values}
@@ -52,9 +52,8 @@ def ancestor(path: str | None, modules: Mapping[str, Module], depth: int) -> str
     around = sorted((p for p in modules if path is not None and _within(path, p)), key=len)
     if depth < len(around):
         return around[depth]
-    return (
-        around[-1] if around and not any(_within(p, path) for p in modules if p != path) else None
-    )
+    is_innermost = not any(_within(p, path) for p in modules if p != path)
+    return around[-1] if around and is_innermost else None
 
 
 def _within(path: str | None, other: str | None) -> bool:

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr import names
-from tinygrad_lr.drawing.cards import Card, Graph, Wire
+from tinygrad_lr.drawing.cards import Card, Graph, Wire, layer_title
 from tinygrad_lr.drawing.figures import plain
 from tinygrad_lr.drawing.formula import LONG, expression, formula, literal
-from tinygrad_lr.drawing.layers import layers, modules_by_path
+from tinygrad_lr.drawing.layers import ancestor, collapsed, layers, modules_by_path
 from tinygrad_lr.nn import Module
 from tinygrad_lr.origin import locate, user_frame
 from tinygrad_lr.tensor import Tensor, gradients, unbroadcast
 
+Texts = Mapping[int, str]  # by the id of a value
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -27,6 +28,7 @@ def graph(
     gradient: bool = True,
     derivatives: bool | None = None,
     wrt: Sequence[Tensor] | None = None,
+    depth: int | None = None,
     frame: FrameType | None = None,
     model: Module | None = None,
 ) -> Graph:
@@ -38,6 +40,7 @@ def graph(
         derivatives: whether wires between scalars have their local derivative; default if all
             of a graph's values are scalars.
         wrt: tensors outside of whose way to the output no gradient is shown; default all.
+        depth: of nesting at which a Module becomes one card; default none does.
         frame: where the user's variables are; default the innermost frame outside the package.
         model: the Module that was called; default those among the variables.
 
@@ -51,7 +54,7 @@ def graph(
     """
     frame = frame or user_frame()
     values = names.nodes([output])
-    models = names.modules(values, frame, model)
+    models = modules_by_path(names.modules(values, frame, model))
     layer = layers(values, models)
     known = names.find([output], frame, model)
     slopes = {}
@@ -61,7 +64,7 @@ def graph(
     if wrt is not None:
         slopes = {x: slopes[x] for x in _leading_from(wrt, values) if x in slopes}
     shown = [x for x in values if id(x) in known or not _is_literal(x)]
-    label = Labels(known, layer, _leaving(values, layer))
+    label = Labels(known, layer, _leaving(values, layer, models, depth))
     if derivatives is None:
         derivatives = all(np.size(_array(x)) == 1 for x in shown)
     cards: dict[int, Card] = {}
@@ -79,7 +82,8 @@ def graph(
                 if id(y) in cards
             ]
         cards[id(x)] = card
-    return Graph(list(cards.values()), modules_by_path(models))
+    found = Graph(list(cards.values()), models)
+    return found if depth is None else collapsed(found, depth)
 
 
 class Labels:
@@ -88,10 +92,12 @@ class Labels:
     Args:
         known: the names that values have.
         layer: the paths of the layers that they belong to.
-        leaving: the results that are used outside of their layer.
+        leaving: the results that are used outside of their layer, with a name for them, or "".
     """
 
-    def __init__(self, known: Mapping[int, str], layer: Mapping[int, str], leaving: set[int]):
+    def __init__(
+        self, known: Mapping[int, str], layer: Mapping[int, str], leaving: Mapping[int, str]
+    ):
         self.known = {key: plain(name) for key, name in known.items() if plain(name)}
         self.layer, self.leaving = layer, leaving
         self.taken = dict.fromkeys(known.values(), 1)
@@ -122,13 +128,15 @@ class Labels:
         if made and len(text) <= LONG and id(x) not in self.leaving:
             self.pieces[id(x)] = made
             return text, text, ""
-        letter = {"parameter": "θ", "operation": "v", "output": "v", "loss": "v"}.get(kind, "c")
-        letter = "h" if id(x) in self.leaving else letter
-        self.counts[letter] = self.counts.get(letter, 0) + 1
-        numbered = f"{letter}{self.counts[letter]}".translate(SUBSCRIPTS)
-        name = names.unique(numbered, self.taken)
+        name = names.unique(self.leaving.get(id(x)) or self._numbered(x, kind), self.taken)
         self.pieces[id(x)] = ast.Name(name)
         return name, name, text
+
+    def _numbered(self, x: Any, kind: str) -> str:
+        """h₁ for what a layer hands on, v₁ within one formula, θ₁ and c₁ for what went in."""
+        letter = {"parameter": "θ", "data": "c"}.get(kind, "h" if id(x) in self.leaving else "v")
+        self.counts[letter] = self.counts.get(letter, 0) + 1
+        return f"{letter}{self.counts[letter]}".translate(SUBSCRIPTS)
 
 
 def _attribute(x: Tensor, pieces: list[ast.expr]) -> ast.expr | None:
@@ -165,15 +173,27 @@ def _kind(x: Any, output: Tensor) -> str:
     return "data" if isinstance(x, Tensor) or np.ndim(x) else "constant"
 
 
-def _leaving(values: Sequence[Any], layer: Mapping[int, str]) -> set[int]:
-    """The results that are used outside of the layer that they belong to."""
-    return {
-        id(y)
-        for x in values
-        if _made(x)
-        for y in x.inputs
-        if _made(y) and id(y) in layer and layer[id(y)] != layer.get(id(x))
-    }
+def _leaving(
+    values: Sequence[Any],
+    layer: Mapping[int, str],
+    modules: Mapping[str, Module],
+    depth: int | None,
+) -> dict[int, str]:
+    """The results that are used outside of their layer, or of the card that hides it.
+
+    With each goes the title of that card, or "" if there is none.
+    """
+    hidden: dict[str, str | None] = {path: path for path in layer.values()}
+    if depth is not None:
+        hidden = {path: ancestor(path, modules, depth) for path in hidden}
+    group = {key: hidden[path] for key, path in layer.items() if hidden[path] is not None}
+    found = {}
+    for x in values:
+        for y in x.inputs if _made(x) else ():
+            path = group.get(id(y))
+            if _made(y) and path is not None and path != group.get(id(x)):
+                found[id(y)] = "" if depth is None else layer_title(path, modules[path])
+    return found
 
 
 def _leading_from(wrt: Sequence[Tensor], values: Sequence[Any]) -> list[Tensor]:

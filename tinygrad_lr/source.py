@@ -1,0 +1,350 @@
+"""Symbols as Python: the program that computes them, as a person would write it."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import operator
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.symbols import Book, Length, Symbol, add_at, astype, is_number, ordered, parts, put
+
+BINARY: dict[Any, type[ast.operator]] = {
+    np.add: ast.Add, np.subtract: ast.Sub, np.multiply: ast.Mult, np.divide: ast.Div,
+    np.matmul: ast.MatMult, np.power: ast.Pow,
+    operator.add: ast.Add, operator.sub: ast.Sub, operator.mul: ast.Mult,
+}  # fmt: skip
+COMPARE: dict[Any, type[ast.cmpop]] = {
+    np.greater: ast.Gt, np.greater_equal: ast.GtE, np.less: ast.Lt, np.less_equal: ast.LtE,
+    np.equal: ast.Eq, np.not_equal: ast.NotEq,
+}  # fmt: skip
+REDUCED = {np.add.reduce: "sum", np.maximum.reduce: "max", np.minimum.reduce: "min"}
+TEMPORARY = {"exp": "e", "sum": "total", "max": "top", "tanh": "h", "maximum": "h"}
+WIDTH = 96
+
+
+def identifier(name: str) -> str:
+    """A name as Python has them: layers.0.W becomes W0.
+
+    >>> [identifier(name) for name in ("layers.0.W", "class", "1 - Y", "w")]
+    ['W0', 'class_', '_1_Y', 'w']
+    """
+    *path, last = name.split(".")
+    if path and last.isidentifier():
+        name = last + "".join(part for part in path if part.isdigit())
+    name = re.sub(r"\W+", "_", name).strip("_") or "x"
+    name = f"_{name}" if name[0].isdigit() else name
+    return f"{name}_" if keyword.iskeyword(name) or name in ("np", "float", "len") else name
+
+
+class Writer:
+    """Writes Symbols as lines of a function.
+
+    Args:
+        outputs: what the program computes.
+        rebound: those that take over the name of an argument, by that name.
+    """
+
+    def __init__(self, outputs: Sequence[Any], rebound: Mapping[str, Any] | None = None) -> None:
+        self.names: dict[Symbol, str] = {}
+        self.taken: set[str] = set()
+        self._vanished = False
+        self.rebound = {x: name for name, x in (rebound or {}).items() if isinstance(x, Symbol)}
+        self.order = ordered(outputs)
+        self.uses = Counter(
+            x for y in self.order for x in parts((y.args, tuple(y.kwargs.values())))
+        )
+        self.lines: set[Symbol] = {x for x in parts(tuple(outputs)) if x.function}
+        self.asked = {
+            x for y in self.order for n in _numbers((y.args, tuple(y.kwargs.values())))
+            for x in parts(n)
+        }  # fmt: skip
+        for x in self.order:
+            if x.given:
+                self.names[x] = self.free(x.name or "x")
+            elif (
+                x.name
+                or (self.uses[x] > 1 and x.function and not is_cheap(x))
+                or x in self.asked
+                or x.function in (put, add_at)
+            ):
+                self.lines.add(x)
+        for x in self.order:
+            if x in self.lines:
+                self.names[x] = self.rebound.get(x) or self.free(x.name or self.temporary(x))
+        self._shorten()
+
+    def free(self, name: str) -> str:
+        """The name as an identifier, with a number if it is taken."""
+        name = base = identifier(name)
+        n = 1
+        while name in self.taken:
+            n += 1
+            name = f"{base}_{n}"
+        self.taken.add(name)
+        return name
+
+    def temporary(self, x: Symbol) -> str:
+        """A name for a value that the user has none for."""
+        if x.whole:
+            return x.whole
+        function = REDUCED.get(x.function) or getattr(x.function, "__name__", "")
+        return TEMPORARY.get(function, "u")
+
+    def _shorten(self) -> None:
+        """Give parts of expressions that are too long for a line lines of their own."""
+        for x in self.order:
+            if x.function in (put, add_at):
+                continue
+            while x in self.lines and len(self.text(x)) > WIDTH - len(self.names[x]) - 7:
+                inner = [y for y in self.inside(x) if 8 < len(self.text(y)) < WIDTH]
+                if not inner:
+                    break
+                whole = len(self.text(x))
+                best = min(inner, key=lambda y: abs(len(self.text(y)) - whole // 2))
+                self.lines.add(best)
+                self.names[best] = self.free(self.temporary(best))
+
+    def inside(self, x: Symbol) -> list[Symbol]:
+        """What is written within the expression of a Symbol."""
+        found, waiting = [], [x]
+        while waiting:
+            for y in parts((waiting.pop().args,)):
+                if y.function and y not in self.names:
+                    found.append(y)
+                    waiting.append(y)
+        return found
+
+    def statements(
+        self, book: Book, said: Mapping[Symbol, str]
+    ) -> Iterator[tuple[Symbol, list[str]]]:
+        """Every line that is needed, in order, with the Symbol that it computes.
+
+        Args:
+            book: tells why an expression was replaced, and what was taken for granted.
+            said: what to say of a Symbol at the end of its line.
+        """
+        for x in self.order:
+            if x not in self.lines:
+                continue
+            name, note = self.names[x], ""
+            if x in said:
+                note = f"  # {np.shape(x.value)}: {said[x]}"
+            if x.function in (put, add_at):
+                out, index, value = x.args
+                before = ast.unparse(self.expression(out))
+                if isinstance(out, Symbol) and out in self.names:
+                    before += ".copy()"
+                place = ast.unparse(self.subscript(ast.Name(name), index))
+                text = f"{place} = {ast.unparse(self.expression(value))}"
+                if x.function is add_at:
+                    given = ", ".join(ast.unparse(self.expression(a)) for a in (index, value))
+                    text = f"np.add.at({name}, {given})"
+                yield x, [f"{name} = {before}", text + note]
+            else:
+                yield x, [*self.because(x, book), f"{name} = {self.text(x)}{note}"]
+
+    def because(self, x: Symbol, book: Book) -> list[str]:
+        """Comments on how the expression came to be so short."""
+        lines = [
+            f"# {self.text(labels)} adds up to 1 along axis {axis}"
+            for labels, axis in book.facts.items()
+            if x in book.because and labels in self.names
+        ]
+        if x not in book.because:
+            return lines
+        first, step = book.because[x]
+        texts = [
+            self.text(y, vanished) for y, vanished in ((first, True), (first, False), (step, False))
+        ]
+        texts = list(dict.fromkeys([*texts, self.text(x)]))
+        line = f"# because {texts[0]}"
+        for text in texts[1:]:
+            if len(line) + len(text) + 3 > WIDTH:
+                lines.append(line)
+                line = "#        "
+            line += f" = {text}"
+        return [*lines, line]
+
+    def text(self, x: Any, vanished: bool = False) -> str:
+        """The expression of a value, also if it has a name.
+
+        What has `vanished`, as it was simplified away, can be told by its name.
+        """
+        self._vanished = vanished
+        node = self.call(x) if isinstance(x, Symbol) and x.function else self.expression(x)
+        self._vanished = False
+        return ast.unparse(node)
+
+    def expression(self, x: Any) -> ast.expr:
+        """An argument: a name, an expression, or a constant."""
+        if isinstance(x, Symbol) and is_number(x):
+            x = x.value
+        if isinstance(x, Symbol):
+            name = self.names.get(x) or (self._vanished and x.name)
+            return ast.Name(name) if name else self.call(x)
+        if isinstance(x, Length):
+            return self.length(x)
+        if isinstance(x, (tuple, list)):
+            kind = ast.Tuple if isinstance(x, tuple) else ast.List
+            return kind([self.expression(part) for part in x], ast.Load())
+        if isinstance(x, np.ndarray):
+            return constant(x)
+        if isinstance(x, np.dtype):
+            return ast.parse("float" if x == np.float64 else f"np.{x.name}").body[0].value
+        if isinstance(x, slice):
+            ends = [self.expression(end) for end in (x.start, x.stop, x.step)]
+            return ast.Call(ast.Name("slice"), ends, [])
+        if isinstance(x, np.generic):
+            x = x.item()
+        if isinstance(x, float):
+            x = short(x)
+        if isinstance(x, float) and x.is_integer() and abs(x) < 1e15:
+            x = int(x)
+        if isinstance(x, float) and not np.isfinite(x):
+            return ast.parse(f"np.{x}" if x > 0 or x != x else "-np.inf").body[0].value
+        if isinstance(x, (int, float)) and x < 0:
+            return ast.UnaryOp(ast.USub(), ast.Constant(-x))
+        if isinstance(x, range):
+            return ast.parse(repr(x)).body[0].value
+        return ast.Constant(x)
+
+    def length(self, n: Length) -> ast.expr:
+        """A number that is asked of a shape."""
+        if isinstance(n.terms[0], Symbol):
+            x, axis = n.terms
+            shape = ast.Attribute(self.expression(x), "shape", ast.Load())
+            if axis == 0:
+                return ast.Call(ast.Name("len"), [self.expression(x)], [])
+            return ast.Subscript(shape, ast.Constant(axis), ast.Load())
+        if n.terms[0] is operator.mul:
+            factors = list(n.factors())
+            owners = {f.terms[0] for f in factors if isinstance(f, Length)}
+            if len(owners) == 1 and len(factors) > 1:
+                x = owners.pop()
+                if isinstance(x, Symbol) and int(n) == x.value.size and len(factors) == x.ndim:
+                    return ast.Attribute(self.expression(x), "size", ast.Load())
+            result = self.expression(factors[0])
+            for factor in factors[1:]:
+                result = ast.BinOp(result, ast.Mult(), self.expression(factor))
+            return result
+        sign, a, b = n.terms
+        return ast.BinOp(self.expression(a), BINARY[sign](), self.expression(b))
+
+    def subscript(self, x: ast.expr, index: Any) -> ast.expr:
+        """x[index], with its slices as colons."""
+
+        def part(i: Any) -> ast.expr:
+            if not isinstance(i, slice):
+                return self.expression(i)
+            ends = (None if e is None else self.expression(e) for e in (i.start, i.stop, i.step))
+            return ast.Slice(*ends)
+
+        if isinstance(index, tuple) and index:
+            inner: ast.expr = ast.Tuple([part(i) for i in index], ast.Load())
+        else:
+            inner = part(index)
+        return ast.Subscript(x, inner, ast.Load())
+
+    def call(self, x: Symbol) -> ast.expr:
+        """The call that computes a Symbol, with operators and methods where there are."""
+        function, args, kwargs = x.function, x.args, x.kwargs
+        if function in BINARY and len(args) == 2:
+            left, right = map(self.expression, args)
+            return ast.BinOp(left, BINARY[function](), right)
+        if function in COMPARE:
+            left, right = map(self.expression, args)
+            return ast.Compare(left, [COMPARE[function]()], [right])
+        if function is np.negative:
+            return ast.UnaryOp(ast.USub(), self.expression(args[0]))
+        if function is operator.getitem:
+            return self.subscript(self.expression(args[0]), args[1])
+        if function is np.transpose and isinstance(args[0], Symbol):
+            order = args[1] if len(args) > 1 else kwargs.get("axes")
+            n = args[0].ndim
+            if order is None or tuple(order) == tuple(range(n))[::-1]:
+                return ast.Attribute(self.expression(args[0]), "T", ast.Load())
+            if tuple(i % n for i in order) == (*range(n - 2), n - 1, n - 2):
+                return ast.Attribute(self.expression(args[0]), "mT", ast.Load())
+        method = REDUCED.get(function) or {np.reshape: "reshape", astype: "astype"}.get(function)
+        if function is np.mean:
+            method = "mean"
+        if name_of(function) == "reduce" and not kwargs.get("keepdims") and x.ndim == 0:
+            kwargs = {}
+        given = [
+            ast.keyword(name, self.expression(single(value) if name == "axis" else value))
+            for name, value in kwargs.items()
+            if value is not None and value is not False
+        ]
+        if method:
+            return self.method(method, args, given)
+        owner = ast.Attribute(ast.Name("np"), name_of(function), ast.Load())
+        return ast.Call(owner, list(map(self.expression, args)), given)
+
+    def method(self, name: str, args: Sequence[Any], given: list[ast.keyword]) -> ast.expr:
+        """x.name(...), or np.name(x, ...) for a function of an expression."""
+        first, *rest = map(self.expression, args)
+        simple = isinstance(first, (ast.Name, ast.Call, ast.Attribute, ast.Subscript))
+        if simple or name in ("astype", "reshape"):
+            return ast.Call(ast.Attribute(first, name, ast.Load()), rest, given)
+        return ast.Call(ast.Attribute(ast.Name("np"), name, ast.Load()), [first, *rest], given)
+
+
+def name_of(function: Any) -> str:
+    """What NumPy's users call a function."""
+    name: str = getattr(function, "__name__", "")
+    return {"absolute": "abs"}.get(name, name)
+
+
+def short(x: float) -> float:
+    """0.1 for 0.09999999999999998, which is as near as rounding comes."""
+    y = float(f"{x:.12g}")
+    return y if abs(x - y) <= 1e-15 * abs(x) else x
+
+
+def single(axis: Any) -> Any:
+    """The only axis of a tuple of one."""
+    return axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
+
+
+def constant(x: np.ndarray[Any, Any]) -> ast.expr:
+    """A small array, written out."""
+    n = x.size
+    if x.ndim == 1 and x.dtype.kind == "i" and n > 1 and (x == np.arange(n)).all():
+        return ast.parse(f"np.arange({n})", mode="eval").body
+    if x.ndim == 0:
+        return ast.parse(repr(x.item()), mode="eval").body
+    with np.printoptions(threshold=sys.maxsize):
+        told = np.array2string(x, separator=", ", formatter={"float": repr_float})
+    dtype = f", dtype=np.{x.dtype.name}" if x.dtype not in (np.float64, np.int64, bool) else ""
+    return ast.parse(f"np.array({told}{dtype})", mode="eval").body
+
+
+def repr_float(x: Any) -> str:
+    """A float as it is written."""
+    return repr(float(x)) if np.isfinite(x) else f"float('{x}')"
+
+
+def is_cheap(x: Symbol) -> bool:
+    """Whether a person would rather write it twice than give it a name: X.T, 1 - A."""
+    if x.function is np.transpose:
+        return True
+    named = sum(isinstance(a, Symbol) and a.name is not None for a in x.args)
+    return x.function in (np.add, np.subtract) and named == 1 and any(map(is_number, x.args))
+
+
+def _numbers(x: Any) -> Iterable[Length]:
+    """The numbers in an argument that are asked of shapes."""
+    if isinstance(x, Length):
+        yield x
+    elif isinstance(x, (tuple, list)):
+        for part in x:
+            yield from _numbers(part)
+    elif isinstance(x, slice):
+        yield from _numbers((x.start, x.stop, x.step))

@@ -1,0 +1,388 @@
+"""Values that stand for arrays in a program: what NumPy is asked to do with them is written down.
+
+Operations and their rules are NumPy calls and arithmetic, so running them on Symbols gives the
+program that computes them. A Symbol also holds the array that it has in the recorded run, which
+tells shapes and dtypes, and which every rewriting of the program is checked against.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+from tinygrad_lr.ops import Op, Value
+
+Function = Callable[..., Any]
+
+
+def astype(x: Any, dtype: Any) -> Any:
+    """x.astype(dtype), as a function."""
+    return x.astype(dtype)
+
+
+def put(out: Any, index: Any, x: Any) -> Any:
+    """What `out` is after out[index] = x."""
+    out = out.copy()
+    out[index] = x
+    return out
+
+
+def add_at(out: Any, index: Any, x: Any) -> Any:
+    """What `out` is after np.add.at(out, index, x)."""
+    out = out.copy()
+    np.add.at(out, index, x)
+    return out
+
+
+class Length(int):
+    """A whole number that depends on the shape of a Symbol, so that a program can ask for it.
+
+    `terms` is (symbol, axis), or an operator and the two numbers that it was computed from.
+    """
+
+    terms: tuple[Any, ...]
+
+    def __new__(cls, n: int, *terms: Any) -> Length:
+        self = super().__new__(cls, n)
+        self.terms = terms
+        return self
+
+    def _computed(sign: Function) -> Any:  # type: ignore[misc]
+        def forth(self: Length, other: Any) -> Any:
+            if not isinstance(other, int):
+                return NotImplemented
+            return Length(sign(int(self), int(other)), sign, self, other)
+
+        def back(self: Length, other: Any) -> Any:
+            if not isinstance(other, int):
+                return NotImplemented
+            return Length(sign(int(other), int(self)), sign, other, self)
+
+        return forth, back
+
+    __add__, __radd__ = _computed(operator.add)
+    __sub__, __rsub__ = _computed(operator.sub)
+    __mul__, __rmul__ = _computed(operator.mul)
+
+    def factors(self) -> Iterator[Any]:
+        """The numbers that it is the product of, without ones."""
+        if self.terms[0] is operator.mul:
+            for n in self.terms[1:]:
+                yield from n.factors() if isinstance(n, Length) else [n] * (n != 1)
+        else:
+            yield self
+
+
+class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
+    """An array in a program: an argument, or the result of a function of NumPy's.
+
+    Attributes:
+        book: what it is written down in.
+        function: what computes it; None for an argument and for a number.
+        args, kwargs: what the function is called with, Symbols among it.
+        value: the array, in the recorded run.
+        name: what the program calls it.
+        fixed: whether its shape is always the same, as that of a parameter.
+        given: whether it is an argument.
+        whole: the operation that it is the result of, if NumPy has none of the name.
+        now: what it stands for, another Symbol if it was changed in place.
+    """
+
+    __slots__ = (
+        "_lengths", "args", "book", "fixed", "function", "given", "kwargs", "name", "now", "value",
+        "whole",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        book: Book,
+        value: Any,
+        function: Function | None = None,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        fixed: bool = False,
+        given: bool = False,
+    ) -> None:
+        self.book, self.name, self.fixed, self.given = book, name, fixed, given
+        self.value = value if hasattr(value, "shape") else np.asarray(value)
+        self.function, self.args, self.kwargs = function, args, dict(kwargs or {})
+        self._lengths: tuple[int, ...] | None = None
+        self.now, self.whole = self, ""
+
+    def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        """Write down what the operation asks of NumPy."""
+        result = op.forward(*inputs, **params)
+        if isinstance(result, Symbol) and result.now.function and not hasattr(np, op.name):
+            result.now.whole = op.name
+        return result
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        (out,) = kwargs.pop("out", (None,))
+        if method == "at":
+            target, index, x = inputs
+            return target.become(self.book.record(add_at, target, index, x))
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        result = self.book.record(function, *inputs, **kwargs)
+        return result if out is None else out.become(result)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function in OF_THE_SHAPE:
+            return OF_THE_SHAPE[function](*args)
+        result = self.book.record(function, *args, **kwargs)
+        return result.changeable() if function in (np.zeros, np.empty_like) else result
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.book.record(operator.getitem, self, index)
+
+    def __setitem__(self, index: Any, x: Any) -> None:
+        self.become(self.book.record(put, self, index, x))
+
+    def astype(self, dtype: Any) -> Any:
+        """The same numbers in another dtype."""
+        return self.book.record(astype, self, np.dtype(dtype))
+
+    def changeable(self) -> Symbol:
+        """A Symbol that stands for this one until it is changed in place."""
+        return Symbol(self.book, self.value, fixed=self.fixed).become(self)
+
+    def become(self, other: Symbol) -> Symbol:
+        """Be changed in place: stand for another Symbol from now on."""
+        self.now, self.value = other.now, other.value
+        return self
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of every axis, each told by where it comes from."""
+        if self.now is not self:
+            return self.now.shape
+        if self._lengths is None:
+            known = self.value.shape if self.fixed else _lengths(self)
+            self._lengths = tuple(
+                Length(n, self, i) if length is None else length
+                for i, (n, length) in enumerate(zip(self.value.shape, known, strict=True))
+            )
+        return self._lengths
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        n = 1
+        for length in self.shape:
+            n = n * length
+        return n
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        return np.asarray(self.value).dtype
+
+    def __repr__(self) -> str:
+        name = getattr(self.function, "__name__", self.function)
+        return f"<symbol {self.name or ''} {name} {np.shape(self.value)}>"
+
+    __hash__ = object.__hash__
+
+
+OF_THE_SHAPE: dict[Any, Function] = {
+    np.shape: lambda x: x.shape,
+    np.ndim: lambda x: x.ndim,
+    np.size: lambda x: x.size,
+}
+
+
+def parts(x: Any) -> Iterator[Symbol]:
+    """The Symbols in an argument: itself, or those in its tuples, lists and slices."""
+    if isinstance(x, Symbol):
+        yield x.now
+    elif isinstance(x, (tuple, list)):
+        for part in x:
+            yield from parts(part)
+    elif isinstance(x, Length):
+        yield from parts(x.terms)
+    elif isinstance(x, slice):
+        yield from parts((x.start, x.stop, x.step))
+
+
+def ordered(outputs: Iterable[Any]) -> list[Symbol]:
+    """All Symbols that outputs are computed from, inputs before results."""
+    found: dict[Symbol, None] = {}
+    waiting: list[tuple[Symbol, bool]] = [(x, False) for x in reversed(list(parts(tuple(outputs))))]
+    while waiting:
+        x, ready = waiting.pop()
+        if ready:
+            found[x] = None
+        elif x not in found:
+            waiting.append((x, True))
+            inputs = list(parts((x.args, tuple(x.kwargs.values()))))
+            waiting += [(y, False) for y in reversed(inputs) if y not in found]
+    return list(found)
+
+
+def put_in(x: Any, change: Callable[[Any], Any]) -> Any:
+    """An argument with everything in it that is no tuple and no list changed."""
+    if isinstance(x, tuple):
+        return tuple(put_in(part, change) for part in x)
+    if isinstance(x, list):
+        return [put_in(part, change) for part in x]
+    if isinstance(x, slice):
+        return slice(*(put_in(part, change) for part in (x.start, x.stop, x.step)))
+    if isinstance(x, Length):
+        return Length(int(x), *(put_in(part, change) for part in x.terms))
+    return change(x.now if isinstance(x, Symbol) else x)
+
+
+def is_number(x: Any) -> bool:
+    """Whether it is a number that is always the same."""
+    if isinstance(x, Symbol):
+        return not (x.now.function or x.now.given)
+    plain = isinstance(x, (int, float, np.number)) and not isinstance(x, (bool, Length))
+    return plain or (isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "iuf")
+
+
+def _asks(x: Any) -> bool:
+    """Whether an argument asks for a shape."""
+    if isinstance(x, (tuple, list)):
+        return any(map(_asks, x))
+    return isinstance(x, Length) or (isinstance(x, slice) and _asks((x.start, x.stop, x.step)))
+
+
+def value_of(x: Any) -> Any:
+    """The array that a Symbol has in the recorded run, and anything else as it is."""
+    return x.value if isinstance(x, Symbol) else int(x) if isinstance(x, Length) else x
+
+
+def _lengths(x: Symbol) -> tuple[Any, ...]:
+    """Where the length of each axis comes from, None where it is not known."""
+    shape, function = np.shape(x.value), x.function
+    unknown: tuple[Any, ...] = (None,) * len(shape)
+    if function in (np.where, np.clip) or (
+        isinstance(function, np.ufunc) and not function.signature
+    ):
+        found = list(unknown)
+        for a in (a for a in x.args if isinstance(a, Symbol)):
+            for i in range(1, a.ndim + 1):
+                if a.shape[-i] == shape[-i] and (found[-i] is None or type(a.shape[-i]) is int):
+                    found[-i] = a.shape[-i]
+        return tuple(found)
+    if function is np.zeros:
+        return x.args[0] if isinstance(x.args[0], tuple) else (x.args[0],)
+    a, *rest = [x.args[0] if x.args else None, *x.args[1:]]
+    if not isinstance(a, Symbol):
+        return unknown
+    if function is np.matmul and isinstance(rest[0], Symbol):
+        b = rest[0]
+        last = b.shape[-1:] if b.ndim > 1 else ()
+        found = (*a.shape[:-1], *last) if b.ndim <= 2 else unknown
+        return found if len(found) == len(shape) else unknown
+    if function is operator.getitem:
+        return _chosen(a.shape, rest[0], len(shape))
+    if function in (np.reshape, np.broadcast_to):
+        asked = rest[0] if isinstance(rest[0], tuple) else (rest[0],)
+        return (
+            tuple(
+                n if isinstance(n, Length) and n == m else m if n == m else None
+                for n, m in zip(asked, shape, strict=True)
+            )
+            if len(asked) == len(shape)
+            else unknown
+        )
+    if function is np.transpose:
+        order = rest[0] if rest else x.kwargs.get("axes")
+        axes = range(a.ndim)[::-1] if order is None else order
+        return tuple(a.shape[i] for i in axes)
+    if getattr(function, "__name__", "") == "reduce" and not x.kwargs.get("keepdims"):
+        axis = x.kwargs.get("axis", 0)
+        gone = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        return tuple(n for i, n in enumerate(a.shape) if i not in {j % a.ndim for j in gone})
+    if function in (astype, put, add_at, np.flip, np.copy):
+        return a.shape
+    return unknown
+
+
+def _chosen(shape: tuple[Any, ...], index: Any, ndim: int) -> tuple[Any, ...]:
+    """The lengths that an index of colons, dots and new axes leaves."""
+    index = index if isinstance(index, tuple) else (index,)
+    whole = slice(None)
+    if not all(i is None or i is ... or (isinstance(i, slice) and i == whole) for i in index):
+        return (None,) * ndim
+    dots = [whole] * (len(shape) - sum(isinstance(i, slice) for i in index))
+    at = next((n for n, i in enumerate(index) if i is ...), len(index))
+    lengths = iter(shape)
+    return tuple(1 if i is None else next(lengths) for i in (*index[:at], *dots, *index[at + 1 :]))
+
+
+COMMUTATIVE = {np.add, np.multiply, np.maximum, np.minimum}
+
+
+class Book:
+    """What is written down: each call once, in the order in which it was made.
+
+    Args:
+        read: what stands for an array that comes along without being a Symbol.
+        rewrite: a function of a new Symbol that may give a simpler one.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Any], Any] = lambda x: x,
+        rewrite: Callable[[Symbol], Any] = lambda x: x,
+    ) -> None:
+        self.read, self.rewrite = read, rewrite
+        self.symbols: list[Symbol] = []
+        self.shared: set[Any] = set()
+        self.facts: dict[Symbol, Any] = {}
+        self.because: dict[Symbol, tuple[Symbol, Symbol]] = {}
+        self._known: dict[Hashable, Any] = {}
+
+    def start_again(self, rewrite: Callable[[Symbol], Any]) -> None:
+        """Write down whatever comes now as if it were new."""
+        self.rewrite, self._known = rewrite, {}
+
+    def record(self, function: Function, *args: Any, **kwargs: Any) -> Any:
+        """The Symbol for a call; without Symbols among its arguments, its result."""
+        args = put_in(args, self.read)
+        kwargs = {name: put_in(x, self.read) for name, x in kwargs.items()}
+        known = put_in(args, value_of), {k: put_in(x, value_of) for k, x in kwargs.items()}
+        value = function(*known[0], **known[1])
+        inputs = list(parts((args, tuple(kwargs.values()))))
+        if all(is_number(x) for x in inputs) and not any(map(_asks, args)):
+            return self.number(value) if inputs and np.ndim(value) == 0 else value
+        key = function, _key(args), _key(tuple(sorted(kwargs.items())))
+        if function in COMMUTATIVE:
+            key = function, frozenset(map(_key, args)), ()
+        if key not in self._known:
+            symbol = Symbol(self, value, function, args, kwargs)
+            self.symbols.append(symbol)
+            self._known[key] = self.rewrite(symbol)
+        return self._known[key]
+
+    def number(self, value: Any) -> Symbol:
+        """A Symbol for a number that is always the same."""
+        return Symbol(self, value)
+
+    def argument(self, value: Any, name: str | None = None, fixed: bool = False) -> Symbol:
+        """A Symbol for an array that the program is given."""
+        symbol = Symbol(self, value, name=name, fixed=fixed, given=True)
+        self.symbols.append(symbol)
+        return symbol
+
+
+def _key(x: Any) -> Hashable:
+    """Equal for arguments that are the same."""
+    if isinstance(x, (tuple, list)):
+        return type(x), tuple(map(_key, x))
+    if isinstance(x, Symbol):
+        return id(x)
+    if isinstance(x, np.ndarray):
+        return x.shape, x.dtype, x.tobytes()
+    if isinstance(x, slice):
+        return slice, _key((x.start, x.stop, x.step))
+    return type(x), repr(x)
