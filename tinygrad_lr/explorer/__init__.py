@@ -84,10 +84,10 @@ def explore(
     ...     explore((w ** 2).sum(), Path(folder, "page.html")).name
     'page.html'
     """
-    model = output if isinstance(output, Module) else None
+    model = None
     if isinstance(output, Module):
-        X, y, loss, *how = _three(how)
-        output = loss(output(X), y)
+        (X, y, loss), how, model = _three(how), how[3:], output
+        output = loss(model(X), y)
     given = [x for x in (*how, path) if x is not None]
     if len(given) > 1 or not all(isinstance(x, (str, os.PathLike)) for x in given):
         raise TypeError(f"explore(loss, path) takes one path, not {given!r}")
@@ -105,10 +105,10 @@ def _three(how: tuple[Any, ...]) -> tuple[Any, ...]:
             "explore of a Module needs data, target and loss, as in "
             "explore(model, X, y, tg.binary_cross_entropy_with_logits)"
         )
-    return how
+    return how[:3]
 
 
-def _page(output: Tensor, model: Module | None, history: Film | None, title: str | None) -> Page:
+def _page(output: Any, model: Module | None, history: Film | None, title: str | None) -> Page:
     if not isinstance(output, Tensor) or output.op is None or not output.requires_grad:
         raise GradientError(
             f"explore plays the backward pass of a loss, and {output!r} has none: it is what a "

@@ -65,10 +65,10 @@ def tokens() -> dict[str, Any]:
 def lean(svg: str) -> str:
     """A picture without what the page says itself: fonts, titles, comments, empty texts.
 
-    >>> lean('<?xml?><!-- a --><svg><text xml:space="preserve" font-family="A">&#160; </text></svg>')
+    >>> lean('<?xml?><!-- a --><svg><text xml:space="preserve" font-family="A"> </text></svg>')
     '<svg></svg>'
     """
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'(?s)<!--.*?-->|<title>.*?</title>| xml:space="\w+"| font-family="[^"]*"', "", svg)
+    svg = re.sub(r'(?s)<!--.*?-->|<title>.*?</title>| (xml:space|font-family)="[^"]*"', "", svg)
     svg = re.sub(r"<text[^>]*>(\s|&#160;|\u00a0)*</text>", "", svg)
     return re.sub(r"\n\s*", "", svg)

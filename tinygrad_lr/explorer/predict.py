@@ -62,11 +62,10 @@ def _plain(x: Any) -> list[float]:
     return [float(f"{v:.9g}") for v in np.ravel(x).tolist()]
 
 
-def _wrong(
-    s: Sending, card: Card, to: Card, graph: Graph, uses: int
-) -> Iterator[tuple[str, Any]]:
+def _wrong(s: Sending, card: Card, to: Card, graph: Graph, uses: int) -> Iterator[tuple[str, Any]]:
     """Products after one mistake each, that are neither right nor a multiple of it."""
-    right, found = np.asarray(s.product.sent), list[Any]()
+    found: list[Any] = []
+    right: Any = np.asarray(s.product.sent)
     for said, x in itertools.chain(_arrived(s, card, to), _altered(s, card, to, graph, uses)):
         x = np.asarray(x, dtype=float)
         if x.size > right.size and x.shape == np.shape(s.product.raw) and s.product.local is None:

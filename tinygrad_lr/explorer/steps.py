@@ -20,7 +20,7 @@ from tinygrad_lr.explorer.predict import asked
 from tinygrad_lr.explorer.replay import Replay
 from tinygrad_lr.origin import bracketed, locate
 
-SIGNS = {ast.MatMult: "@", ast.Mult: "×", ast.Add: "+", ast.Sub: "−", ast.Div: "/"}
+SIGNS: dict[Any, str] = {ast.MatMult: "@", ast.Mult: "×", ast.Add: "+", ast.Sub: "−", ast.Div: "/"}
 PARAMETERS = 6  # whose step downhill is shown
 Told = dict[str, Any]  # a piece of the page
 
@@ -47,15 +47,11 @@ class Steps:
 
     def __init__(self, graph: Graph, sendings: Sequence[Sending], arrays: Arrays) -> None:
         self.graph, self.arrays = graph, arrays
-        self.card = {
-            id(member.source): card
-            for card in graph.cards
-            for member in members(card)
-        }
+        self.card = {id(member.source): card for card in graph.cards for member in members(card)}
         self.known = {id(m.source): m for card in graph.cards for m in members(card)}
         self.output = graph.cards[-1]
         root = self.output.result if isinstance(self.output, LayerCard) else self.output
-        self.root = root.source if root else None
+        self.root: Any = root and root.source
         self.loss = self.output.title if self.output.title.isidentifier() else "L"
         self.sums: dict[int, Any] = {id(self.root): np.ones(self.output.shape)}
         self.arrived: dict[int, list[Contribution]] = defaultdict(list)
@@ -150,7 +146,8 @@ class Steps:
 
     def backward(self, card: Card) -> Told:
         """The step that sends what has arrived at a card to its inputs."""
-        boxes, sums = [], []
+        boxes: list[Told] = []
+        sums: list[Any] = []
         for c in self.sent[card.k]:
             self.arrived[id(c.x)].append(c)
             first = len(self.arrived[id(c.x)]) == 1
@@ -160,13 +157,13 @@ class Steps:
                 sums.append([c.to.k, self.arrays.add(self.sums[id(c.x)])])
         told = {"p": "backward", "k": card.k, "boxes": boxes, "sums": sums}
         if isinstance(card, LayerCard):
-            told["sums"] += [[card.k, None]]
-            parameters = [c for c in card.members if c.kind == "parameter"]
-            boxes += [self.parameter(c) for c in parameters[:PARAMETERS]]
+            sums.append([card.k, None])
+            parameters = [member for member in card.members if member.kind == "parameter"]
+            boxes += map(self.parameter, parameters[:PARAMETERS])
             return told | {"t": f"through {card.title}", "say": [words.layer(card)]}
-        inputs = {c.k: c for x in card.source.inputs if (c := self.card.get(id(x)))}
-        receiving = {c.to.k for c in self.sent[card.k]}
-        told["say"] = [words.silent(c) for k, c in inputs.items() if k not in receiving]
+        receiving = {id(c.x) for c in self.sent[card.k]}
+        silent = {id(x): self.known[id(x)] for x in card.source.inputs if id(x) in self.known}
+        told["say"] = [words.silent(x) for key, x in silent.items() if key not in receiving]
         made = f" = {card.formula}" if card.formula else ""
         return told | {"t": f"through {card.title}{made}"}
 
@@ -186,10 +183,14 @@ class Steps:
             row = [self.entry(g, "gradient", f"{self.slope(result or c.card)} arrived"), "→", sent]
             yield told | {"e": f"{c.to.k}_{c.card.k}", "row": row, "say": count}
         else:
-            yield told | self.rule(c.sending, c, sent) | {
-                "say": [*words.told(c.sending.product, c.sending.g, c.card, c.named), *count],
-                **asked(c.sending, c.card, c.named, self.graph, uses),
-            }
+            yield (
+                told
+                | self.rule(c.sending, c, sent)
+                | {
+                    "say": [*words.told(c.sending.product, c.sending.g, c.card, c.named), *count],
+                    **asked(c.sending, c.card, c.named, self.graph, uses),
+                }
+            )
         if n == uses > 1:
             yield {"h": f"accumulated in {c.named.title}", "row": self.contributions(c.x, c.named)}
 

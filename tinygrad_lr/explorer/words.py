@@ -41,7 +41,7 @@ def told(p: Product, g: Any, card: Card, to: Card) -> list[str]:
 
 
 def _multiplied(p: Product) -> str:
-    local = np.asarray(p.local.array, dtype=float)  # type: ignore[union-attr]
+    local = np.asarray(p.local and p.local.array, dtype=float)
     if not local.size or not np.isfinite(local).all():
         return "The local derivative is not finite everywhere."
     least, most = float(local.min()), float(local.max())
