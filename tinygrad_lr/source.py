@@ -322,7 +322,8 @@ def constant(x: np.ndarray[Any, Any]) -> ast.expr:
         return ast.parse(repr(x.item()), mode="eval").body
     with np.printoptions(threshold=sys.maxsize):
         told = np.array2string(x, separator=", ", formatter={"float": repr_float})
-    dtype = f", dtype=np.{x.dtype.name}" if x.dtype not in (np.float64, np.int64, bool) else ""
+    plain = x.size and x.dtype in (np.float64, np.int64, bool)
+    dtype = "" if plain else f", dtype=np.{x.dtype.name}"
     return ast.parse(f"np.array({told}{dtype})", mode="eval").body
 
 

@@ -24,8 +24,9 @@ class Frame(NamedTuple):
 class Film:
     """Records a training, to be played by `explore(loss, history=film)`.
 
-    Call it with the loss of every step, before the parameters change. Of a long training it keeps
-    up to 24 steps at equal distances, and the last.
+    Call it with the loss of every step, before the parameters change, and explore a loss that was
+    computed after the last change. Of a long training it keeps up to 24 steps at equal distances,
+    and the last.
 
     >>> w, film = Tensor(3.0, requires_grad=True), Film()
     >>> for step in range(100):

@@ -51,8 +51,11 @@ function judged(text, box) {
   if (n > 1 && m > 1 && fits(turned)) return DATA.words.transposed;
   for (const [k, words] of DATA.words.factors) if (fits(v, k)) return words;
   for (const [words, values] of box.wrong || []) if (matches(rows, values, values.reduce((a, x) => Math.max(a, Math.abs(x)), 0) || 1)) return words;
-  if (rows.flat().length !== v.length) return `${DATA.words.shape} ${box.right.of}`;
-  return DATA.words.unknown;
+  const numbers = rows.flat().map(Number);
+  if (numbers.length !== v.length) return DATA.words.shape.replace('{}', box.right.of);
+  if (numbers.every(x => x === 0)) return DATA.words.zero;
+  const c = v.reduce((a, x, i) => a + x * numbers[i], 0) / v.reduce((a, x) => a + x * x, 0);
+  return v.length > 1 && fits(v, c) ? DATA.words.times[c < 0 ? 1 : 0].replace('{}', Number(c.toPrecision(3))) : DATA.words.unknown;
 }
 function guess(box, key) {
   const verdict = el('p', {class: 'verdict', role: 'status'}), input = el('textarea', {rows: Math.min(box.right.rows, 6), 'aria-label': `your ${box.h}`, placeholder: DATA.words.enter});

@@ -15,6 +15,7 @@ from tinygrad_lr.check.report import RIGHT
 from tinygrad_lr.drawing.cards import Card, Graph
 from tinygrad_lr.drawing.labels import is_table
 from tinygrad_lr.explorer.passes import Sending
+from tinygrad_lr.nn import ACTIVATIONS
 from tinygrad_lr.origin import locate
 from tinygrad_lr.tensor import unbroadcast
 
@@ -27,9 +28,9 @@ def words(graph: Graph) -> dict[str, Any]:
     """What is said of an entry, in the words of the diagnosis of a hand-written backward pass."""
     data = {c.name: c.value for c in graph.cards if c.kind == "data" and c.value.ndim}
     sizes = named_sizes(data, {})
-    known = [2.0, *map(float, sizes)]
-    known += [n / k for n, k in itertools.permutations(known, 2)] + [1 / n for n in known]
-    factors = [-1.0, *(s * n for n in dict.fromkeys(known) if n != 1 for s in (1, -1))]
+    known = [f for n in (2.0, *sizes) for f in (float(n), 1 / n)]
+    known += [n / k for n, k in itertools.permutations(sizes, 2)]
+    factors = [-1.0, *(s * f for f in dict.fromkeys(known) for s in (1, -1))]
 
     def said(entered: Any) -> str:
         return diagnose(entered, SAMPLE, sizes)
@@ -37,11 +38,11 @@ def words(graph: Graph) -> dict[str, Any]:
     return {
         "right": RIGHT,
         "factors": [[k, said(k * SAMPLE)] for k in factors],
-        "times": [said(s * OTHER * SAMPLE).replace(str(OTHER), "{}") for s in (1, -1)],
+        "times": [said(s * OTHER * SAMPLE).replace(str(s * OTHER), "{}") for s in (1, -1)],
         "zero": said(0 * SAMPLE),
         "transposed": said(SAMPLE.T),
         "unknown": f"not right; the mistake is {said(SAMPLE**2)}",
-        "shape": "The shape is",
+        "shape": "The shape is {}.",
         "unreadable": "Numbers, please: a row a line, or rows with ; between them.",
         "enter": "Your numbers: a row a line, or rows with ; between them",
     }
@@ -52,7 +53,7 @@ def asked(s: Sending, card: Card, to: Card, graph: Graph, uses: int) -> dict[str
     sent = np.asarray(s.product.sent)
     if not (sent.size == 1 or is_table(sent)) or not np.isfinite(sent).all():
         return {}
-    rows, columns = np.atleast_2d(sent).shape
+    rows, columns = np.atleast_2d(sent).shape if sent.size > 1 else (1, 1)
     right = {"rows": rows, "cols": columns, "of": str(sent.shape), "v": _plain(sent)}
     wrong = [[said, _plain(x)] for said, x in _wrong(s, card, to, graph, uses)]
     return {"right": right, "wrong": wrong}
@@ -107,6 +108,6 @@ def _altered(
             yield said, unbroadcast(np.asarray(x), s.product.sent)
         except ValueError:  # shapes that do not fit: nobody could have computed it
             continue
-    if s.product.local is not None and len(s.inputs) == 1 and not op.metadata:
+    if op.name in ACTIVATIONS and s.product.local is not None:
         with np.errstate(all="ignore"):
             yield from elementwise_mistakes(to.title, card.title, s.inputs[0], y, s.g)

@@ -29,16 +29,17 @@ class Replay:
         self.left = BUDGET
         self.noise = 1e-9 * max(1.0, abs(self.output({})))
 
+    @np.errstate(all="ignore")
     def output(self, changed: Mapping[Any, Any]) -> float:
         """The output, if some tensors had other values."""
         values: dict[int, Any] = {id(x): array for x, array in changed.items()}
         for node in self.nodes:
             if id(node) not in values and any(id(x) in values for x in node.inputs):
                 inputs = [values.get(id(x), getattr(x, "_array", x)) for x in node.inputs]
-                with np.errstate(all="ignore"):
-                    values[id(node)] = node.op.forward(*inputs, **node.params)  # type: ignore[union-attr]
+                values[id(node)] = node.op.forward(*inputs, **node.params)  # type: ignore[union-attr]
         return float(np.asarray(values.get(id(self.root), self.root._array)).item())
 
+    @np.errstate(all="ignore")
     def differences(self, x: Tensor) -> Any:
         """Central differences of the output by every element of x; None beyond the budget.
 

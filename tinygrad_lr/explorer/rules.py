@@ -11,13 +11,12 @@ import numpy as np
 
 from tinygrad_lr.drawing.figures import number
 from tinygrad_lr.drawing.formula import expression
+from tinygrad_lr.explorer.arrays import MOST
 from tinygrad_lr.ops import Op
 from tinygrad_lr.simplify import tidy
 from tinygrad_lr.source import BINARY, Writer
-from tinygrad_lr.symbols import Book, Symbol, astype, ordered
+from tinygrad_lr.symbols import Book, Symbol, astype, ordered, put_in
 from tinygrad_lr.tensor import unbroadcast
-
-AXES = {"axis", "keepdims"}
 
 
 class Term(Symbol):
@@ -26,9 +25,13 @@ class Term(Symbol):
     __slots__ = ()
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
-        if hasattr(np, op.name) or not AXES.issuperset(op.metadata):
+        called = isinstance(ast.parse(op.formula, mode="eval").body, ast.Call)
+        if hasattr(np, op.name) or not called:
             return super().apply(op, inputs, params)
-        return self.book.record(op.forward, *inputs, **params)
+        told = {k: x for k, x in params.items() if k not in op.defaults or x != op.defaults[k]}
+        places = op.positional - len(inputs)
+        given, named = list(told.values())[:places], list(told.items())[places:]
+        return self.book.record(op.forward, *inputs, *given, **dict(named))
 
 
 @dataclass
@@ -83,20 +86,16 @@ def product(
         names: for g, y and x0, x1, ... what the user calls them.
     """
 
-    def written(arrived: Any) -> Any:
-        book = Book(rewrite=tidy, kind=Term)
-        of = [book.argument(x, f"x{k}") if f"x{k}" in names else x for k, x in enumerate(inputs)]
-        g = arrived if np.isscalar(arrived) else book.argument(arrived, "g")
-        with np.errstate(all="ignore"):
-            found = rule(g, book.argument(y, "y"), *of, **params)
-        return found.now if isinstance(found, Symbol) else found
-
-    raw = written(np.asarray(g))
-    sent = unbroadcast(raw, inputs[i]).now
+    book = Book(rewrite=tidy, kind=Term)
+    of = [book.argument(x, f"x{k}") if f"x{k}" in names else x for k, x in enumerate(inputs)]
+    arrived = book.argument(np.asarray(g), "g")
+    with np.errstate(all="ignore"):
+        raw = rule(arrived, book.argument(y, "y"), *of, **params).now
+        sent = unbroadcast(raw, inputs[i]).now
     text = Text(names, {f"x{k}": np.ndim(x) for k, x in enumerate(inputs)})
     local = None
     if _elementwise(raw):
-        factor = written(np.float64(1))
+        factor = _without(raw, arrived, book)
         array = np.broadcast_to(getattr(factor, "value", factor), np.shape(raw.value))
         while isinstance(factor, Symbol) and factor.function is np.broadcast_to:
             factor = factor.args[0]
@@ -137,6 +136,17 @@ def _elementwise(x: Any) -> bool:
     )
 
 
+def _without(x: Any, g: Symbol, book: Book) -> Any:
+    """The expression with 1 in place of g."""
+    new: dict[Any, Any] = {g: np.float64(1)}
+    for s in ordered([x]):
+        if s.function and "g" in _read(s):
+            args = put_in(s.args, lambda a: new.get(a, a) if isinstance(a, Symbol) else a)
+            with np.errstate(all="ignore"):
+                new[s] = book.record(s.function, *args, **s.kwargs)
+    return new[x]
+
+
 class Text(ast.NodeTransformer):
     """Writes Symbols as a person does, with the user's names.
 
@@ -163,6 +173,12 @@ class Text(ast.NodeTransformer):
         if isinstance(node.value, ast.Name) and node.value.id == "np":
             return node if hasattr(np, node.attr) else ast.Name(node.attr)
         return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        """An array of many numbers is not written out."""
+        numbers = sum(isinstance(part, ast.Constant) for part in ast.walk(node))
+        many = ast.unparse(node.func) == "np.array" and numbers > MOST
+        return ast.Name("…") if many else self.generic_visit(node)
 
     def visit_Tuple(self, node: ast.Tuple) -> Any:
         """(len(x), x.shape[1]) is x.shape."""

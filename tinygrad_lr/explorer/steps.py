@@ -216,7 +216,7 @@ class Steps:
             "e": f"{c.to.k}_{c.card.k}_{s.i}",
             "f": math(derivative(loss, of), sign(equals), mathml(p.text, loss)),
             "row": [*row, sent],
-            "code": f"{grad} {equals} {ast.unparse(p.text)}",
+            "code": line(grad, equals, p.text),
         }
 
     def contributions(self, x: Any, to: Card) -> list[Any]:
@@ -242,6 +242,15 @@ class Steps:
         before = float(self.output.value.item())
         said = words.downhill(self.output.title, before, after)
         return {"p": "done", "t": "One step downhill", "boxes": boxes, "say": [said]}
+
+
+def line(grad: str, equals: str, value: ast.expr) -> str:
+    """A line of NumPy; two to put what arrives where an index took it."""
+    if not (isinstance(value, ast.Call) and ast.unparse(value.func) == "add_at"):
+        return f"{grad} {equals} {ast.unparse(value)}"
+    g, index, shape = map(ast.unparse, value.args)
+    start = f"{grad} = np.zeros({shape})\n" if equals == "=" else ""
+    return f"{start}np.add.at({grad}, {index}, {g})"
 
 
 def members(card: Card) -> Sequence[Card]:
