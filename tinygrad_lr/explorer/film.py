@@ -36,7 +36,7 @@ class Film:
     ...     loss.backward()
     ...     w.data -= 0.1 * w.grad
     >>> len(film.frames), film.frames[0].loss, film.frames[-1].step
-    (15, 4.0, 99)
+    (14, 4.0, 99)
     """
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.drawing.figures import number
-from tinygrad_lr.drawing.formula import expression
+from tinygrad_lr.drawing.formula import expression, is_default
 from tinygrad_lr.explorer.arrays import MOST
 from tinygrad_lr.ops import Op
 from tinygrad_lr.simplify import tidy
@@ -28,7 +28,7 @@ class Term(Symbol):
         called = isinstance(ast.parse(op.formula, mode="eval").body, ast.Call)
         if hasattr(np, op.name) or not called:
             return super().apply(op, inputs, params)
-        told = {k: x for k, x in params.items() if k not in op.defaults or x != op.defaults[k]}
+        told = {k: x for k, x in params.items() if not is_default(op, k, x)}
         places = op.positional - len(inputs)
         given, named = list(told.values())[:places], list(told.items())[places:]
         return self.book.record(op.forward, *inputs, *given, **dict(named))
