@@ -206,6 +206,15 @@ def test_cards_say_name_shape_formula_kind_and_value():
     assert "grad" not in cards["X"] and "()" not in cards["loss"]
 
 
+def test_pointing_at_a_card_tells_it_in_words():
+    loss = logistic()
+    picture = tg.draw(loss)
+    titles = [t.text for t in ET.fromstring(picture.pipe("svg")).iter(f"{SVG}title")]
+    words = [" ".join(line.split()) for line in picture.text.splitlines()]
+    assert titles[0] == "the computation of loss" and sorted(titles[1:]) == sorted(words)
+    assert "<title" not in picture.copy().pipe("svg", encoding="utf-8")
+
+
 def test_the_same_value_used_twice_has_two_wires():
     x = tg.Tensor(3.0, requires_grad=True)
     assert [w.id for w in drawing.graph(x * x).wires] == ["e0_1_0", "e0_1_1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import linecache
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
@@ -53,8 +54,7 @@ def find(
     the user's variable that holds it now; by the variable that it was assigned to in the source;
     and what went into the graph without any, or came out of a call of several operations, as the
     source expression has it, if that is short. Whatever has no name even then is not in the
-    result. Equal names are told apart in the order of computation:
-    h, h_2, h_3.
+    result. Equal names are told apart in the order of computation: h, h_2, h_3.
 
     Args:
         outputs: the results of the graph, which hold its values.
@@ -288,22 +288,25 @@ def executions(values: Iterable[Any]) -> list[Execution]:
 def operands(made: Iterable[Execution], frame: FrameType) -> dict[int, str]:
     """What the source calls leaves, arrays and numbers where they first go into the graph.
 
-    Of numbers only variables count: a literal is its own best name. A prime tells an array from
-    the variable of another shape that it was made of, as one-hot labels from the integers.
+    A number has a name only if all its uses have the same variable: Python keeps one 2 for the 2
+    of x ** 2 and an n that is 2. A prime tells an array from the variable of another shape that it
+    was made of, as one-hot labels from the integers.
     """
     scope: dict[str, Any] = {}
     for space in reversed(namespaces(frame)):
         scope |= space
     packages = {name for name, x in scope.items() if isinstance(x, ModuleType)} | {"np", "tg"}
     found: dict[int, str] = {}
-    for place, (first, *_), _ in made:
+    numbers: dict[int, set[str]] = {}
+    for place, results, _ in made:
         texts = operand_texts(place.text, packages, FUNCTIONS) or place.arguments
-        for x, text in zip(first.inputs, texts, strict=False):
-            number = not (np.ndim(x) or isinstance(x, Tensor))
-            if getattr(x, "op", None) or len(text) > LONG:
-                continue
-            if number and (place.called or not text.replace(".", "").isidentifier()):
-                continue
-            other = np.shape(scope[text]) != np.shape(x) if text in scope else False
-            found.setdefault(id(x), text + "′" * other)
-    return found
+        for result in results:
+            said = texts[: len(result.inputs)] if result is results[0] else ()
+            for x, text in itertools.zip_longest(result.inputs, said, fillvalue=""):
+                if not (isinstance(x, Tensor) or np.ndim(x)):
+                    numbers.setdefault(id(x), set()).add("" if place.called else text)
+                elif text and len(text) <= LONG and not getattr(x, "op", None):
+                    other = np.shape(scope[text]) != np.shape(x) if text in scope else False
+                    found.setdefault(id(x), text + "′" * other)
+    variables = {i: text for i, (text, *more) in numbers.items() if not more}
+    return found | {i: t for i, t in variables.items() if t.replace(".", "").isidentifier()}

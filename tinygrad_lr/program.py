@@ -298,7 +298,7 @@ class Lowering:
         self._params[x] = {k: put_in(v, self.read) for k, v in x.params.items()}
         if x.op.name == "getitem":
             self._params[x]["index"] = _counted(inputs[0], self._params[x]["index"])
-        y = x.op.forward(*inputs, **self._params[x])
+        y = self._forward(x)(*inputs, **self._params[x])
         if isinstance(y, Symbol):
             y = y.now
             name = self.known.get(id(x), "")
@@ -306,6 +306,10 @@ class Lowering:
                 y.name = identifier(name)
             self.said.setdefault(y, x.op.formula)
         return y
+
+    def _forward(self, node: Any) -> Any:
+        """The NumPy function of an operation."""
+        return node.op.forward
 
     def _leaf(self, x: Any) -> Any:
         """An argument, or a constant."""

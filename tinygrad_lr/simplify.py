@@ -11,7 +11,7 @@ import itertools
 import math
 import operator
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,9 @@ def same(x: Symbol, y: Any, exact: bool = False) -> bool:
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
 
 
-def tidy(x: Symbol) -> Any:
+def tidy(x: Symbol, rules: Sequence[Rule] | None = None) -> Any:
     """A call in fewer words, if one of the rules knows how."""
-    for rule in RULES:
+    for rule in rules or RULES:
         y = rule(x)
         if y is not None and y is not x and same(x, y, exact=True):
             return y
@@ -184,7 +184,8 @@ def _factors(n: Any) -> Any:
     return number, tuple(sorted(lengths))
 
 
-RULES: list[Callable[[Symbol], Any]] = [
+Rule = Callable[[Symbol], Any]
+RULES: list[Rule] = [
     _neutral,
     _sign,
     _numbers,
@@ -193,6 +194,11 @@ RULES: list[Callable[[Symbol], Any]] = [
     _reduced,
     _one_hot,
 ]
+
+
+def tidy_always(x: Symbol) -> Any:
+    """The same, by rules that hold for other data, too."""
+    return tidy(x, RULES[:-1])
 
 
 class Fraction:
@@ -437,11 +443,14 @@ def _ratio(c: Any) -> tuple[Any, Any]:
     return (int(c) if float(c).is_integer() else c), 1
 
 
-def simplified(results: list[Any], book: Book, gradients: int) -> list[Any]:
+def simplified(
+    results: list[Any], book: Book, gradients: int, facts: bool = True
+) -> list[Any]:
     """The results, with the arithmetic of the backward pass in as few operations as it needs.
 
     What takes part in the output, the first of the results, is not looked into, but for sums with
-    a number, as 1 - A; and neither is what comes after the `gradients`.
+    a number, as 1 - A; and neither is what comes after the `gradients`. `facts` of the recorded
+    data, as that labels have one 1 in every row, may be taken for granted or not.
     """
     symbols = ordered(results)
     forward = set(ordered(results[:1]))
@@ -456,7 +465,7 @@ def simplified(results: list[Any], book: Book, gradients: int) -> list[Any]:
         | {x for x in symbols if x.name}
         | set(parts(tuple(results)))
     )
-    book.start_again(tidy)
+    book.start_again(tidy if facts else tidy_always)
     uses = Counter(a for x in symbols for a in parts((x.args, tuple(x.kwargs.values()))))
     letters: set[Any] = set()
     new: dict[Symbol, Any] = {}

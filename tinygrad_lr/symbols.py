@@ -163,6 +163,8 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
         """The length of every axis, each told by where it comes from."""
         if self.now is not self:
             return self.now.shape
+        if self.book.fixed:
+            return tuple(self.value.shape)
         if self._lengths is None:
             known = self.value.shape if self.fixed else _lengths(self)
             self._lengths = tuple(
@@ -259,6 +261,9 @@ def value_of(x: Any) -> Any:
     return x.value if isinstance(x, Symbol) else int(x) if isinstance(x, Length) else x
 
 
+REDUCTIONS = {"reduce", "sum", "mean", "max", "min"}
+
+
 def _lengths(x: Symbol) -> tuple[Any, ...]:
     """Where the length of each axis comes from, None where it is not known."""
     shape, function = np.shape(x.value), x.function
@@ -298,8 +303,8 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
         order = rest[0] if rest else x.kwargs.get("axes")
         axes = range(a.ndim)[::-1] if order is None else order
         return tuple(a.shape[i] for i in axes)
-    if getattr(function, "__name__", "") == "reduce" and not x.kwargs.get("keepdims"):
-        axis = x.kwargs.get("axis", 0)
+    if getattr(function, "__name__", "") in REDUCTIONS and not x.kwargs.get("keepdims"):
+        axis = x.kwargs.get("axis", 0 if function.__name__ == "reduce" else None)
         gone = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         return tuple(n for i, n in enumerate(a.shape) if i not in {j % a.ndim for j in gone})
     if function in (astype, put, add_at, np.flip, np.copy):
@@ -328,6 +333,7 @@ class Book:
     Args:
         read: what stands for an array that comes along without being a Symbol.
         rewrite: a function of a new Symbol that may give a simpler one.
+        fixed: whether all shapes are always the same.
         kind: of the Symbols that it makes.
     """
 
@@ -335,9 +341,10 @@ class Book:
         self,
         read: Callable[[Any], Any] = lambda x: x,
         rewrite: Callable[[Symbol], Any] = lambda x: x,
+        fixed: bool = False,
         kind: type[Symbol] = Symbol,
     ) -> None:
-        self.read, self.rewrite, self.kind = read, rewrite, kind
+        self.read, self.rewrite, self.fixed, self.kind = read, rewrite, fixed, kind
         self.symbols: list[Symbol] = []
         self.shared: set[Any] = set()
         self.facts: dict[Symbol, Any] = {}
@@ -355,7 +362,8 @@ class Book:
         known = put_in(args, value_of), {k: put_in(x, value_of) for k, x in kwargs.items()}
         value = function(*known[0], **known[1])
         inputs = list(parts((args, tuple(kwargs.values()))))
-        if all(is_number(x) for x in inputs) and not any(map(_asks, args)):
+        known_now = all(is_number(x) for x in inputs) and not any(map(_asks, args))
+        if known_now and (function is not np.broadcast_to or not inputs):
             return self.number(value) if inputs and np.ndim(value) == 0 else value
         key = function, _key(args), _key(tuple(sorted(kwargs.items())))
         if function in COMMUTATIVE:

@@ -10,9 +10,9 @@ from tinygrad_lr.drawing.cards import Graph, Wire
 from tinygrad_lr.drawing.figures import number, plain
 from tinygrad_lr.drawing.labels import Writer
 from tinygrad_lr.drawing.render import Picture
+from tinygrad_lr.drawing.theme import FONT
 from tinygrad_lr.nn import Module
 
-FONT = "Arial"  # one name, a list would break the measures; Helvetica and Liberation are as wide
 ACROSS = 7  # levels that fit from left to right
 KINDS = {
     "parameter": ("rounded,filled", "value", 2.6),
@@ -46,6 +46,7 @@ def picture(
     dot = Picture("computation")
     dot.theme, dot.text = theme, str(graph)
     dot.titles = {card.id: plain(str(card), 500) for card in graph.cards}
+    dot.titles["graph0"] = plain(f"the computation of {graph.cards[-1].name}")
     dot.attr(
         "graph",
         rankdir=direction,

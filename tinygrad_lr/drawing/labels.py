@@ -30,12 +30,22 @@ class Writer:
         said = html.escape(text).replace("\\", "\\\\")  # else \N becomes the name of the node
         return f"<FONT {font}>{said}</FONT>" if text else ""
 
-    def text(self, text: str, colour: str = "ink", size: float = 11, bold: bool = False) -> str:
-        """A text, whatever is in it, with room for a font that runs wider."""
+    def text(
+        self,
+        text: str,
+        colour: str = "ink",
+        size: float = 11,
+        bold: bool = False,
+        room: int | None = None,
+    ) -> str:
+        """A text, whatever is in it, with room for a font that runs wider.
+
+        Numbers that stand above each other are given the same room, in spaces.
+        """
         said = plain(text)
-        room = self.piece("\u00a0" * math.ceil(len(said) / 6), colour, size)
+        spaces = "\u00a0" * (math.ceil(len(said) / 4) if room is None else room)
         piece = self.piece(said, colour, size)
-        return (f"<B>{piece}</B>" if bold and said else piece) + room
+        return (f"<B>{piece}</B>" if bold and said else piece) + self.piece(spaces, colour, size)
 
     def card(self, card: Card) -> str:
         """The HTML label of a card."""
@@ -46,8 +56,9 @@ class Writer:
         size = 12 if card.formula else 11
         named = bool(card.formula) or card.kind not in ("operation", "output", "loss")
         head = self.text(card.title, size=15 if named else 12.5, bold=named)
+        gap = self.piece("\u00a0", "soft", 10)
         rows = [
-            f'<TD ALIGN="LEFT">{head}{self.text(of and f" {of}", "soft", 10)}</TD>'
+            f'<TD ALIGN="LEFT">{head}{gap}{self.text(of, "soft", 10)}</TD>'
             f'<TD ALIGN="RIGHT">{self.text(right, "soft", size) or " "}</TD>'
         ]
         shown = {}
@@ -69,7 +80,7 @@ class Writer:
         if self.gradients and card.norm is not None:
             rows.append(("‖grad‖", number(card.norm), "gradient"))
         head = self.text(card.title, size=15, bold=True), self.text(card.formula, "soft", 12)
-        cells = [head, *((self.text(a, c), self.text(b, c, 12)) for a, b, c in rows)]
+        cells = [head, *((self.text(a, c), self.text(b, c, 12, room=3)) for a, b, c in rows)]
         return _table(
             (f'<TR><TD ALIGN="LEFT">{a}</TD><TD ALIGN="RIGHT">{b}</TD></TR>' for a, b in cells), 2
         )
@@ -95,9 +106,10 @@ class Writer:
     def one(self, what: str, x: NDArray) -> str:
         """A number, or the range of an array."""
         if x.size != 1:
-            return self.text(span(x), COLOUR[what], 12)
+            return self.text(span(x), COLOUR[what], 12, room=3)
         bad = bool(flaw(x))
-        return self.text(number(x.item()), "flaw" if bad else COLOUR[what], 14, bold=bad)
+        colour = "flaw" if bad else COLOUR[what]
+        return self.text(number(x.item()), colour, 14, bold=bad, room=2)
 
     def label(self, what: str) -> str:
         return self.text(what, COLOUR[what], 11)
@@ -108,7 +120,7 @@ class Writer:
         for texts, levels in zip(table(x), strengths(x), strict=True):
             cells = (
                 f'<TD ALIGN="RIGHT" BGCOLOR="{self.colours[f"{COLOUR[what]}{level}"]}">'
-                f"{self.text(text)}</TD>"
+                f"{self.text(text, room=1)}</TD>"
                 for text, level in zip(texts, levels, strict=True)
             )
             rows.append(f"<TR>{''.join(cells)}</TR>")

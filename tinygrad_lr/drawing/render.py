@@ -7,8 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import graphviz
@@ -47,7 +48,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
 
     text = ""
     theme = "light"
-    titles: dict[str, str]
+    titles: Mapping[str, str] = MappingProxyType({})
 
     def __repr__(self) -> str:
         return self.text
@@ -79,7 +80,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
             said = self.titles.get(part[2])
             return part[1] + (f"<title>{html.escape(said)}</title>" if said else "")
 
-        svg = re.sub(r'(?s)(<g id="(\w+)" class="\w+">\s*)<title>.*?</title>', titled, svg)
+        svg = re.sub(r'(?s)(<g id="(\w+)" class="\w+"[^>]*>\s*)<title>.*?</title>', titled, svg)
         if self.theme != "auto":
             return svg
         style = f"<style>@media(prefers-color-scheme:dark){{{dark_rules()}}}</style>"

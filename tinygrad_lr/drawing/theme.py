@@ -68,6 +68,7 @@ DARK = _palette(
     },
     {"value": ("#1b2430", "#2a65a7"), "gradient": ("#2a221e", "#9c5527")},
 )
+FONT = "Arial"  # one name, a list would break the measures; Helvetica and Liberation are as wide
 FONTS = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 

@@ -95,9 +95,7 @@ class Labels:
         leaving: the results that are used outside of their layer, with a name for them, or "".
     """
 
-    def __init__(
-        self, known: Mapping[int, str], layer: Mapping[int, str], leaving: Mapping[int, str]
-    ):
+    def __init__(self, known: Texts, layer: Texts, leaving: Texts):
         self.known = {key: plain(name) for key, name in known.items() if plain(name)}
         self.layer, self.leaving = layer, leaving
         self.taken = dict.fromkeys(known.values(), 1)
@@ -134,7 +132,8 @@ class Labels:
 
     def _numbered(self, x: Any, kind: str) -> str:
         """h₁ for what a layer hands on, v₁ within one formula, θ₁ and c₁ for what went in."""
-        letter = {"parameter": "θ", "data": "c"}.get(kind, "h" if id(x) in self.leaving else "v")
+        made = "h" if id(x) in self.leaving else "v"
+        letter = {"parameter": "θ", "data": "c", "constant": "c"}.get(kind, made)
         self.counts[letter] = self.counts.get(letter, 0) + 1
         return f"{letter}{self.counts[letter]}".translate(SUBSCRIPTS)
 
@@ -174,10 +173,7 @@ def _kind(x: Any, output: Tensor) -> str:
 
 
 def _leaving(
-    values: Sequence[Any],
-    layer: Mapping[int, str],
-    modules: Mapping[str, Module],
-    depth: int | None,
+    values: Sequence[Any], layer: Texts, modules: Mapping[str, Module], depth: int | None
 ) -> dict[int, str]:
     """The results that are used outside of their layer, or of the card that hides it.
 

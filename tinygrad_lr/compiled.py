@@ -1,0 +1,252 @@
+"""A training step, recorded once and run many times, with no graph and no new arrays."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.faster import QUICK, faster, shared_number
+from tinygrad_lr.machine import Machine, aligned
+from tinygrad_lr.names import nodes
+from tinygrad_lr.optim import SGD, Adam, Optimizer
+from tinygrad_lr.program import Lowering
+from tinygrad_lr.simplify import simplified
+from tinygrad_lr.symbols import Symbol
+from tinygrad_lr.tensor import RecordingError, Tensor, everything, grad
+
+FLAT = (SGD, Adam)  # what they do to an element depends on that element alone
+
+
+class Recording(Lowering):
+    """A loss and its gradients as Symbols of unchanging shapes; whatever is not given is constant.
+
+    Args:
+        given: the tensors whose data change from step to step.
+        quick: whether to compute some losses by formulas that overflow for large numbers.
+    """
+
+    def __init__(self, given: Sequence[Tensor], quick: bool) -> None:
+        super().__init__({}, {})
+        self.quick, self.book.fixed = quick, True
+        self.arguments = [self.book.argument(x._array, fixed=True) for x in given]
+        self._held += given
+        self._symbols |= dict(zip(map(id, given), self.arguments, strict=True))
+
+    def _forward(self, node: Any) -> Any:
+        return (self.quick and QUICK.get(node.op.name)) or node.op.forward
+
+    def _number(self, node: Any, i: int, x: Any) -> Any:
+        return x
+
+    def _leaf(self, x: Any) -> Any:
+        array = x._array if isinstance(x, Tensor) else x
+        return self.book.number(array) if array.ndim == 0 else self.book.argument(array, fixed=True)
+
+
+class Flat:
+    """Arrays beside each other in one, so that one call changes all of them."""
+
+    def __init__(self, arrays: Sequence[Any]) -> None:
+        self.whole = aligned((sum(a.size for a in arrays),), arrays[0].dtype)
+        self.parts = []
+        start = 0
+        for a in arrays:
+            self.parts.append(self.whole[start : start + a.size].reshape(a.shape))
+            self.parts[-1][...] = a
+            start += a.size
+
+
+def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
+    """A function that does what zero_grad, backward and step do for a loss, faster.
+
+    The first call records the step, compares what it makes of the parameters with what the
+    operations one by one do, and raises if they differ. Arrays that the function does not get as
+    arguments, and numbers, are constants: what is changed in them later is not seen.
+
+    Args:
+        loss: called with Tensors of the batch; gives a Tensor with one element.
+        optimizer: SGD or Adam. Its `lr` may change from step to step.
+
+    Returns:
+        A Step: called with the arrays of a batch, it gives the loss before the step, a float.
+        Batches of another shape are recorded anew.
+
+    Raises:
+        RecordingError: at the first call, if the function does what cannot be recorded, as an
+            `if` that depends on values.
+
+    >>> import tinygrad_lr as tg
+    >>> X = np.arange(8.0).reshape(8, 1)
+    >>> model = tg.nn.Dense(1, 1, rng=0)
+    >>> step = tg.compile(
+    ...     lambda x, y: tg.mse_loss(model(x), y), tg.optim.Adam(model.parameters(), lr=0.1)
+    ... )
+    >>> losses = [step(X, 2 * X + 1) for _ in range(500)]
+    >>> model(np.array([[12.0]])).data.round(2)
+    array([[25.]])
+    """
+    return Step(loss, optimizer)
+
+
+class Step:
+    """A training step that is recorded; see `compile`.
+
+    Attributes:
+        source: the program that the last call ran.
+    """
+
+    def __init__(self, loss: Callable[..., Tensor], optimizer: Optimizer) -> None:
+        if not callable(loss) or type(optimizer) not in FLAT:
+            raise TypeError(
+                f"compile takes a function that gives the loss, and an SGD or Adam, not {loss!r} "
+                f"and {optimizer!r}"
+            )
+        self.loss, self.optimizer, self.params = loss, optimizer, optimizer.params
+        if len({p.dtype for p in self.params}) > 1:
+            raise TypeError("compile: all parameters have the same dtype, float32 or float64")
+        self.source = ""
+        rates = [n for n, v in vars(optimizer).items() if n != "lr" and not isinstance(v, list)]
+        self._rates = attrgetter(*rates)
+        self._key: Any = None
+        self._known_rates: Any = None
+        self._recorded: dict[Any, Any] = {}
+        self._flat = Flat([p._array for p in self.params])
+        self._owners = list(zip(self.params, self._flat.parts, strict=True))
+        self._steps: list[int] | None = getattr(optimizer, "steps", None)
+        self._gradient = Flat([p._array for p in self.params])
+        self._slots = {
+            name: Flat(value)
+            for name, value in vars(optimizer).items()
+            if isinstance(value, list) and value and isinstance(value[0], np.ndarray)
+        }
+
+    def __call__(self, *batch: Any) -> float:
+        """One step on a batch of arrays; the loss before it."""
+        key = tuple([(x.shape, x.dtype) if x.__class__ is np.ndarray else None for x in batch])
+        rates = self._rates(self.optimizer)
+        if key != self._key or rates != self._known_rates:
+            batch = tuple([x if x.__class__ is np.ndarray else Tensor(x)._array for x in batch])
+            self._key = tuple([(x.shape, x.dtype) for x in batch])
+            self._known_rates = rates
+            run = self._recorded.get((self._key, rates))
+            if run is None:
+                run = self._record(batch)
+                loss = self._checked(run, batch)
+                self._recorded[self._key, rates] = self._run = run
+                return loss
+            self._run = run
+        return self._step(self._run, batch)
+
+    def _step(self, run: Machine, arrays: Sequence[Any]) -> float:
+        optimizer, owners = self.optimizer, self._owners
+        for p, part in owners:
+            if p._array is not part:
+                part[...] = p._array
+                p._array = part
+            p.changing()
+        for name, flat in self._slots.items():
+            slots = getattr(optimizer, name)
+            for i, part in enumerate(flat.parts):
+                if slots[i] is not part:
+                    part[...] = slots[i]
+                    slots[i] = part
+        if self._steps is None:
+            return run.run(optimizer.lr, 0, *arrays)
+        t = self._steps[0]
+        self._steps[:] = [t + 1] * len(owners)
+        return run.run(optimizer.lr, t, *arrays)
+
+    def _record(self, arrays: Sequence[Any]) -> Any:
+        """The function that runs a step on arrays of these shapes."""
+        batch = [Tensor(x) for x in arrays]
+        with everything(repeatable=True):
+            loss, again = self.loss(*batch), self.loss(*batch)
+        self._refuse(loss, again)
+        return self._machine(loss, batch, quick=True)
+
+    def _machine(self, output: Tensor, batch: Sequence[Tensor], quick: bool) -> Machine:
+        """The program for a recorded loss."""
+        recording = Recording([*batch, *self.params], quick)
+        results = recording.run(output, self.params)
+        book = recording.book
+        results = simplified(results, book, len(results), facts=False)
+        loss, *gradients = faster(results, book, outside=isinstance(self.optimizer, SGD))
+        c, gradients = shared_number(gradients)
+        flat = book.argument(self._flat.whole, fixed=True)
+        gradient = book.argument(self._gradient.whole, fixed=True)
+        dtype = self._flat.whole.dtype
+        lr, t = (book.argument(np.array(x, dtype)) for x in (self.optimizer.lr, 0))
+        slots = {name: book.argument(x.whole, fixed=True) for name, x in self._slots.items()}
+        new = self._update(flat, gradient * c, slots, lr, t)
+        whole = {flat: self._flat.whole, gradient: self._gradient.whole}
+        whole |= {symbol: self._slots[name].whole for name, symbol in slots.items()}
+        params = zip(recording.arguments[len(batch) :], self._flat.parts, strict=True)
+        return Machine(
+            variables=[lr, t, *recording.arguments[: len(batch)]],
+            places={**dict(params), **whole},
+            loss=loss,
+            gradients=list(zip(gradients, self._gradient.parts, strict=True)),
+            finals=[(now, whole[old]) for old, now in new.items()],
+            again=(lambda: self._machine(output, batch, quick=False)) if quick else None,
+        )
+
+    def _update(self, flat: Symbol, gradient: Symbol, slots: Any, lr: Symbol, t: Symbol) -> Any:
+        """What the optimizer makes of all parameters and of its state, as one array each."""
+        shadow = object.__new__(type(self.optimizer))
+        vars(shadow).update(vars(self.optimizer))
+        changed = {name: symbol.changeable() for name, symbol in slots.items()}
+        for name, symbol in changed.items():
+            setattr(shadow, name, [symbol])
+        shadow.lr, data = lr, flat.changeable()
+        if hasattr(shadow, "steps"):
+            shadow.steps = [t.changeable()]
+        shadow.update(0, data, gradient)
+        new = {flat: data.now}
+        for name, symbol in slots.items():
+            new[symbol] = getattr(shadow, name)[0].now
+        return {old: now for old, now in new.items() if old is not now}
+
+    def _refuse(self, loss: Any, again: Any) -> None:
+        """Raise for a loss that is none, and for one that is another every time."""
+        if not isinstance(loss, Tensor) or loss.size != 1:
+            raise RecordingError(f"the loss is a Tensor with one element, not {loss!r}")
+        pairs = itertools.zip_longest(nodes([loss]), nodes([again]))
+        for x, y in pairs:
+            values = [getattr(v, "_array", v) for v in (x, y)]
+            if not np.array_equal(*values, equal_nan=True):
+                raise RecordingError(
+                    f"the function computes something else every time it is called (random "
+                    f"numbers?): {values[0]!r}, then {values[1]!r}. Pass what changes as an argument"
+                )
+
+    def _checked(self, run: Any, arrays: Sequence[Any]) -> float:
+        """The first step, done both ways."""
+        optimizer, kept = self.optimizer, [p._array.copy() for p in self.params]
+        lists = {n: list(v) for n, v in vars(optimizer).items() if isinstance(v, list) and n != "params"}
+        state = {n: [x.copy() if hasattr(x, "copy") else x for x in v] for n, v in lists.items()}
+        value = self.loss(*map(Tensor, arrays))
+        found = grad(value, self.params)
+        for i, (p, g) in enumerate(zip(self.params, found, strict=True)):
+            optimizer.update(i, p.changing(), g)
+        right = [p._array.copy() for p in self.params]
+        for p, before in zip(self.params, kept, strict=True):
+            p._array = before
+        for name, values in state.items():
+            getattr(optimizer, name)[:] = values
+        loss = self._step(run, arrays)
+        rtol = 1e-9 if self.params[0].dtype == np.float64 else 1e-3
+        for p, was, r in zip(self.params, kept, right, strict=True):
+            moved = np.max(np.abs(r - was), initial=0.0)
+            if not np.allclose(p._array, r, rtol=rtol, atol=rtol * moved, equal_nan=True):
+                self._recorded.clear();
+                p._array[...] = r
+                raise RecordingError(
+                    f"the recorded step differs from the operations one by one in {p!r}: "
+                    f"{p._array!r} and {r!r}"
+                )
+        self.source = run.source
+        return loss

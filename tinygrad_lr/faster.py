@@ -1,0 +1,172 @@
+"""Rewriting of programs for the machine: fewer passes over large arrays."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.losses import _shares
+from tinygrad_lr.ops import log_softmax
+from tinygrad_lr.simplify import Rule, same, tidy_always
+from tinygrad_lr.symbols import Book, Symbol, is_number, ordered, parts, put_in, value_of
+
+VIEWS = {np.transpose, np.reshape, operator.getitem}
+multiply: Any = np.multiply
+add_reduce: Any = np.add.reduce
+
+
+def _logistic(z: Any, t: Any) -> Any:
+    return np.log1p(np.exp(-z)) + (1 - t) * z
+
+
+def _softplus(x: Any) -> Any:
+    return np.log1p(np.exp(-x)) + x
+
+
+def _categorical(z: Any, t: Any, weight: Any) -> Any:
+    return -np.sum(_shares(z, t, weight) * log_softmax(z), axis=-1)
+
+
+# Values that overflow for large numbers, where the program starts again with those of the table.
+QUICK: Mapping[str, Callable[..., Any]] = {
+    "logistic_loss": _logistic,
+    "softplus": _softplus,
+    "categorical_loss": _categorical,
+}
+
+
+def _scaled(x: Any) -> tuple[float, Any]:
+    """(c, y), if x is a number c times y; (1, x) otherwise."""
+    if isinstance(x, Symbol) and x.function is np.multiply:
+        for a, b in (x.args, x.args[::-1]):
+            if is_number(a):
+                return float(value_of(a)), b
+    if isinstance(x, Symbol) and x.function is np.divide and is_number(x.args[1]):
+        return 1 / float(value_of(x.args[1])), x.args[0]
+    if isinstance(x, Symbol) and x.function is np.negative:
+        c, y = _scaled(x.args[0])
+        return -c, y
+    return 1.0, x
+
+
+def _numbers_outside(x: Symbol) -> Any:
+    """What is linear in an array is so in a number that multiplies it."""
+    function, args = x.function, x.args
+    for one, other in (args, args[::-1]) if function is np.multiply else ():
+        if not is_number(one) and np.ndim(value_of(one)) == 0 < np.ndim(value_of(other)):
+            c, y = _scaled(other)
+            return None if c == 1 else (c * one) * y
+    if function in (np.multiply, np.matmul, np.divide) and not any(map(is_number, args)):
+        (c, a), (d, b) = map(_scaled, args)
+        if function is np.divide:
+            return None if c == 1 else c * (a / args[1])
+        if c * d == 1:
+            return None
+        return (c * d) * function(a, b)
+    linear = function == np.add.reduce or (function in VIEWS and isinstance(args[0], Symbol))
+    if linear:
+        c, a = _scaled(args[0])
+        return None if c == 1 else c * function(a, *args[1:], **x.kwargs)
+    if function in (np.add, np.subtract):
+        (c, a), (d, b) = map(_scaled, args)
+        if c == d != 1:
+            return c * function(a, b)
+        if c == -d:
+            other = np.subtract if function is np.add else np.add
+            return c * other(a, b) if c != 1 or function is np.add else None
+    if function is np.multiply:
+        for a, b in (args, args[::-1]):
+            c, y = _scaled(b)
+            if is_number(a) and c != 1:
+                return (float(value_of(a)) * c) * y
+    return None
+
+
+def _mean(x: Symbol) -> Any:
+    """A mean is a sum times a number."""
+    if x.function is np.mean:
+        (a,) = x.args
+        return (x.value.size / a.value.size) * add_reduce(a, **x.kwargs)
+    return None
+
+
+def _sum(x: Symbol) -> Any:
+    """The sum of a sum is taken of each part, that of a product is a product of vectors."""
+    if x.function != np.add.reduce and x.function is not np.sum:
+        return None
+    (a,) = x.args
+    if x.function is np.sum:
+        return add_reduce(a, axis=x.kwargs.get("axis"), keepdims=x.kwargs.get("keepdims", False))
+    if x.value.ndim or not isinstance(a, Symbol) or a in x.book.shared or a.value.dtype.kind != "f":
+        return None
+    if a.function == np.add.reduce:
+        return add_reduce(a.args[0], axis=None)
+    full = all(np.shape(value_of(b)) == a.value.shape for b in a.args)
+    if a.function in (np.add, np.subtract) and full:
+        left, right = (add_reduce(b, axis=None) for b in a.args)
+        return a.function(left, right)
+    if a.function is np.multiply and full and all(b.value.dtype == a.value.dtype for b in a.args):
+        return x.book.record(np.vdot, *a.args)
+    if a.function is np.square:
+        return x.book.record(np.vdot, a.args[0], a.args[0])
+    if a.function is np.power and is_number(a.args[1]) and value_of(a.args[1]) == 2:
+        return x.book.record(np.vdot, a.args[0], a.args[0])
+    return None
+
+
+def _square(x: Symbol) -> Any:
+    """A square is a product, which is faster than a power."""
+    if x.function is np.power and is_number(x.args[1]) and value_of(x.args[1]) == 2:
+        return x.args[0] * x.args[0]
+    return None
+
+
+def faster(results: list[Any], book: Book, outside: bool) -> list[Any]:
+    """The results, in fewer passes over large arrays.
+
+    Args:
+        outside: whether numbers shall multiply results rather than what these are computed from.
+    """
+    rules: list[Rule] = [_mean, _sum, _square, *([_numbers_outside] if outside else [])]
+
+    def rewrite(x: Symbol) -> Any:
+        y = tidy_always(x)
+        if y is not x:
+            return y
+        for rule in rules:
+            z = rule(x)
+            if z is not None and z is not x and same(x, z, exact=True):
+                return z
+        return x
+
+    symbols = ordered(results)
+    uses = Counter(y for x in symbols for y in parts((x.args, tuple(x.kwargs.values()))))
+    book.start_again(rewrite)
+    book.shared = set()
+    new: dict[Symbol, Any] = {}
+
+    def renewed(x: Any) -> Any:
+        return new.get(x, x) if isinstance(x, Symbol) else x
+
+    for x in symbols:
+        y: Any = x
+        if x.function:
+            kwargs = {name: put_in(value, renewed) for name, value in x.kwargs.items()}
+            y = book.record(x.function, *put_in(x.args, renewed), **kwargs)
+        new[x] = y
+        if uses[x] > 1 and isinstance(y, Symbol):
+            book.shared.add(y)
+    return [renewed(x.now if isinstance(x, Symbol) else x) for x in results]
+
+
+def shared_number(results: list[Any]) -> tuple[float, list[Any]]:
+    """(c, ys), if every result is the same number c times a y that has to be computed."""
+    scaled = [_scaled(x) for x in results]
+    numbers = {c for c, _ in scaled}
+    if len(numbers) == 1 and all(isinstance(y, Symbol) for _, y in scaled):
+        return numbers.pop(), [y for _, y in scaled]
+    return 1.0, results
