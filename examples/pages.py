@@ -45,8 +45,8 @@ def softmax_regression(path):
     Z = X @ W + b
     P = tg.softmax(Z)
     p = P[np.arange(3), y]
-    l = -np.log(p)
-    L = np.mean(l)
+    losses = -np.log(p)
+    L = np.mean(losses)
     return tg.explore(L, path, title="Softmax regression, forward and backward")
 
 
@@ -54,7 +54,7 @@ def softmax_regression(path):
 def xor_network(path):
     """The XOR gate with a hidden layer of two neurons, and its training as a film."""
     X, Y = xor.xdata, xor.ydata
-    rng = np.random.default_rng(6)
+    rng = np.random.default_rng(0)
     W1 = tg.Tensor(rng.normal(size=(2, 2)), requires_grad=True)
     b1 = tg.Tensor(np.zeros(2), requires_grad=True)
     w2 = tg.Tensor(rng.normal(size=(2, 1)), requires_grad=True)
@@ -63,13 +63,12 @@ def xor_network(path):
     def forward():
         H = tg.sigmoid(X @ W1 + b1)
         Ŷ = tg.sigmoid(H @ w2 + b2)
-        L = tg.binary_cross_entropy(Ŷ, Y)
-        return L
+        return tg.binary_cross_entropy(Ŷ, Y)
 
     parameters = [W1, b1, w2, b2]
     start = [x.data.copy() for x in parameters]
     adam, film = tg.optim.Adam(parameters, lr=0.1), tg.Film()
-    for _ in range(400):
+    for _ in range(200):
         L = forward()
         film(L)
         adam.zero_grad()

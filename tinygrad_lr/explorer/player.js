@@ -34,28 +34,28 @@ function typed(text) {
   const rows = text.replace(/[−–]/g, '-').replace(/[\[\](){}|]/g, ' ').trim().split(/[;\n]+/).map(r => r.trim().split(/[\s,]+/).filter(Boolean));
   return rows.filter(r => r.length);
 }
-function matches(rows, values, largest) {
-  const flat = rows.flat();
-  return flat.length === values.length && flat.every((t, i) => {
-    const digits = (t.split('.')[1] || '').replace(/e.*/i, '').length;
-    return Math.abs(Number(t) - values[i]) <= Math.min(0.5001 * 10 ** -digits, 0.04 * largest) + 1e-9 * largest;
-  });
+const unit = text => 0.5001 * 10 ** -(text.split('.')[1] || '').replace(/e.*/i, '').length;
+function matches(rows, values, least) {
+  const flat = rows.flat(), largest = values.reduce((a, x) => Math.max(a, Math.abs(x)), 0) || 1;
+  return flat.length === values.length && flat.every((t, i) =>
+    Math.abs(t - values[i]) <= Math.min(Math.max(unit(t), least), 0.04 * largest) + 1e-9 * largest);
 }
 function judged(text, box) {
-  const rows = typed(text), {rows: n, cols: m, v} = box.right, size = v.reduce((a, x) => Math.max(a, Math.abs(x)), 0);
+  const rows = typed(text), {rows: n, cols: m, v} = box.right, told = unit(DATA.arrays[box.row.find(i => i.q).a].t[0][0]);
   if (!rows.length || rows.flat().some(t => isNaN(t))) return DATA.words.unreadable;
-  const turned = v.map((_, i) => v[(i % n) * m + Math.floor(i / n)]);
-  const fits = (values, k = 1) => matches(rows, values.map(x => x * k), size * Math.abs(k) || 1);
-  const shape = rows.length === n && rows.every(r => r.length === m), column = n === 1 || m === 1;
-  if (fits(v) && (shape || column)) return DATA.words.right;
-  if (n > 1 && m > 1 && fits(turned)) return DATA.words.transposed;
-  for (const [k, words] of DATA.words.factors) if (fits(v, k)) return words;
-  for (const [words, values] of box.wrong || []) if (matches(rows, values, values.reduce((a, x) => Math.max(a, Math.abs(x)), 0) || 1)) return words;
+  const fits = (values, k = 1) => matches(rows, values.map(x => x * k), told * Math.abs(k));
+  const shape = rows.length === n && rows.every(r => r.length === m), line = n === 1 || m === 1;
+  if (fits(v) && (shape || line)) return DATA.words.right;
   const numbers = rows.flat().map(Number);
-  if (numbers.length !== v.length) return DATA.words.shape.replace('{}', box.right.of);
-  if (numbers.every(x => x === 0)) return DATA.words.zero;
-  const c = v.reduce((a, x, i) => a + x * numbers[i], 0) / v.reduce((a, x) => a + x * x, 0);
-  return v.length > 1 && fits(v, c) ? DATA.words.times[c < 0 ? 1 : 0].replace('{}', Number(c.toPrecision(3))) : DATA.words.unknown;
+  if (numbers.length === v.length) {
+    for (const [k, words] of DATA.words.factors) if (fits(v, k)) return words;
+    if (numbers.every(x => x === 0)) return DATA.words.zero;
+    const c = v.reduce((a, x, i) => a + x * numbers[i], 0) / v.reduce((a, x) => a + x * x, 0);
+    if (v.length > 1 && fits(v, c)) return DATA.words.times[c < 0 ? 1 : 0].replace('{}', Number(c.toPrecision(3)));
+    if (!line && fits(v.map((_, i) => v[(i % n) * m + Math.floor(i / n)]))) return DATA.words.transposed;
+  }
+  for (const [words, values] of box.wrong) if (fits(values)) return words;
+  return numbers.length === v.length ? DATA.words.unknown : DATA.words.shape.replace('{}', box.right.of);
 }
 function guess(box, key) {
   const verdict = el('p', {class: 'verdict', role: 'status'}), input = el('textarea', {rows: Math.min(box.right.rows, 6), 'aria-label': `your ${box.h}`, placeholder: DATA.words.enter});
@@ -104,17 +104,18 @@ function tag(g) {
     if (!role || !(own || ground || flawed)) continue;
     e.classList.add(role);
     if (text === 'value' || text === 'grad' || text === '‖grad‖' || text === 'parameters' || text.includes(': ')) continue;
-    const right = ground ? Math.max(...ground.getAttribute('points').split(/[ ,]/).filter((_, i) => i % 2 === 0)) - 4 : e.getBBox().x + e.getBBox().width;
-    e.setAttribute('text-anchor', 'end'); e.setAttribute('x', right);
-    cells[role].push([e, ground]);
+    const edges = ground && ground.getAttribute('points').split(/[ ,]/).filter((_, i) => i % 2 === 0);
+    if (ground) { e.setAttribute('text-anchor', 'end'); e.setAttribute('x', Math.max(...edges) - 4); }
+    cells[role].push([e, ground, ground ? Math.max(...edges) - Math.min(...edges) - 6 : Infinity]);
   }
   return cells;
 }
 function write(n, role, index) {
   const a = DATA.arrays[index], texts = a.card ? [a.card] : a.t.flat(), levels = a.s.join('');
-  n.cells[role].forEach(([text, ground], i) => {
+  n.cells[role].forEach(([text, ground, room], i) => {
     if (texts[i] === undefined) return;
-    text.textContent = texts[i];
+    text.textContent = texts[i]; text.removeAttribute('textLength');
+    if (text.getComputedTextLength() > room) { text.setAttribute('textLength', room); text.setAttribute('lengthAdjust', 'spacingAndGlyphs'); }
     if (ground) ground.setAttribute('fill', DATA.heat[role][levels[i]]);
   });
 }
