@@ -24,6 +24,7 @@ __version__ = "0.1.0"
 # Tools, imported when they are used: they would add to the time of every import.
 ON_DEMAND = {
     "check_backward": "check",
+    "compile": "compiled",
     "draw": "drawing",
     "explore": "explorer",
     "Film": "explorer",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -14,9 +15,10 @@ from tinygrad_lr.machine import Machine, aligned
 from tinygrad_lr.names import nodes
 from tinygrad_lr.optim import SGD, Adam, Optimizer
 from tinygrad_lr.program import Lowering
+from tinygrad_lr.scalars import Scalars, Unfit
 from tinygrad_lr.simplify import simplified
 from tinygrad_lr.symbols import Symbol
-from tinygrad_lr.tensor import RecordingError, Tensor, everything, grad
+from tinygrad_lr.tensor import CHANGED, RecordingError, Tensor, _serial, everything, grad
 
 FLAT = (SGD, Adam)  # what they do to an element depends on that element alone
 
@@ -58,6 +60,14 @@ class Flat:
             self.parts.append(self.whole[start : start + a.size].reshape(a.shape))
             self.parts[-1][...] = a
             start += a.size
+
+
+def adopt(p: Tensor, part: Any) -> None:
+    """Let a parameter live in a part of the flat array, with the values that it has."""
+    if p._array is not part:
+        part[...] = p._array
+        p._array = part
+    p.changing()
 
 
 def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
@@ -108,11 +118,11 @@ class Step:
         self.loss, self.optimizer, self.params = loss, optimizer, optimizer.params
         if len({p.dtype for p in self.params}) > 1:
             raise TypeError("compile: all parameters have the same dtype, float32 or float64")
-        self.source = ""
         rates = [n for n, v in vars(optimizer).items() if n != "lr" and not isinstance(v, list)]
         self._rates = attrgetter(*rates)
-        self._key: Any = None
         self._known_rates: Any = None
+        self._kinds: tuple[Any, ...] = ()
+        self.source, self._run = "", None
         self._recorded: dict[Any, Any] = {}
         self._flat = Flat([p._array for p in self.params])
         self._owners = list(zip(self.params, self._flat.parts, strict=True))
@@ -121,54 +131,64 @@ class Step:
         self._slots = {
             name: Flat(value)
             for name, value in vars(optimizer).items()
-            if isinstance(value, list) and value and isinstance(value[0], np.ndarray)
+            if isinstance(value, list) and isinstance(value[0], np.ndarray)
         }
+        self._state = [(getattr(optimizer, n), flat.parts) for n, flat in self._slots.items()]
 
     def __call__(self, *batch: Any) -> float:
         """One step on a batch of arrays; the loss before it."""
-        key = tuple([(x.shape, x.dtype) if x.__class__ is np.ndarray else None for x in batch])
-        rates = self._rates(self.optimizer)
-        if key != self._key or rates != self._known_rates:
-            batch = tuple([x if x.__class__ is np.ndarray else Tensor(x)._array for x in batch])
-            self._key = tuple([(x.shape, x.dtype) for x in batch])
-            self._known_rates = rates
-            run = self._recorded.get((self._key, rates))
-            if run is None:
-                run = self._record(batch)
-                loss = self._checked(run, batch)
-                self._recorded[self._key, rates] = self._run = run
-                return loss
-            self._run = run
-        return self._step(self._run, batch)
+        optimizer = self.optimizer
+        if self._rates(optimizer) != self._known_rates or len(batch) != len(self._kinds):
+            return self._other(batch)
+        for x, (shape, dtype) in zip(batch, self._kinds):  # noqa: B905
+            if x.__class__ is not np.ndarray or x.shape != shape or x.dtype is not dtype:
+                return self._other(batch)
+        now = next(_serial)
+        for p, part in self._owners:
+            if p._array is not part or p._hash is not None:
+                adopt(p, part)
+            p.serial = now
+        if self._state:
+            self._adopt_state()
+        steps = self._steps
+        if steps is None:
+            return self._run(optimizer.lr, 0, *batch)
+        t = steps[0]
+        steps[:] = [t + 1] * len(steps)
+        return self._run(optimizer.lr, t, *batch)
 
-    def _step(self, run: Machine, arrays: Sequence[Any]) -> float:
-        optimizer, owners = self.optimizer, self._owners
-        for p, part in owners:
-            if p._array is not part:
-                part[...] = p._array
-                p._array = part
-            p.changing()
-        for name, flat in self._slots.items():
-            slots = getattr(optimizer, name)
-            for i, part in enumerate(flat.parts):
+    def _other(self, batch: Sequence[Any]) -> float:
+        """A step on a batch of other shapes than the last."""
+        arrays = [x if x.__class__ is np.ndarray else Tensor(x)._array for x in batch]
+        kinds, rates = tuple((x.shape, x.dtype) for x in arrays), self._rates(self.optimizer)
+        known = self._recorded.get((kinds, rates))
+        self._known_rates, self._kinds = rates, kinds
+        program = known or self._record(arrays)
+        self.source, self._run = program.source, program.run
+        if known is None:
+            loss = self._checked(arrays)
+            self._recorded[kinds, rates] = program
+            return loss
+        return self(*arrays)
+
+    def _adopt_state(self) -> None:
+        """See to it that the optimizer's state is where the program reads it."""
+        for slots, parts in self._state:
+            for i, part in enumerate(parts):
                 if slots[i] is not part:
                     part[...] = slots[i]
                     slots[i] = part
-        if self._steps is None:
-            return run.run(optimizer.lr, 0, *arrays)
-        t = self._steps[0]
-        self._steps[:] = [t + 1] * len(owners)
-        return run.run(optimizer.lr, t, *arrays)
 
-    def _record(self, arrays: Sequence[Any]) -> Any:
-        """The function that runs a step on arrays of these shapes."""
+    def _record(self, arrays: Sequence[Any], quick: bool = True) -> Any:
+        """The program of a step on arrays of these shapes."""
         batch = [Tensor(x) for x in arrays]
         with everything(repeatable=True):
-            loss, again = self.loss(*batch), self.loss(*batch)
-        self._refuse(loss, again)
-        return self._machine(loss, batch, quick=True)
+            output, again = self.loss(*batch), self.loss(*batch)
+        self._refuse(output, again)
+        with np.errstate(all="ignore"):
+            return self._program(output, batch, arrays, quick)
 
-    def _machine(self, output: Tensor, batch: Sequence[Tensor], quick: bool) -> Machine:
+    def _program(self, output: Tensor, batch: Any, arrays: Any, quick: bool) -> Any:
         """The program for a recorded loss."""
         recording = Recording([*batch, *self.params], quick)
         results = recording.run(output, self.params)
@@ -185,14 +205,20 @@ class Step:
         whole = {flat: self._flat.whole, gradient: self._gradient.whole}
         whole |= {symbol: self._slots[name].whole for name, symbol in slots.items()}
         params = zip(recording.arguments[len(batch) :], self._flat.parts, strict=True)
-        return Machine(
+        program = dict(
             variables=[lr, t, *recording.arguments[: len(batch)]],
             places={**dict(params), **whole},
             loss=loss,
             gradients=list(zip(gradients, self._gradient.parts, strict=True)),
             finals=[(now, whole[old]) for old, now in new.items()],
-            again=(lambda: self._machine(output, batch, quick=False)) if quick else None,
         )
+        if not quick:
+            return Machine(**program)
+        again = functools.partial(self._record, arrays, quick=False)
+        try:
+            return Scalars(**program, again=again)
+        except Unfit:
+            return Machine(**program, again=again)
 
     def _update(self, flat: Symbol, gradient: Symbol, slots: Any, lr: Symbol, t: Symbol) -> Any:
         """What the optimizer makes of all parameters and of its state, as one array each."""
@@ -223,7 +249,7 @@ class Step:
                     f"numbers?): {values[0]!r}, then {values[1]!r}. Pass what changes as an argument"
                 )
 
-    def _checked(self, run: Any, arrays: Sequence[Any]) -> float:
+    def _checked(self, arrays: Sequence[Any]) -> float:
         """The first step, done both ways."""
         optimizer, kept = self.optimizer, [p._array.copy() for p in self.params]
         lists = {n: list(v) for n, v in vars(optimizer).items() if isinstance(v, list) and n != "params"}
@@ -237,16 +263,18 @@ class Step:
             p._array = before
         for name, values in state.items():
             getattr(optimizer, name)[:] = values
-        loss = self._step(run, arrays)
+        loss = self(*arrays)
         rtol = 1e-9 if self.params[0].dtype == np.float64 else 1e-3
+        wrong = [] if np.isclose(loss, value.item(), rtol=rtol, equal_nan=True) else ["the loss"]
         for p, was, r in zip(self.params, kept, right, strict=True):
             moved = np.max(np.abs(r - was), initial=0.0)
             if not np.allclose(p._array, r, rtol=rtol, atol=rtol * moved, equal_nan=True):
-                self._recorded.clear();
+                wrong.append(p.name or f"a parameter of shape {p.shape}")
+        if wrong:
+            for p, r in zip(self.params, right, strict=True):
                 p._array[...] = r
-                raise RecordingError(
-                    f"the recorded step differs from the operations one by one in {p!r}: "
-                    f"{p._array!r} and {r!r}"
-                )
-        self.source = run.source
+            raise RecordingError(
+                f"the recorded step differs from the operations one by one in {', '.join(wrong)}; "
+                f"the parameters are now those of the latter. Go on without compile"
+            )
         return loss

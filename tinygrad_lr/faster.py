@@ -139,7 +139,7 @@ def faster(results: list[Any], book: Book, outside: bool) -> list[Any]:
             return y
         for rule in rules:
             z = rule(x)
-            if z is not None and z is not x and same(x, z, exact=True):
+            if z is not None and z is not x and same(x, z):
                 return z
         return x
 

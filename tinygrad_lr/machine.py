@@ -52,7 +52,7 @@ class Machine:
         finals: Sequence[tuple[Symbol, Any]],
         again: Callable[[], Machine] | None = None,
     ) -> None:
-        self.loss, self.variables, self.again = loss, variables, again
+        self.again, self._stable = again, None
         self.space: dict[str, Any] = {}
         self.lines: list[str] = []
         self.arrays: dict[Symbol, Any] = dict(places)  # where a Symbol lives from step to step
@@ -91,17 +91,22 @@ class Machine:
                 self._release(i)
         for x, place in finals:
             self._copy(x, place)
-        self.space |= {"np": np}
-        body = "\n".join(f"        {line}" for line in [*self.lines, f"return float({self._scalar(loss)})"])
-        names = [n for n in self.space if n != "np"]
+        lines = [*self.lines, f"return float({self._scalar(loss)})"]
+        self.space["errstate"] = np.errstate
         arguments = ", ".join(self.texts[x] for x in variables)
-        self.source = f"def make({', '.join(names)}):\n    def run({arguments}):\n{body}\n    return run\n"
-        made: dict[str, Any] = {"np": np}
+        self.source = "\n".join(
+            [
+                f"def make({', '.join(self.space)}):",
+                f"    def run({arguments}):",
+                '        with errstate(over="ignore", divide="ignore", invalid="ignore"):',
+                *(f"            {line}" for line in lines),
+                "    return run",
+                "",
+            ]
+        )
+        made: dict[str, Any] = {}
         exec(compile(self.source, "<compiled>", "exec"), made)
-        self.run = made["make"](**{n: self.space[n] for n in names})
-
-    def __call__(self, *args: Any) -> Any:
-        return self.run(*args)
+        self.run = made["make"](**self.space)
 
     def _copy(self, x: Symbol, place: Any) -> None:
         """Write a value to where it is wanted, if it is not there."""
@@ -110,9 +115,9 @@ class Machine:
 
     def _once_more(self, *args: Any) -> float:
         """The step by the formulas that do not overflow."""
-        if not isinstance(self.again, Machine):
-            self.again = self.again()
-        return self.again(*args)
+        if self._stable is None:
+            self._stable = self.again()
+        return self._stable.run(*args)
 
     def _last_uses(self) -> dict[Symbol, int]:
         """The last line that needs the array of each Symbol, through views as well."""
@@ -147,7 +152,10 @@ class Machine:
                 return self.texts[x]
             if x in self.arrays:
                 return self._hold(self.arrays[x])
-            self.arrays[x] = np.asarray(x.value)
+            self.arrays[x] = x.value
+            if x.value.ndim and x.value.dtype.kind == "f":
+                self.arrays[x] = aligned(x.value.shape, x.value.dtype)
+                self.arrays[x][...] = x.value
             return self._hold(self.arrays[x])
         return repr(x) if isinstance(x, (int, float, str, type(None))) else self._hold(x)
 
@@ -189,7 +197,9 @@ class Machine:
             if function is np.maximum and x.value.size > 1000 and is_number(args[1]):
                 operands[1] = self._full(value_of(args[1]), x)  # compared in wide instructions then
             out = self._place(x, i, args)
-            self.lines.append(f"{self._hold(function)}({', '.join([*operands, self._hold(out)])})")
+            named = "out=" if function in (np.maximum, np.minimum) else ""
+            target = f"{named}{self._hold(out)}"
+            self.lines.append(f"{self._hold(function)}({', '.join([*operands, target])})")
         elif function is np.transpose and (args[1:] or (None,))[0] is None and not x.kwargs:
             self.texts[x] = f"{self._operand(args[0])}.T"
         else:
@@ -238,7 +248,7 @@ class Machine:
                 text += f" / {args[0].value.size}"
         elif isinstance(function, np.ufunc) and scalars:
             text = f"{self._name(function)}({', '.join(map(self._scalar, args))})"
-        elif function is np.vdot:
+        elif function is np.vdot and len({self._by_columns(a) for a in args}) == 1:
             text = f"{self._line(args[0])}.dot({self._line(args[1])})"
         elif function in (np.matmul, np.dot):
             text = f"{self._operand(args[0])}.dot({self._operand(args[1])})"
@@ -254,6 +264,11 @@ class Machine:
             return self._hold(self._cached(array, row))
         text = self._operand(x)
         return text if x.value.ndim == 1 else f"{text}.ravel()"
+
+    def _by_columns(self, x: Any) -> bool:
+        """Whether the elements are stored column after column."""
+        array = self._array(x)
+        return array is not None and not array.flags.c_contiguous and array.flags.f_contiguous
 
     def _cached(self, base: Any, view: Any) -> Any:
         for known in self.space.values():
@@ -284,7 +299,7 @@ class Machine:
         """The sum of all elements."""
         if isinstance(x, Symbol) and x.value.dtype.kind == "f":
             return f"{self._line(x)}.dot({self._ones(x.value.size, x.value.dtype)})"
-        return f"np.add.reduce({self._operand(x)}, None)"
+        return f"{self._name(np.add.reduce)}({self._operand(x)}, None)"
 
     def _sum(self, x: Symbol, i: int) -> bool:
         """A sum over the rows or the columns of a matrix, as a product with ones."""

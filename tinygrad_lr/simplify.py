@@ -23,15 +23,13 @@ ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.negative, np.squar
 MOST_TERMS = 40
 
 
-def same(x: Symbol, y: Any, exact: bool = False) -> bool:
+def same(x: Symbol, y: Any) -> bool:
     """Whether y may stand where x does: the same shape, dtype and, but for rounding, numbers."""
-    a, b = x.value, value_of(y)
-    if np.shape(a) != np.shape(b) or np.asarray(a).dtype != np.asarray(b).dtype:
+    a, b = x.value, np.asarray(value_of(y))
+    if a.shape != b.shape or a.dtype != b.dtype:
         return False
-    if exact:
-        return True
     scale = np.max(np.abs(a), initial=0.0, where=np.isfinite(a))
-    rtol = 1e-4 if np.asarray(a).dtype == np.float32 else 1e-10
+    rtol = 1e-4 if a.dtype == np.float32 else 1e-10
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
 
 
@@ -39,7 +37,7 @@ def tidy(x: Symbol, rules: Sequence[Rule] | None = None) -> Any:
     """A call in fewer words, if one of the rules knows how."""
     for rule in rules or RULES:
         y = rule(x)
-        if y is not None and y is not x and same(x, y, exact=True):
+        if y is not None and y is not x and same(x, y):
             return y
     return x
 
@@ -50,11 +48,17 @@ def _neutral(x: Symbol) -> Any:
         return None
     a, b = x.args
     neutral = 0 if x.function in (np.add, np.subtract) else 1
-    if is_number(b) and value_of(b) == neutral:
+    if _is_all(b, neutral):
         return a
-    if is_number(a) and value_of(a) == neutral and x.function in (np.add, np.multiply):
+    if _is_all(a, neutral) and x.function in (np.add, np.multiply):
         return b
     return None
+
+
+def _is_all(x: Any, n: int) -> bool:
+    """Whether it is a constant, and nothing but this number."""
+    constant = is_number(x) or (isinstance(x, np.ndarray) and x.dtype.kind in "iuf")
+    return constant and bool(np.all(value_of(x) == n))
 
 
 def _sign(x: Symbol) -> Any:
@@ -71,10 +75,13 @@ def _sign(x: Symbol) -> Any:
 
 
 def _numbers(x: Symbol) -> Any:
-    """A number times a number times x."""
+    """A number times a number times x; a number divided by n, times x."""
     if x.function is not np.multiply:
         return None
     for a, b in (x.args, x.args[::-1]):
+        if isinstance(a, Symbol) and a.function is np.divide and not (a.name or is_number(b)):
+            if is_number(a.args[0]) and isinstance(a.args[1], Length):
+                return a.args[0] * b / a.args[1]
         if is_number(a) and isinstance(b, Symbol) and b.function is np.multiply and not b.name:
             for c, d in (b.args, b.args[::-1]):
                 if is_number(c):
@@ -94,6 +101,15 @@ def _views(x: Symbol) -> Any:
         )
         if [first[i] for i in second] == list(range(x.ndim)):
             return a.args[0]
+    if (
+        x.function is np.transpose
+        and a.function is np.matmul
+        and not (a.name or a in a.book.shared)
+    ):
+        left, right = a.args
+        turned = [y for y in a.args if isinstance(y, Symbol) and y.function is np.transpose]
+        if left.ndim == right.ndim == 2 and turned:
+            return right.T @ left.T
     if x.function in (np.reshape, np.broadcast_to, np.transpose) and a.shape == x.shape:
         moved = x.function is np.transpose and sum(n != 1 for n in a.shape) > 1
         return None if moved else a
@@ -467,6 +483,7 @@ def simplified(
     )
     book.start_again(tidy if facts else tidy_always)
     uses = Counter(a for x in symbols for a in parts((x.args, tuple(x.kwargs.values()))))
+    computed: set[Symbol] = set()  # in the forward pass
     letters: set[Any] = set()
     new: dict[Symbol, Any] = {}
     spelled: dict[Any, Any] = {}  # the arithmetic of the backward pass, as it was
@@ -481,7 +498,10 @@ def simplified(
             args = put_in(x.args, renewed)
             y = book.record(x.function, *args, **kwargs)
         if isinstance(y, Symbol) and y.function:
-            y.name, y.whole = y.name or x.name, y.whole or x.whole
+            if x in forward or y not in computed:
+                y.stand_for(x)
+            if x in forward:
+                computed.add(y)
             if y.whole or (x in forward and (x.name or not _with_number(y))):
                 letters.add(y)
             elif x in backward and y.function in ARITHMETIC:
@@ -491,15 +511,18 @@ def simplified(
                 call = x.function if x.function in ARITHMETIC else y.function
                 first = tidy(Symbol(book, x.value, call, long, name=x.name))
                 spelled[y] = first
-                better = Algebra(lambda a: a in letters).simplest(y) if x in roots else y
+                expanded = Algebra(lambda a: a in letters)
+                kept = Algebra(lambda a: a in letters or _with_number(a))
+                better = y
+                if x in roots:
+                    better = min(expanded.simplest(y), kept.simplest(y), key=expanded.cost)
                 if better is not y and isinstance(better, Symbol):
-                    step = Algebra(lambda a: a in letters or _with_number(a)).simplest(first)
-                    if Algebra(lambda a: a in letters).cost(first) > 3:
-                        book.because.setdefault(better, (first, step))
-                    better.name = better.name or x.name
+                    if expanded.cost(first) > 3 and better not in letters:
+                        book.because.setdefault(better, (first, kept.simplest(first)))
+                    better.stand_for(x)
                     y, spelled[better] = better, first
         new[x] = y
-        if uses[x] > 1:
+        if uses[x] > 1 and isinstance(y, Symbol):
             book.shared.add(y)
     return [renewed(x.now if isinstance(x, Symbol) else x) for x in results]
 

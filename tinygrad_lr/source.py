@@ -13,7 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.symbols import Book, Length, Symbol, add_at, astype, is_number, ordered, parts, put
+from tinygrad_lr.symbols import (
+    Book,
+    Length,
+    Symbol,
+    add_at,
+    astype,
+    is_number,
+    ordered,
+    parts,
+    put,
+    value_of,
+)
 
 BINARY: dict[Any, type[ast.operator]] = {
     np.add: ast.Add, np.subtract: ast.Sub, np.multiply: ast.Mult, np.divide: ast.Div,
@@ -25,7 +36,10 @@ COMPARE: dict[Any, type[ast.cmpop]] = {
     np.equal: ast.Eq, np.not_equal: ast.NotEq,
 }  # fmt: skip
 REDUCED = {np.add.reduce: "sum", np.maximum.reduce: "max", np.minimum.reduce: "min"}
-TEMPORARY = {"exp": "e", "sum": "total", "max": "top", "tanh": "h", "maximum": "h"}
+TEMPORARY = {
+    "exp": "e", "sum": "total", "max": "top", "tanh": "h", "maximum": "h", "equal": "one_hot",
+    "arange": "rows",
+}  # fmt: skip
 WIDTH = 96
 
 
@@ -92,8 +106,13 @@ class Writer:
 
     def temporary(self, x: Symbol) -> str:
         """A name for a value that the user has none for."""
-        if x.whole:
-            return x.whole
+        if x.hint:
+            return x.hint
+        inner = [a.function for a in x.args if isinstance(a, Symbol)]
+        if np.equal in inner and x.function is np.multiply:
+            return "one_hot"
+        if np.maximum.reduce in inner and x.function is np.subtract:
+            return "shifted"
         function = REDUCED.get(x.function) or getattr(x.function, "__name__", "")
         return TEMPORARY.get(function, "u")
 
@@ -121,27 +140,25 @@ class Writer:
                     waiting.append(y)
         return found
 
-    def statements(
-        self, book: Book, said: Mapping[Symbol, str]
-    ) -> Iterator[tuple[Symbol, list[str]]]:
+    def statements(self, book: Book, comments: bool) -> Iterator[tuple[Symbol, list[str]]]:
         """Every line that is needed, in order, with the Symbol that it computes.
 
         Args:
             book: tells why an expression was replaced, and what was taken for granted.
-            said: what to say of a Symbol at the end of its line.
+            comments: whether to say of every line what shape it has, and which rule it is.
         """
         for x in self.order:
             if x not in self.lines:
                 continue
             name, note = self.names[x], ""
-            if x in said:
-                note = f"  # {np.shape(x.value)}: {said[x]}"
+            if comments:
+                note = f"  # {x.value.shape}" + (f": {x.said}" if x.said else "")
             if x.function in (put, add_at):
                 out, index, value = x.args
                 before = ast.unparse(self.expression(out))
                 if isinstance(out, Symbol) and out in self.names:
                     before += ".copy()"
-                place = ast.unparse(self.subscript(ast.Name(name), index))
+                place = ast.unparse(self.subscript(ast.Name(name), index, x.ndim))
                 text = f"{place} = {ast.unparse(self.expression(value))}"
                 if x.function is add_at:
                     given = ", ".join(ast.unparse(self.expression(a)) for a in (index, value))
@@ -150,15 +167,19 @@ class Writer:
             else:
                 yield x, [*self.because(x, book), f"{name} = {self.text(x)}{note}"]
 
+    def facts(self, book: Book) -> list[str]:
+        """Comments on what was taken for granted of the data."""
+        return [
+            f"# as {self.text(labels)} adds up to 1 along axis {axis}"
+            for labels, axis in book.facts.items()
+            if labels in set(self.order)
+        ]
+
     def because(self, x: Symbol, book: Book) -> list[str]:
         """Comments on how the expression came to be so short."""
-        lines = [
-            f"# {self.text(labels)} adds up to 1 along axis {axis}"
-            for labels, axis in book.facts.items()
-            if x in book.because and labels in self.names
-        ]
         if x not in book.because:
-            return lines
+            return []
+        lines = []
         first, step = book.because[x]
         texts = [
             self.text(y, vanished) for y, vanished in ((first, True), (first, False), (step, False))
@@ -185,35 +206,43 @@ class Writer:
     def expression(self, x: Any) -> ast.expr:
         """An argument: a name, an expression, or a constant."""
         if isinstance(x, Symbol) and is_number(x):
-            x = x.value
+            x = x.value.item()
         if isinstance(x, Symbol):
             name = self.names.get(x) or (self._vanished and x.name)
             return ast.Name(name) if name else self.call(x)
         if isinstance(x, Length):
             return self.length(x)
         if isinstance(x, (tuple, list)):
-            kind = ast.Tuple if isinstance(x, tuple) else ast.List
+            kind: Any = ast.Tuple if isinstance(x, tuple) else ast.List
             return kind([self.expression(part) for part in x], ast.Load())
-        if isinstance(x, np.ndarray):
+        if isinstance(x, np.ndarray) and x.ndim:
             return constant(x)
         if isinstance(x, np.dtype):
-            return ast.parse("float" if x == np.float64 else f"np.{x.name}").body[0].value
+            return parsed("float" if x == np.float64 else f"np.{x.name}")
         if isinstance(x, slice):
             ends = [self.expression(end) for end in (x.start, x.stop, x.step)]
             return ast.Call(ast.Name("slice"), ends, [])
-        if isinstance(x, np.generic):
+        if isinstance(x, (np.generic, np.ndarray)):
             x = x.item()
         if isinstance(x, float):
             x = short(x)
         if isinstance(x, float) and x.is_integer() and abs(x) < 1e15:
             x = int(x)
         if isinstance(x, float) and not np.isfinite(x):
-            return ast.parse(f"np.{x}" if x > 0 or x != x else "-np.inf").body[0].value
+            return parsed("-np.inf" if x < 0 else f"np.{x}")
         if isinstance(x, (int, float)) and x < 0:
             return ast.UnaryOp(ast.USub(), ast.Constant(-x))
         if isinstance(x, range):
-            return ast.parse(repr(x)).body[0].value
+            return parsed(repr(x))
         return ast.Constant(x)
+
+    def operand(self, x: Any, operands: Sequence[Any]) -> ast.expr:
+        """A number as 2.0 beside integers, which a 2 would leave integers, and as 2 elsewhere."""
+        number = is_number(x) and np.asarray(value_of(x)).dtype.kind == "f"
+        others = [np.asarray(value_of(a)).dtype.kind for a in operands if not is_number(a)]
+        if number and others and "f" not in others and np.isfinite(value_of(x)):
+            return ast.Constant(short(float(value_of(x))))
+        return self.expression(x)
 
     def length(self, n: Length) -> ast.expr:
         """A number that is asked of a shape."""
@@ -237,7 +266,7 @@ class Writer:
         sign, a, b = n.terms
         return ast.BinOp(self.expression(a), BINARY[sign](), self.expression(b))
 
-    def subscript(self, x: ast.expr, index: Any) -> ast.expr:
+    def subscript(self, x: ast.expr, index: Any, ndim: int) -> ast.expr:
         """x[index], with its slices as colons."""
 
         def part(i: Any) -> ast.expr:
@@ -247,6 +276,10 @@ class Writer:
             return ast.Slice(*ends)
 
         if isinstance(index, tuple) and index:
+            colons = ndim - sum(i is not None and i is not ... for i in index)
+            if ... in [i for i in index if i is ...] and colons <= 2 and not masked(index):
+                at = next(n for n, i in enumerate(index) if i is ...)
+                index = (*index[:at], *[slice(None)] * colons, *index[at + 1 :])
             inner: ast.expr = ast.Tuple([part(i) for i in index], ast.Load())
         else:
             inner = part(index)
@@ -256,7 +289,8 @@ class Writer:
         """The call that computes a Symbol, with operators and methods where there are."""
         function, args, kwargs = x.function, x.args, x.kwargs
         if function in BINARY and len(args) == 2:
-            left, right = map(self.expression, args)
+            whole = function is not np.divide
+            left, right = (self.operand(a, args if whole else ()) for a in args)
             return ast.BinOp(left, BINARY[function](), right)
         if function in COMPARE:
             left, right = map(self.expression, args)
@@ -264,7 +298,7 @@ class Writer:
         if function is np.negative:
             return ast.UnaryOp(ast.USub(), self.expression(args[0]))
         if function is operator.getitem:
-            return self.subscript(self.expression(args[0]), args[1])
+            return self.subscript(self.expression(args[0]), args[1], np.ndim(value_of(args[0])))
         if function is np.transpose and isinstance(args[0], Symbol):
             order = args[1] if len(args) > 1 else kwargs.get("axes")
             n = args[0].ndim
@@ -282,18 +316,34 @@ class Writer:
             for name, value in kwargs.items()
             if value is not None and value is not False
         ]
+        if method == "reshape" and isinstance(args[1], tuple) and args[1]:
+            args = (args[0], *args[1])
         if method:
             return self.method(method, args, given)
         owner = ast.Attribute(ast.Name("np"), name_of(function), ast.Load())
-        return ast.Call(owner, list(map(self.expression, args)), given)
+        told = list(map(self.expression, args))
+        if (
+            function is np.broadcast_to
+            and x.dtype == np.float32
+            and np.ndim(value_of(args[0])) == 0
+        ):
+            told[0] = ast.Call(parsed("np.float32"), told[:1], [])
+        return ast.Call(owner, told, given)
 
     def method(self, name: str, args: Sequence[Any], given: list[ast.keyword]) -> ast.expr:
         """x.name(...), or np.name(x, ...) for a function of an expression."""
         first, *rest = map(self.expression, args)
         simple = isinstance(first, (ast.Name, ast.Call, ast.Attribute, ast.Subscript))
-        if simple or name in ("astype", "reshape"):
+        if name == "reshape" and not (simple or isinstance(first, ast.BinOp)):
+            rest = [ast.Tuple(rest, ast.Load())] if len(rest) > 1 else rest
+        elif simple or name in ("astype", "reshape"):
             return ast.Call(ast.Attribute(first, name, ast.Load()), rest, given)
         return ast.Call(ast.Attribute(ast.Name("np"), name, ast.Load()), [first, *rest], given)
+
+
+def parsed(text: str) -> ast.expr:
+    """The tree of an expression."""
+    return ast.parse(text, mode="eval").body
 
 
 def name_of(function: Any) -> str:
@@ -308,6 +358,11 @@ def short(x: float) -> float:
     return y if abs(x - y) <= 1e-15 * abs(x) else x
 
 
+def masked(index: tuple[Any, ...]) -> bool:
+    """Whether an index has parts that stand for other than one axis: masks, and True."""
+    return any(np.asarray(value_of(i)).dtype == bool for i in index if not isinstance(i, slice))
+
+
 def single(axis: Any) -> Any:
     """The only axis of a tuple of one."""
     return axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
@@ -317,14 +372,13 @@ def constant(x: np.ndarray[Any, Any]) -> ast.expr:
     """A small array, written out."""
     n = x.size
     if x.ndim == 1 and x.dtype.kind == "i" and n > 1 and (x == np.arange(n)).all():
-        return ast.parse(f"np.arange({n})", mode="eval").body
-    if x.ndim == 0:
-        return ast.parse(repr(x.item()), mode="eval").body
+        return parsed(f"np.arange({n})")
+    if not n:
+        return parsed(f"np.zeros({x.shape}, np.{x.dtype.name})")
     with np.printoptions(threshold=sys.maxsize):
         told = np.array2string(x, separator=", ", formatter={"float": repr_float})
-    plain = x.size and x.dtype in (np.float64, np.int64, bool)
-    dtype = "" if plain else f", dtype=np.{x.dtype.name}"
-    return ast.parse(f"np.array({told}{dtype})", mode="eval").body
+    dtype = f", dtype=np.{x.dtype.name}" if x.dtype not in (np.float64, np.int64, bool) else ""
+    return parsed(f"np.array({told}{dtype})")
 
 
 def repr_float(x: Any) -> str:

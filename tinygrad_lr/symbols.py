@@ -90,11 +90,13 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
         given: whether it is an argument.
         whole: the operation that it is the result of, if NumPy has none of the name.
         now: what it stands for, another Symbol if it was changed in place.
+        hint: what to call it if it has no name and needs one.
+        said: what a comment says of it.
     """
 
     __slots__ = (
-        "_lengths", "args", "book", "fixed", "function", "given", "kwargs", "name", "now", "value",
-        "whole",
+        "_lengths", "args", "book", "fixed", "function", "given", "hint", "kwargs", "name", "now",
+        "said", "value", "whole",
     )  # fmt: skip
 
     def __init__(
@@ -109,10 +111,10 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
         given: bool = False,
     ) -> None:
         self.book, self.name, self.fixed, self.given = book, name, fixed, given
-        self.value = value if hasattr(value, "shape") else np.asarray(value)
+        self.value = np.asarray(value)
         self.function, self.args, self.kwargs = function, args, dict(kwargs or {})
         self._lengths: tuple[int, ...] | None = None
-        self.now, self.whole = self, ""
+        self.now, self.whole, self.hint, self.said = self, "", "", ""
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Write down what the operation asks of NumPy."""
@@ -133,6 +135,8 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function in OF_THE_SHAPE:
             return OF_THE_SHAPE[function](*args)
+        if function in REDUCTIONS:
+            function, kwargs = REDUCTIONS[function], {"axis": None, **kwargs}
         result = self.book.record(function, *args, **kwargs)
         return result.changeable() if function in (np.zeros, np.empty_like) else result
 
@@ -145,6 +149,11 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
     def astype(self, dtype: Any) -> Any:
         """The same numbers in another dtype."""
         return self.book.record(astype, self, np.dtype(dtype))
+
+    def stand_for(self, other: Symbol) -> None:
+        """Take over what another Symbol is called, where this one has nothing of its own."""
+        self.name, self.hint = self.name or other.name, self.hint or other.hint
+        self.whole, self.said = self.whole or other.whole, self.said or other.said
 
     def changeable(self) -> Symbol:
         """A Symbol that stands for this one until it is changed in place."""
@@ -193,6 +202,9 @@ class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
     __hash__ = object.__hash__
 
 
+REDUCTIONS: dict[Any, Function] = {
+    np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce
+}  # fmt: skip
 OF_THE_SHAPE: dict[Any, Function] = {
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,
@@ -229,7 +241,7 @@ def ordered(outputs: Iterable[Any]) -> list[Symbol]:
 
 
 def put_in(x: Any, change: Callable[[Any], Any]) -> Any:
-    """An argument with everything in it that is no tuple and no list changed."""
+    """An argument with everything in it changed that is no tuple, list or slice."""
     if isinstance(x, tuple):
         return tuple(put_in(part, change) for part in x)
     if isinstance(x, list):
@@ -237,7 +249,8 @@ def put_in(x: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(x, slice):
         return slice(*(put_in(part, change) for part in (x.start, x.stop, x.step)))
     if isinstance(x, Length):
-        return Length(int(x), *(put_in(part, change) for part in x.terms))
+        terms = put_in(x.terms, change)
+        return Length(int(x), *terms) if any(parts(terms)) else int(x)
     return change(x.now if isinstance(x, Symbol) else x)
 
 
@@ -259,9 +272,6 @@ def _asks(x: Any) -> bool:
 def value_of(x: Any) -> Any:
     """The array that a Symbol has in the recorded run, and anything else as it is."""
     return x.value if isinstance(x, Symbol) else int(x) if isinstance(x, Length) else x
-
-
-REDUCTIONS = {"reduce", "sum", "mean", "max", "min"}
 
 
 def _lengths(x: Symbol) -> tuple[Any, ...]:
@@ -303,10 +313,13 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
         order = rest[0] if rest else x.kwargs.get("axes")
         axes = range(a.ndim)[::-1] if order is None else order
         return tuple(a.shape[i] for i in axes)
-    if getattr(function, "__name__", "") in REDUCTIONS and not x.kwargs.get("keepdims"):
-        axis = x.kwargs.get("axis", 0 if function.__name__ == "reduce" else None)
-        gone = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        return tuple(n for i, n in enumerate(a.shape) if i not in {j % a.ndim for j in gone})
+    if function is np.mean or getattr(function, "__name__", "") == "reduce":
+        axis = x.kwargs.get("axis", None if function is np.mean else 0)
+        axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        gone = {i % a.ndim for i in axes}
+        if x.kwargs.get("keepdims"):
+            return tuple(1 if i in gone else n for i, n in enumerate(a.shape))
+        return tuple(n for i, n in enumerate(a.shape) if i not in gone)
     if function in (astype, put, add_at, np.flip, np.copy):
         return a.shape
     return unknown
@@ -324,6 +337,7 @@ def _chosen(shape: tuple[Any, ...], index: Any, ndim: int) -> tuple[Any, ...]:
     return tuple(1 if i is None else next(lengths) for i in (*index[:at], *dots, *index[at + 1 :]))
 
 
+REPEATED = {np.zeros, np.broadcast_to}  # what they make is told by the call, not by its elements
 COMMUTATIVE = {np.add, np.multiply, np.maximum, np.minimum}
 
 
@@ -362,8 +376,8 @@ class Book:
         known = put_in(args, value_of), {k: put_in(x, value_of) for k, x in kwargs.items()}
         value = function(*known[0], **known[1])
         inputs = list(parts((args, tuple(kwargs.values()))))
-        known_now = all(is_number(x) for x in inputs) and not any(map(_asks, args))
-        if known_now and (function is not np.broadcast_to or not inputs):
+        constant = all(is_number(x) for x in inputs) and not any(map(_asks, args))
+        if constant and function not in REPEATED:
             return self.number(value) if inputs and np.ndim(value) == 0 else value
         key = function, _key(args), _key(tuple(sorted(kwargs.items())))
         if function in COMMUTATIVE:

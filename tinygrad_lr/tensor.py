@@ -314,13 +314,14 @@ class Tensor(ArrayLike):
         return np.array(self._array if copy else self.data, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
+        value = float(self.look("float").item())
         if self.requires_grad and _mode.recording:
             warn(
                 "float() of a tensor that requires a gradient: none flows through the number. For "
                 "printing use .item(); for mathematics NumPy's functions, not those of math",
                 TensorWarning,
             )
-        return float(self.look("float").item())
+        return value
 
     def __getattr__(self, name: str) -> Any:
         raise missing("a Tensor", name)

@@ -1,0 +1,278 @@
+"""Compiled steps do what zero_grad, backward and step do, and refuse what cannot be repeated."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import tinygrad_lr as tg
+from tinygrad_lr import Tensor
+from tinygrad_lr.tensor import RecordingError
+
+RNG = np.random.default_rng(0)
+X, NEW = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 3))
+Y = np.array([[0.0], [1], [1], [0], [1], [0], [1]])
+LABELS = np.array([0, 2, 1, 1, 3, 0, 2])
+OPTIMIZERS = {
+    "SGD": lambda params: tg.optim.SGD(params, lr=0.3),
+    "momentum": lambda params: tg.optim.SGD(params, lr=0.1, momentum=0.9, weight_decay=0.1),
+    "Nesterov": lambda params: tg.optim.SGD(params, lr=0.1, momentum=0.8, nesterov=True),
+    "Adam": lambda params: tg.optim.Adam(params, lr=0.1),
+    "Adam decayed": lambda params: tg.optim.Adam(params, lr=0.1, weight_decay=0.2),
+}
+
+
+def dense(units, activation=None, dtype=np.float64):
+    return tg.nn.Dense(3, units, activation, rng=1, dtype=dtype)
+
+
+def network(units, activation="tanh", dtype=np.float64):
+    hidden = tg.nn.Dense(3, 5, activation, rng=2, dtype=dtype)
+    return tg.nn.Sequential(hidden, tg.nn.Dense(5, units, rng=3, dtype=dtype))
+
+
+def by_hand(model):
+    """The document's loss, from probabilities."""
+
+    def loss(x, y):
+        a = 1 / (1 + np.exp(-model(x)))
+        return -np.mean(y * np.log(a) + (1 - y) * np.log(1 - a))
+
+    return loss
+
+
+def picked(model):
+    """The other document's loss, by an index."""
+
+    def loss(x, y):
+        e = np.exp(model(x))
+        p = e / np.sum(e, axis=1, keepdims=True)
+        return -np.mean(np.log(p[np.arange(len(y)), y]))
+
+    return loss
+
+
+def hinge(model):
+    def loss(x, y):
+        scores = model(x)
+        margins = np.maximum(0, scores - scores[np.arange(len(y)), y][:, None] + 1)
+        return np.sum(margins) / len(y) + 0.1 * np.sum(model.W**2)
+
+    return loss
+
+
+CASES = {
+    "mse": (dense(1), lambda m: lambda x, y: tg.mse_loss(m(x), y), Y),
+    "logistic": (dense(1), lambda m: lambda x, y: tg.binary_cross_entropy_with_logits(m(x), y), Y),
+    "probabilities": (
+        dense(1, "sigmoid"),
+        lambda m: lambda x, y: tg.binary_cross_entropy(m(x), y),
+        Y,
+    ),
+    "by hand": (dense(1), by_hand, Y),
+    "softmax": (dense(4), lambda m: lambda x, y: tg.cross_entropy(m(x), y), LABELS),
+    "weighted": (
+        dense(4),
+        lambda m: lambda x, y: tg.cross_entropy(m(x), y, weight=[1.0, 2.0, 0.5, 3.0]),
+        LABELS,
+    ),
+    "picked": (dense(4), picked, LABELS),
+    "hinge": (dense(4), hinge, LABELS),
+    "tanh": (network(4), lambda m: lambda x, y: tg.cross_entropy(m(x), y), LABELS),
+    "relu": (network(1, "relu"), lambda m: lambda x, y: tg.mse_loss(m(x), y), Y),
+}
+
+
+def copied(model):
+    twin = type(model).__new__(type(model))
+    vars(twin).update(vars(model))
+    if isinstance(model, tg.nn.Sequential):
+        twin.layers = list(map(copied, model.layers))
+    else:
+        twin.W, twin.b = (Tensor(t.data, requires_grad=True) for t in (model.W, model.b))
+    return twin
+
+
+def eager(loss, optimizer):
+    def step(*batch):
+        value = loss(*batch)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        return value.item()
+
+    return step
+
+
+def pair(case="logistic", optimizer="SGD"):
+    """The same training twice: eager and compiled, with their parameters."""
+    model, loss_of, y = CASES[case]
+    steps = []
+    for make in (eager, tg.compile):
+        twin = copied(model)
+        opt = OPTIMIZERS[optimizer](twin.parameters())
+        steps.append((make(loss_of(twin), opt), twin.parameters(), opt))
+    return *steps, y
+
+
+def assert_same(slow, fast, rtol=1e-9):
+    for a, b in zip(slow[1], fast[1], strict=True):
+        assert_allclose(b.data, a.data, rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("case", CASES)
+def test_trains_to_the_same_weights(case, optimizer):
+    slow, fast, y = pair(case, optimizer)
+    for i in range(20):
+        x = X if i < 10 else NEW
+        assert_allclose(fast[0](x, y), slow[0](x, y), rtol=1e-9)
+    assert_same(slow, fast)
+
+
+@pytest.mark.parametrize("case", ["logistic", "softmax", "tanh"])
+@pytest.mark.parametrize("rows", [7, 900])
+def test_data_that_the_function_holds_are_constants(case, rows):
+    model, loss_of, y = CASES[case]
+    x, y = np.resize(X, (rows, 3)), np.resize(y, (rows, *y.shape[1:]))
+    a, b = copied(model), copied(model)
+    opt_a, opt_b = (tg.optim.Adam(m.parameters(), lr=0.1) for m in (a, b))
+    slow = eager(lambda: loss_of(a)(x, y), opt_a)
+    fast = tg.compile(lambda: loss_of(b)(x, y), opt_b)
+    for _ in range(10):
+        assert_allclose(fast(), slow(), rtol=1e-9)
+    assert_same((0, a.parameters()), (0, b.parameters()))
+
+
+def test_float32_stays_float32():
+    a, b = (network(4, dtype=np.float32) for _ in range(2))
+    x, loss = X.astype(np.float32), lambda m: lambda x, y: tg.cross_entropy(m(x), y)
+    slow = eager(loss(a), tg.optim.Adam(a.parameters(), lr=0.01))
+    fast = tg.compile(loss(b), tg.optim.Adam(b.parameters(), lr=0.01))
+    for _ in range(10):
+        assert_allclose(fast(x, LABELS), slow(x, LABELS), rtol=1e-4)
+    assert {p.dtype for p in b.parameters()} == {np.dtype(np.float32)}
+    assert_same((0, a.parameters()), (0, b.parameters()), rtol=1e-4)
+
+
+def test_another_number_of_samples_is_recorded_anew():
+    slow, fast, y = pair("tanh", "Adam")
+    for rows in (7, 5, 7, 2, 5, 1):
+        assert_allclose(fast[0](X[:rows], y[:rows]), slow[0](X[:rows], y[:rows]), rtol=1e-9)
+    assert_same(slow, fast)
+
+
+def test_rates_parameters_and_eager_steps_may_change_between_steps():
+    slow, fast, y = pair("logistic", "Adam")
+    for i in range(12):
+        for step, params, opt in (slow, fast):
+            opt.lr = 0.1 / (1 + i)
+            if i == 4:
+                opt.weight_decay = 0.05
+            if i == 6:
+                params[0].data = params[0].data + 1
+            if i == 8:
+                params[0].data[1] = 5.0
+        assert_allclose(fast[0](X, y), slow[0](X, y), rtol=1e-9)
+        if i == 9:
+            for _, params, opt in (slow, fast):
+                loss = tg.binary_cross_entropy_with_logits(X @ params[0] + params[1], y)
+                opt.zero_grad()
+                loss.backward()
+                opt.step()
+    assert_same(slow, fast)
+
+
+@pytest.mark.parametrize("rows", [3, 2000])
+def test_logits_that_overflow_give_the_right_loss(rows):
+    W = Tensor([[800.0]], requires_grad=True)
+    x = np.resize([1.0, -2.0, 1e3], rows)[:, None]
+    y = np.resize([0.0, 1.0, 1.0], rows)[:, None]
+    step = tg.compile(
+        lambda x, y: tg.binary_cross_entropy_with_logits(x @ W, y), tg.optim.SGD([W], lr=1.0)
+    )
+    weights = [800.0]
+    for _ in range(3):
+        z = x * weights[-1]
+        loss = np.mean(np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z))))
+        slope = np.mean((np.where(z > 0, 1.0, 0.0) - y) * x)
+        assert_allclose(step(x, y), loss)
+        weights.append(weights[-1] - slope)
+        assert_allclose(W.item(), weights[-1])
+
+
+def test_a_graph_from_before_a_step_is_out_of_date():
+    _, fast, y = pair()
+    W, b = fast[1]
+    fast[0](X, y)
+    loss = tg.mse_loss(X @ W + b, y)
+    fast[0](X, y)
+    with pytest.raises(tg.GradientError, match="was changed"):
+        loss.backward()
+
+
+def test_arrays_are_not_made_anew():
+    _, fast, y = pair()
+    fast[0](X, y)
+    before = [id(p.data) for p in fast[1]]
+    fast[0](X, y)
+    assert [id(p.data) for p in fast[1]] == before
+
+
+def branch(x, y, W):
+    z = x @ W
+    return (z * z).mean() if z.sum() > 0 else z.mean()
+
+
+UNREPEATABLE = {
+    "if": branch,
+    "item": lambda x, y, W: (x @ W).mean() * W.sum().item(),
+    "float": lambda x, y, W: (x @ W).mean() * float(W.sum()),
+    ".data": lambda x, y, W: ((x @ W) * (W.data > 0).sum()).mean(),
+    "argmax": lambda x, y, W: (x @ W)[np.argmax(x @ W)].sum(),
+    "random": lambda x, y, W: ((x @ W) * np.random.default_rng().normal(size=(7, 1))).mean(),
+}
+
+
+@pytest.mark.parametrize("name", UNREPEATABLE)
+def test_what_cannot_be_repeated_is_refused(name):
+    W = Tensor([[1.0], [2.0], [0.5]], requires_grad=True)
+    step = tg.compile(lambda x, y: UNREPEATABLE[name](x, y, W), tg.optim.SGD([W], lr=0.1))
+    with pytest.raises(RecordingError):
+        step(X, Y)
+    assert W.data.ravel().tolist() == [1.0, 2.0, 0.5]
+
+
+def test_comparisons_are_recorded():
+    slow, fast, y = pair("hinge")
+    for x in (X, -X, NEW):
+        assert_allclose(fast[0](x, y), slow[0](x, y), rtol=1e-9)
+    mask = Tensor([1.0, -1.0], requires_grad=True)
+    step = tg.compile(lambda x: (x * (x * mask > 0) * mask).sum(), tg.optim.SGD([mask], lr=0.0))
+    for x in (np.array([1.0, 2.0]), np.array([-1.0, -2.0])):
+        assert step(x) == np.sum(x * (x * mask.data > 0) * mask.data)
+
+
+def test_a_wrong_program_is_noticed(monkeypatch):
+    from tinygrad_lr import faster
+
+    monkeypatch.setitem(faster.QUICK, "logistic_loss", lambda z, t: np.exp(-z) * (1 - 0.9 * t))
+    _, fast, y = pair()
+    with pytest.raises(RecordingError, match="differs"):
+        fast[0](X, y)
+
+
+def test_what_is_no_loss_and_no_optimizer():
+    W = Tensor([1.0, 2.0], requires_grad=True)
+    sgd = tg.optim.SGD([W], lr=0.1)
+    with pytest.raises(RecordingError, match="one element"):
+        tg.compile(lambda: W * 2, sgd)()
+    with pytest.raises(TypeError, match="SGD or Adam"):
+        tg.compile(lambda: W.sum(), "sgd")
+    with pytest.raises(tg.GradientError, match="does not depend"):
+        tg.compile(lambda: Tensor(1.0, requires_grad=True) * 2, sgd)()
+
+
+def test_the_source_can_be_printed():
+    _, fast, y = pair()
+    fast[0](X, y)
+    assert "def run(" in fast[0].source

@@ -1,0 +1,416 @@
+"""A graph and its gradients as Symbols: operations and rules are run on them, and written down."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import functools
+import linecache
+from collections.abc import Iterator, Mapping, Sequence
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr import names
+from tinygrad_lr.ops import FUNCTIONS, Rule, sigmoid, softmax
+from tinygrad_lr.optim import Optimizer
+from tinygrad_lr.origin import Origin, locate, operand_texts
+from tinygrad_lr.source import identifier
+from tinygrad_lr.symbols import Book, Length, Symbol, parts, put_in
+from tinygrad_lr.tensor import GradientError, Tensor, everything, gradients
+
+BUILTINS = {"np": np, "float": float, "int": int, "bool": bool, "abs": abs}
+MOST_STEPS = 3  # back from a variable to what was assigned to it
+SMALL = 8  # elements of an array without a name that are written out
+HINTS = {"sigmoid": "a", "softmax": "p", "relu": "h", "tanh": "h", "log_softmax": "log_p"}
+HINTS |= dict.fromkeys(("logistic_loss", "bernoulli_loss", "categorical_loss"), "losses")
+
+
+class Lowering:
+    """A graph and its gradients as Symbols.
+
+    Args:
+        known: names by the id of a value, as `names.find` gives them.
+        space: the user's variables.
+    """
+
+    def __init__(self, known: Mapping[int, str], space: Mapping[str, Any]) -> None:
+        self.known, self.space = known, space
+        self.book = Book(self.read)
+        self.inputs: list[Symbol] = []
+        self._symbols: dict[int, Any] = {}
+        self.numbers: dict[tuple[str, Any], Symbol] = {}
+        self._inputs: dict[Tensor, list[Any]] = {}
+        self._params: dict[Tensor, dict[str, Any]] = {}
+        self._origin: Origin | None = None  # of the operation that is lowered
+        self._held: list[Any] = []  # so that no id is used again
+
+    def read(self, x: Any) -> Any:
+        """The Symbol for a tensor or an array; numbers and Symbols as they are."""
+        if isinstance(x, Symbol) or not isinstance(x, (Tensor, np.ndarray)):
+            return x
+        if id(x) not in self._symbols:
+            node = isinstance(x, Tensor) and x.op
+            self._symbols[id(x)] = self._result(x) if node else self._leaf(x)
+            self._held.append(x)
+        return self._symbols[id(x)]
+
+    def _result(self, x: Any) -> Any:
+        """What an operation computes."""
+        self._origin = x.origin
+        inputs = [self._number(x, i, self.read(y)) for i, y in enumerate(x.inputs)]
+        self._inputs[x] = inputs
+        self._params[x] = {k: put_in(v, self._metadata) for k, v in x.params.items()}
+        if x.op.name == "getitem":
+            self._params[x]["index"] = _counted(inputs[0], self._params[x]["index"])
+        y = self._forward(x)(*inputs, **self._params[x])
+        if isinstance(y, Symbol):
+            y = y.now
+            name = self.known.get(id(x), "")
+            if not y.name and y.function and name.replace(".", "").isidentifier():
+                y.name = identifier(name)
+            y.hint = y.hint or HINTS.get(x.op.name, "")
+            y.said = y.said or x.op.formula
+        return y
+
+    def _forward(self, node: Any) -> Any:
+        """The NumPy function of an operation."""
+        return node.op.forward
+
+    def _leaf(self, x: Any) -> Any:
+        """An argument, or a constant."""
+        array = x._array if isinstance(x, Tensor) else x
+        text = self.known.get(id(x), "")
+        trained = isinstance(x, Tensor) and x.requires_grad
+        if not trained and not text.isidentifier():
+            y = self._expression(text, array)
+            if isinstance(y, Symbol):
+                return y
+            counts = array.ndim == 1 and np.array_equal(array, np.arange(len(array)))
+            if (array.size <= SMALL or counts) and _is_literal(text):
+                return self.book.number(array) if array.ndim == 0 else array
+        return self.argument(array, identifier(text or "x"), trained)
+
+    def argument(self, array: Any, name: str, fixed: bool = False) -> Symbol:
+        """A Symbol for an array that the program is given."""
+        self.inputs.append(self.book.argument(array, name, fixed))
+        return self.inputs[-1]
+
+    def _metadata(self, x: Any) -> Any:
+        """An array in an index, which is the user's variable with the same whole numbers if any."""
+        if isinstance(x, np.ndarray) and id(x) not in self.known and x.size > 1:
+            for name, y in self.space.items():
+                values = y._array if isinstance(y, Tensor) else y
+                plain = isinstance(values, np.ndarray) and not name.startswith("_")
+                if plain and values.dtype.kind in "biu" and np.array_equal(values, x):
+                    if id(y) not in self._symbols:
+                        self._held.append(y)
+                        self._symbols[id(y)] = self.argument(values, identifier(name))
+                    return self.read(y)
+        return self.read(x)
+
+    def _number(self, node: Any, i: int, x: Any) -> Any:
+        """A number that went into an operation, as what it was computed from, if that is known."""
+        if not isinstance(x, (int, float, np.number)) or node.origin is None:
+            return x
+        texts = operand_texts(locate(node.origin).text, ("np", "tg"), FUNCTIONS)
+        if len(texts) != len(node.inputs):
+            return x
+        if texts[i].isidentifier():
+            return self._variable(texts[i], x)
+        y = self._expression(texts[i], x)
+        return x if y is None else y
+
+    def _variable(self, name: str, n: Any) -> Any:
+        """A variable that holds a number: the length that was assigned to it, or an argument."""
+        if isinstance(n, (int, np.integer)) and n > 1:
+            text = self._assigned(name)
+            y = self._expression(text, n) if text else self._size(n)
+            if isinstance(y, Length):
+                return y
+        if (name, n) not in self.numbers:
+            self.numbers[name, n] = self.argument(np.asarray(n), identifier(name), fixed=True)
+        return self.numbers[name, n]
+
+    def _size(self, n: int) -> Any:
+        """A length of n of an array that is data."""
+        lengths = (length for x in self.inputs for length in x.shape)
+        return next((x for x in lengths if isinstance(x, Length) and x == n), None)
+
+    def _expression(self, text: str, value: Any) -> Any:
+        """The user's expression of Symbols; None if it does not give the value.
+
+        A variable of a function, which is not there any more, is what was assigned to it, or else
+        that array of the graph with which the expression gives the value.
+        """
+        for _ in range(MOST_STEPS):
+            try:
+                tree = ast.fix_missing_locations(_Traced().visit(ast.parse(text, mode="eval")))
+            except SyntaxError:
+                return None
+            used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+            used = sorted(used - {"divide", *BUILTINS})
+            if not used or _draws(tree):
+                return None
+            code = compile(tree, "<user>", "eval")
+            data = [x for x in self.inputs if not x.fixed]
+            changes = [(name, x) for name in used for x in data]
+            changes.sort(key=lambda change: change[0].lower() != str(change[1].name).lower())
+            for change in ((), *((change,) for change in changes)):
+                y = self._evaluated(code, used, dict(change))
+                found = y.value if isinstance(y, Symbol) else y
+                kind = np.asarray(value).dtype.kind
+                if isinstance(y, (Symbol, Length)) and np.asarray(found).dtype.kind == kind:
+                    if np.array_equal(found, value):
+                        return y
+            told = {name: self._assigned(name) for name in used}
+            names = {name: ast.parse(t, mode="eval").body for name, t in told.items() if t}
+            if not names:
+                return None
+            text = ast.unparse(_Replaced(names).visit(ast.parse(text, mode="eval")))
+        return None
+
+    def _evaluated(self, code: CodeType, used: Sequence[str], change: dict[str, Any]) -> Any:
+        """What an expression gives, with some of the variables changed."""
+        space = BUILTINS | {"divide": functools.partial(self.book.record, np.divide)}
+        try:
+            space |= {name: change.get(name, self._named(name)) for name in used}
+            y = eval(code, {"__builtins__": {}}, space)
+        except Exception:  # whatever the expression needs that is not there any more
+            return None
+        return y.now if isinstance(y, Symbol) else y
+
+    def _named(self, name: str) -> Any:
+        """The Symbol of a variable, or of an array that the graph has under its name."""
+        x = self.space.get(name)
+        if isinstance(x, (int, float)):
+            return self._variable(name, x)
+        if isinstance(x, np.ndarray) and id(x) not in self._symbols:
+            self._held.append(x)
+            self._symbols[id(x)] = self.argument(x, identifier(name))
+        if isinstance(x, (Tensor, np.ndarray)):
+            return self.read(x)
+        known = (i for i, text in self.known.items() if text == name)
+        return self._symbols.get(next(known, 0))
+
+    def _assigned(self, name: str) -> str:
+        """What was assigned to a variable before the operation that is lowered; "" if not told."""
+        return _assigned(name, *self._origin) if self._origin else ""
+
+    def run(self, output: Tensor, wrt: Sequence[Tensor]) -> list[Any]:
+        """The output and its gradients."""
+        for x in names.nodes([output]):
+            self.read(x)
+        loss = self.read(output)
+        if isinstance(loss, Symbol):
+            loss.name = loss.name or "loss"
+        if not wrt:
+            return [loss]
+        found = gradients(output, read=self.read, rules=self._rules)
+        for x, g in found.items():
+            g = g.now if isinstance(g, Symbol) else g
+            if not (isinstance(g, Symbol) and g.function) or x is output:
+                continue
+            name = self.known.get(id(x)) or (self.read(x).name if x.op is None else "")
+            if not g.name and name and name.replace(".", "").isidentifier():
+                g.name = f"d{identifier(name)}"
+            g.hint = g.hint or "delta"
+        for x in wrt:
+            if x not in found:
+                raise GradientError(
+                    f"{output!r} does not depend on {x!r}: it has no gradient there"
+                )
+        return [loss, *(getattr(found[x], "now", found[x]) for x in wrt)]
+
+    def _rules(self, node: Any) -> Iterator[Any]:
+        """The rules of a node, given the metadata as Symbols, and remembered for comments."""
+        for i, rule in zip(range(len(node.inputs)), node.op.rules, strict=False):
+            yield rule and functools.partial(self._run_rule, rule, node, i)
+
+    def _run_rule(self, rule: Rule, node: Any, i: int, g: Any, y: Any, *_: Any, **__: Any) -> Any:
+        dx = rule(g, y, *self._inputs[node], **self._params[node])
+        if isinstance(dx, Symbol):
+            dx.now.said = dx.now.said or f"back through {node.op.formula}"
+        return dx
+
+    def update(
+        self, optimizer: Optimizer, params: Sequence[Tensor], grads: Sequence[Any]
+    ) -> dict[str, Any]:
+        """The new parameters and the new state of the optimizer, by name."""
+        shadow = copy.copy(optimizer)
+        lists = {
+            name: x
+            for name, x in vars(optimizer).items()
+            if name != "params" and isinstance(x, list) and len(x) == len(optimizer.params)
+        }
+        place = {id(p): i for i, p in enumerate(optimizer.params)}
+        own: dict[str, str] = {}
+        for name, values in lists.items():
+            slots = list(values)
+            if all(isinstance(x, int) for x in values):
+                steps = self.argument(np.array(values[0]), "t", fixed=True)
+                slots = [steps.changeable() for _ in values]
+            else:
+                for p in params:
+                    i = place[id(p)]
+                    own[name] = name.removesuffix("s")
+                    title = f"{own[name]}_{self.read(p).name}"
+                    slots[i] = self.argument(values[i], title, fixed=True).changeable()
+            setattr(shadow, name, slots)
+        state: dict[str, Any] = {}
+        for p, g in zip(params, grads, strict=True):
+            data = self.read(p).changeable()
+            shadow.update(place[id(p)], data, g)
+            state[self.read(p).name] = data.now
+        for name in lists:
+            slots = getattr(shadow, name)
+            for p in params:
+                x = slots[place[id(p)]].now
+                if x.function:
+                    state[f"{own[name]}_{self.read(p).name}" if name in own else "t"] = x
+        return state
+
+
+class _Replaced(ast.NodeTransformer):
+    """Variables as the expressions that were assigned to them."""
+
+    def __init__(self, expressions: Mapping[str, ast.expr]) -> None:
+        self.expressions = expressions
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return self.expressions.get(node.id, node)
+
+
+class _Traced(ast.NodeTransformer):
+    """len(x) as x.shape[0], which a Symbol tells as a Length, and a quotient as a call."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id == "len" and len(node.args) == 1:
+            shape = ast.Attribute(node.args[0], "shape", ast.Load())
+            return ast.Subscript(shape, ast.Constant(0), ast.Load())
+        return node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.op, ast.Div):
+            return ast.Call(ast.Name("divide", ast.Load()), [node.left, node.right], [])
+        return node
+
+
+@functools.lru_cache(maxsize=1024)
+def _assigned(name: str, code: CodeType, offset: int) -> str:
+    """What the code assigned to a variable last, before an instruction; "" if that is not told."""
+    line = list(code.co_positions())[offset // 2][0] or 0
+    try:
+        tree = ast.parse("".join(linecache.getlines(code.co_filename)))
+    except SyntaxError:
+        return ""
+    found = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and code.co_firstlineno <= node.lineno < line
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id == name
+    ]
+    return ast.unparse(max(found, key=lambda node: node.lineno).value) if found else ""
+
+
+def _is_literal(text: str) -> bool:
+    """Whether an expression gives the same array in every run."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return False
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return used <= BUILTINS.keys() and not _draws(tree)
+
+
+def _draws(tree: ast.AST) -> bool:
+    """Whether an expression draws random numbers, which running it again would change."""
+    return any(getattr(node, "attr", "") == "random" for node in ast.walk(tree))
+
+
+def _counted(x: Any, index: Any) -> Any:
+    """An index with 0, 1, 2, ... for every row told by the number of rows."""
+    if not isinstance(index, tuple) or not isinstance(x, Symbol):
+        return index
+
+    def part(i: int, value: Any) -> Any:
+        array = value.value if isinstance(value, Symbol) else value
+        if isinstance(array, (range, list, np.ndarray)) and np.ndim(array) == 1:
+            length = x.shape[i] if i < x.ndim else 0
+            if isinstance(length, Length) and np.array_equal(array, np.arange(length)):
+                return x.book.record(np.arange, length)
+        return value
+
+    return tuple(part(i, value) for i, value in enumerate(index))
+
+
+def canonical(
+    output: Tensor, wrt: list[Tensor], known: dict[int, str]
+) -> tuple[Tensor, list[Tensor], dict[int, str]]:
+    """The graph with the table's sigmoid and softmax in place of what spells them out."""
+    new: dict[Tensor, Tensor] = {}
+
+    def renewed(x: Any) -> Any:
+        return new.get(x, x) if isinstance(x, Tensor) else x
+
+    with everything():
+        for x in names.nodes([output]):
+            if not isinstance(x, Tensor) or x.op is None:
+                continue
+            inputs = tuple(map(renewed, x.inputs))
+            y = x
+            if (z := _sigmoid_of(x)) is not None:
+                y = sigmoid(renewed(z))
+            elif (found := _softmax_of(x)) is not None:
+                y = softmax(renewed(found[0]), found[1])
+            elif any(a is not b for a, b in zip(inputs, x.inputs, strict=True)):
+                first = next(a for a in inputs if isinstance(a, Tensor))
+                y = first.apply(x.op, inputs, x.params)
+            if y is not x:
+                new[x], y.origin = y, x.origin
+                if id(x) in known:
+                    known[id(y)] = known[id(x)]
+    return renewed(output), list(map(renewed, wrt)), known
+
+
+def _sigmoid_of(y: Tensor) -> Any:
+    """z, if y is 1 / (1 + exp(-z))."""
+    for one, below in _inputs(y, "divide"):
+        for a, b in _either_way(below, "add"):
+            if _is(one, 1) and _is(a, 1):
+                for (minus_z,) in _inputs(b, "exp"):
+                    for (z,) in _inputs(minus_z, "negative"):
+                        return z
+    return None
+
+
+def _softmax_of(y: Tensor) -> tuple[Tensor, Any] | None:
+    """(z, axis), if y is exp(z) / sum(exp(z)), or exp(z - c) / sum(exp(z - c))."""
+    for e, total in _inputs(y, "divide"):
+        for (x,) in _inputs(e, "exp"):
+            for (f,) in _inputs(total, "sum"):
+                exps = f is e or any(g is x for (g,) in _inputs(f, "exp"))
+                if exps and total.params["keepdims"]:
+                    for z, top in _inputs(x, "subtract"):
+                        if np.shape(top) == np.shape(total):
+                            return z, total.params["axis"]
+                    return x, total.params["axis"]
+    return None
+
+
+def _is(x: Any, n: float) -> bool:
+    return not isinstance(x, Tensor) and np.ndim(x) == 0 and bool(x == n)
+
+
+def _inputs(x: Any, name: str) -> list[Any]:
+    return [x.inputs] if isinstance(x, Tensor) and x.op and x.op.name == name else []
+
+
+def _either_way(x: Any, name: str) -> Iterator[Any]:
+    for a, b in _inputs(x, name):
+        yield a, b
+        yield b, a

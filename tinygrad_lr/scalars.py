@@ -1,0 +1,227 @@
+"""A program of a handful of numbers, in Python's own floats: a call of NumPy takes longer."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.symbols import Symbol, is_number, ordered, parts, put_in, value_of
+
+ELEMENTWISE: dict[Any, str] = {
+    np.add: "({} + {})", np.subtract: "({} - {})", np.multiply: "({} * {})",
+    np.divide: "({} / {})", np.power: "({} ** {})", np.negative: "(-{})",
+    np.absolute: "abs({})", np.greater: "({} > {})", np.greater_equal: "({} >= {})",
+    np.less: "({} < {})", np.less_equal: "({} <= {})", np.equal: "({} == {})",
+    np.not_equal: "({} != {})", np.exp: "exp({})", np.log: "log({})", np.log1p: "log1p({})",
+    np.expm1: "expm1({})", np.sqrt: "sqrt({})", np.tanh: "tanh({})", np.sin: "sin({})",
+    np.cos: "cos({})", np.square: "({0} * {0})", np.where: "({1} if {0} else {2})",
+    np.maximum: "({0} if {0} > {1} else {1})", np.minimum: "({0} if {0} < {1} else {1})",
+}  # fmt: skip
+FUNCTIONS = ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos")
+MOVED = {np.transpose, np.reshape, np.broadcast_to, np.flip, np.copy, operator.getitem}
+ELEMENTS = 25  # of an array, up to which a call of NumPy takes longer than the floats
+LINES = 2000
+
+
+class Unfit(Exception):
+    """A program that is not one of a handful of numbers."""
+
+
+class Scalars:
+    """A step in Python's floats; arguments as for `Machine`.
+
+    Raises:
+        Unfit: if the arrays are too large, or it calls what has no counterpart.
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[Symbol],
+        places: Mapping[Symbol, Any],
+        loss: Symbol,
+        gradients: Sequence[tuple[Any, Any]],
+        finals: Sequence[tuple[Symbol, Any]],
+        again: Callable[[], Any],
+    ) -> None:
+        order = ordered([loss, *(x for x, _ in gradients), *(x for x, _ in finals)])
+        results = [x for x in order if x.function]
+        size = sum(x.value.size for x in results)
+        if loss.value.dtype != np.float64 or size > min(ELEMENTS * len(results), LINES):
+            raise Unfit
+        self.again, self._stable = again, None
+        self.lines: list[str] = []
+        self.values: dict[Symbol, Any] = {}
+        self.uses = Counter(y for x in order for y in _inputs(x))
+        self.space: dict[str, Any] = {name: getattr(math, name) for name in FUNCTIONS}
+        self.space |= {"isfinite": math.isfinite, "again": self._once_more}
+        names = ["lr", "t", *(f"a{i}" for i in range(len(variables) - 2))]
+        for x, name in zip(variables, names, strict=True):
+            self.values[x] = texts(x.value.shape, name)
+            if name.startswith("a"):
+                self._unpack(self.values[x], f"{name}.ravel()")
+        holders = {id(array): array for _, array in finals}
+        for i, array in enumerate(holders.values()):
+            self.space[f"b{i}"] = array
+            elements = texts(array.shape, f"b{i}")
+            self._unpack(elements, f"b{i}")
+            for x, place in places.items():
+                if np.may_share_memory(place, array):
+                    start = (place.ctypes.data - array.ctypes.data) // array.itemsize
+                    part = elements[start : start + place.size]
+                    self.values[x] = part.reshape(place.shape)
+        for x in order:
+            if x.function:
+                self.values[x] = self._value(x)
+            elif x in places and x not in self.values:
+                self.values[x] = np.concatenate([self._read(g).ravel() for g, _ in gradients])
+        stores = [
+            f"{name}[{i}] = {text}"
+            for x, array in finals
+            for name, held in self.space.items()
+            if held is array
+            for i, text in enumerate(self._read(x))
+        ]
+        call = ", ".join(names)
+        body = [
+            f"def make({', '.join(self.space)}):",
+            f"    def run({call}):",
+            "        try:",
+            *(f"            {line}" for line in self.lines),
+            f"            loss = {self._read(loss).item()}",
+            "        except (ArithmeticError, ValueError):",
+            f"            return again({call})",
+            "        if not isfinite(loss):",
+            f"            return again({call})",
+            *(f"        {line}" for line in stores),
+            "        return loss",
+            "    return run",
+        ]
+        self.source = "\n".join(body) + "\n"
+        made: dict[str, Any] = {}
+        exec(compile(self.source, "<compiled>", "exec"), made)
+        self.run = made["make"](**self.space)
+
+    def _once_more(self, *args: Any) -> Any:
+        """The step by arrays, and by the formulas that do not overflow."""
+        if self._stable is None:
+            self._stable = self.again()
+        return self._stable.run(*args)
+
+    def _unpack(self, elements: Any, text: str) -> None:
+        names = ", ".join(elements.ravel())
+        self.lines.append(f"({names},) = {text}.tolist()")
+
+    def _read(self, x: Any) -> Any:
+        """The texts of all elements of an argument."""
+        if isinstance(x, Symbol) and x in self.values:
+            return self.values[x]
+        array = np.asarray(value_of(x))
+        result = np.empty(array.shape, object)
+        for index in np.ndindex(array.shape):
+            result[index] = literal(array[index].item())
+        return result
+
+    def _value(self, x: Symbol) -> Any:
+        """The texts of all elements of a result."""
+        function, args = x.function, x.args
+        if function in MOVED:
+            rest = put_in(args[1:], value_of)
+            result = np.asarray(function(self._read(args[0]), *rest, **x.kwargs), object)
+        elif function in ELEMENTWISE and not x.kwargs:
+            operands = np.broadcast_arrays(*map(self._read, args))
+            result = np.empty(x.value.shape, object)
+            for index in np.ndindex(x.value.shape):
+                result[index] = folded(ELEMENTWISE[function], *(a[index] for a in operands))
+        elif function in (np.matmul, np.dot, np.vdot):
+            a, b = map(self._read, args)
+            if function is np.vdot:
+                a, b = a.ravel(), b.ravel()
+            if a.ndim > 2 or b.ndim > 2:
+                raise Unfit
+            result = np.empty(x.value.shape, object)
+            rows, columns = np.atleast_2d(a), b if b.ndim == 2 else b[:, None]
+            for n, (row, column) in enumerate(itertools.product(rows, columns.T)):
+                terms = (folded("({} * {})", p, q) for p, q in zip(row, column, strict=True))
+                result.ravel()[n : n + 1] = total(terms)
+        elif function in (np.add.reduce, np.maximum.reduce):
+            result = self._reduced(x)
+        else:
+            raise Unfit
+        simple = function in MOVED or self.uses[x] < 2
+        return result if simple else self._named(result)
+
+    def _reduced(self, x: Symbol) -> Any:
+        """The sums, or the largest, of elements along axes."""
+        a, axis = self._read(x.args[0]), x.kwargs.get("axis", 0)
+        axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        gone = sorted(i % a.ndim for i in axes)
+        rest = [i for i in range(a.ndim) if i not in gone]
+        lines = a.transpose([*rest, *gone]).reshape([a.shape[i] for i in rest] + [-1])
+        result = np.empty(lines.shape[:-1], object)
+        for index in np.ndindex(result.shape):
+            largest = x.function == np.maximum.reduce
+            terms = list(lines[index])
+            result[index] = f"max({', '.join(terms)})" if largest else total(terms)
+        return result.reshape(x.value.shape)
+
+    def _named(self, elements: Any) -> Any:
+        """Lines for what is used more than once."""
+        result = np.empty(elements.shape, object)
+        for index in np.ndindex(elements.shape):
+            text = elements[index]
+            if not text.isidentifier() and not is_literal(text):
+                self.lines.append(f"v{len(self.lines)} = {text}")
+                text = f"v{len(self.lines) - 1}"
+            result[index] = text
+        return result
+
+
+def texts(shape: tuple[int, ...], name: str) -> Any:
+    """A name for every element of an array."""
+    result = np.empty(shape, object)
+    for i, index in enumerate(np.ndindex(shape)):
+        result[index] = f"{name}_{i}" if shape else name
+    return result
+
+
+def literal(x: Any) -> str:
+    """A number as it is written in a program."""
+    if not math.isfinite(x):
+        raise Unfit
+    return repr(float(x)) if x >= 0 else f"({float(x)!r})"
+
+
+def is_literal(text: str) -> bool:
+    """Whether a text is a number."""
+    return text.strip("()-").replace(".", "").replace("e-", "").isdigit()
+
+
+def folded(form: str, *operands: str) -> str:
+    """An operation, without what adds 0 or multiplies by 1."""
+    a, b = (*operands, "")[:2]
+    if form == "({} * {})":
+        if "0.0" in operands:
+            return "0.0"
+        if a == "1.0" or b == "1.0":
+            return b if a == "1.0" else a
+    if form == "({} + {})" and "0.0" in (a, b):
+        return b if a == "0.0" else a
+    if form == "({} - {})" and b == "0.0":
+        return a
+    return form.format(*operands)
+
+
+def total(terms: Iterable[str]) -> str:
+    """A sum."""
+    kept = [text for text in terms if text != "0.0"]
+    return f"({' + '.join(kept)})" if kept else "0.0"
+
+
+def _inputs(x: Symbol) -> list[Symbol]:
+    return [y for y in parts((x.args, tuple(x.kwargs.values()))) if not is_number(y)]
