@@ -100,8 +100,8 @@ def gallery() -> str:
     lines += [
         "## To be played",
         "",
-        "Pages of `tg.explore(loss, path)`, each one file to be opened in a browser, which needs no",
-        "network; [`examples/pages.py`](../examples/pages.py) has the code.",
+        "Pages of `tg.explore(loss, path)`, each one file for a browser, which needs no network;",
+        "[`examples/pages.py`](../examples/pages.py) has the code.",
         "",
         *(f"- [{write.__doc__}](explorer/{name}.html)" for name, write in PAGES.items()),
         "",
