@@ -125,6 +125,9 @@ def _page(output: Any, model: Module | None, history: Film | None, title: str | 
             f"explore: this would be {len(found.cards)} cards, and up to {MOST} can be read. "
             f"Explore fewer steps of it, or a smaller batch or model"
         )
+    if len(found.cards) > ROOMY:  # with derivatives on the wires a picture takes minutes
+        for wire in found.wires:
+            wire.local = None
     arrays, passed, numerical = Arrays(), sendings(found), differences(found)
     views, first = {}, None
     for name, cards in _views(found).items():

@@ -57,7 +57,7 @@ def sendings(graph: Graph) -> list[Sending]:
         node: Any, i: int, rule: Callable[..., Any], g: Any, y: Any, *inputs: Any, **params: Any
     ) -> Any:
         given = [
-            x if id(v) in cards or np.ndim(x) else np.asarray(x)[()]
+            x[()] if id(v) not in cards and isinstance(x, np.ndarray) and not x.ndim else x
             for v, x in zip(node.inputs, inputs, strict=True)
         ]
         made = product(rule, g, y, given, i, params, _names(node, cards))

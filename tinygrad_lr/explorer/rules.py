@@ -163,6 +163,9 @@ class Text(ast.NodeTransformer):
         writer = Writer([])
         writer.names = {s: s.name or "" for s in ordered([x]) if s.given}
         node: ast.expr = self.visit(writer.expression(x))
+        match node:
+            case ast.BinOp(ast.Constant(1), ast.Mult(), truths):  # which are numbers without it
+                return truths
         return node
 
     def visit_Name(self, node: ast.Name) -> Any:

@@ -136,12 +136,13 @@ class Steps:
     def seed(self) -> Told:
         """The step that starts the backward pass."""
         d = slope(name(self.loss), name(self.loss))
+        sum_ = [self.output.k, self.arrays.add(self.sums[id(self.root)])]
         return {
             "p": "seed", "n": "backward", "k": self.output.k,
             "t": f"∂{self.loss}/∂{self.loss} = 1",
             "f": math(d, sign("="), "<mn>1</mn>"),
             "say": [words.seed(self.loss)],
-            "sums": [[self.output.k, self.arrays.add(self.sums[id(self.root)])]],
+            "sums": [] if isinstance(self.output, LayerCard) else [sum_],
         }  # fmt: skip
 
     def backward(self, card: Card) -> Told:

@@ -76,6 +76,11 @@ def _moved(p: Product, g: Any, card: Card, to: Card) -> str:
         if (raw == 0).any():
             return f"What arrives goes to the elements that {card.title} took; the others get 0."
         return f"Each number that arrives goes to every element that {card.title} combined."
+    if any(part.arrived and np.isin(part.array, g).all() for part in p.parts):
+        return (
+            f"What arrives goes to every element that {card.title} combined, each time multiplied "
+            f"by the local derivative of that element."
+        )
     return f"Each element of {to.title} went into several of {card.title}, and collects from all."
 
 
