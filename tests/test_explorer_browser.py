@@ -326,7 +326,7 @@ def test_no_text_leaves_its_card(pages, look, name):
     if page.is_visible("#frame"):
         slide(page, "frame", 9)
     outside = page.evaluate("""nodes.flatMap(n => {
-        const card = n.el.getBoundingClientRect();
+        const card = n.el.querySelector('.frame').getBoundingClientRect();
         return [...n.el.querySelectorAll('text')].map(t => [t.getBoundingClientRect(), t])
             .filter(([r]) => r.left < card.left - 1 || r.right > card.right + 1)
             .map(([, t]) => t.textContent)

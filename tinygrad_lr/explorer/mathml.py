@@ -6,6 +6,8 @@ import ast
 import html
 from collections.abc import Callable
 
+from tinygrad_lr.ops import FUNCTIONS
+
 WORDS = {"sigmoid": "σ", "sum": "∑", "maximum": "max", "minimum": "min", "negative": "−"}
 SIGNS = {ast.Add: "+", ast.Sub: "−", ast.Mult: "·", ast.MatMult: "", ast.Mod: "%"}
 COMPARED = {ast.Gt: ">", ast.GtE: "≥", ast.Lt: "<", ast.LtE: "≤", ast.Eq: "=", ast.NotEq: "≠"}
@@ -85,10 +87,10 @@ def mathml(node: ast.expr, loss: str = "") -> str:
             return f"<msup>{row(bracketed(x, 99))}<mi>T</mi></msup>"
         case ast.Call(ast.Attribute(ast.Name("np"), f), args, keywords):
             return _called(f, list(args), keywords, inner)
-        case ast.Call(ast.Attribute(x, f), args, keywords):
+        case ast.Call(ast.Attribute(x, f), args, keywords) if f in FUNCTIONS:
             return _called(f, [x, *args], keywords, inner)
-        case ast.Call(ast.Name(f), args, keywords):
-            return _called(f, list(args), keywords, inner)
+        case ast.Call(f, args, keywords):
+            return _called(ast.unparse(f), list(args), keywords, inner)
         case ast.Constant(value):
             return f"<mn>{html.escape(str(value))}</mn>"
         case ast.Name(text):

@@ -104,9 +104,10 @@ function tag(g) {
     if (!role || !(own || ground || flawed)) continue;
     e.classList.add(role);
     if (text === 'value' || text === 'grad' || text === '‖grad‖' || text === 'parameters' || text.includes(': ')) continue;
-    const edges = ground && ground.getAttribute('points').split(/[ ,]/).filter((_, i) => i % 2 === 0);
-    if (ground) { e.setAttribute('text-anchor', 'end'); e.setAttribute('x', Math.max(...edges) - 4); }
-    cells[role].push([e, ground, ground ? Math.max(...edges) - Math.min(...edges) - 6 : Infinity]);
+    const edges = (ground ? ground.getAttribute('points') : g.querySelector('path.frame').getAttribute('d')).match(/-?[\d.]+(?=,)/g).map(Number);
+    const right = Math.max(...edges) - (ground ? 4 : 14);
+    e.setAttribute('text-anchor', 'end'); e.setAttribute('x', right);
+    cells[role].push([e, ground, right - Math.min(...edges) - (ground ? 2 : 46)]);
   }
   return cells;
 }
