@@ -10,6 +10,7 @@ import tinygrad_lr as tg
 from examples.check_documents import CASES, mark
 from examples.gallery import MODELS
 from examples.pages import PAGES
+from examples.programs import MODELS as PROGRAMS
 from tinygrad_lr.arraylike import WITHOUT_DERIVATIVE, supported
 from tinygrad_lr.check.report import WRONG, Report
 from tinygrad_lr.drawing import Picture
@@ -109,6 +110,32 @@ def gallery() -> str:
     return "\n".join(lines)
 
 
+def programs() -> str:
+    """docs/programs.md: every document's model as a NumPy program."""
+    lines = [
+        "# Programs",
+        "",
+        "Each is what `print(tg.to_numpy(loss, parameters))` prints for the model's own code in",
+        "[`examples/programs.py`](../examples/programs.py): NumPy alone, forward and backward, with",
+        "the names of that code. Operations of this library stand there as the NumPy that defines",
+        "them. What arithmetic made shorter says `# because`, and from what; each such step was",
+        "compared with what it replaces in numbers, and `simplify=False` leaves all of them out. A",
+        "line that begins `# as` says what was taken for granted of the data. `comments=True` adds",
+        "the shape and the rule to every line.",
+        "",
+        "A program takes any number of samples: `program(X=X_test, Y=Y_test)`. `program.save(path)`",
+        "writes the module. With `import dask.array as np` in place of NumPy the same lines run on",
+        "data larger than memory ([`examples/dask_rows.py`](../examples/dask_rows.py)), and with",
+        "`import jax.numpy as np` or `import cupy as np` where those run.",
+        "",
+        "Made by `python -m docs.make`.",
+        "",
+    ]
+    for export in PROGRAMS.values():
+        lines += [f"## {export.__doc__}", "", "```python", f"{export()}```", ""]
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
     for name, draw in MODELS.items():
         picture = draw()
@@ -119,5 +146,6 @@ if __name__ == "__main__":
     for name, write in PAGES.items():
         write(DOCS / "explorer" / f"{name}.html")
     (DOCS / "gallery.md").write_text(gallery(), encoding="utf-8")
+    (DOCS / "programs.md").write_text(programs(), encoding="utf-8")
     (DOCS / "errata.md").write_text(errata(), encoding="utf-8")
     (DOCS / "numpy.md").write_text(numpy_table())

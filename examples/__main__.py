@@ -9,6 +9,7 @@ from examples import (
     gallery,
     iris,
     linear,
+    programs,
     titanic,
     toy,
     tumors,
@@ -27,6 +28,8 @@ def main() -> int:
         print()
     print(f"{gallery.__doc__}\n")
     gallery.main()
+    print(f"\n{programs.__doc__}\n")
+    programs.main()
     print(f"\n{check_documents.__doc__}\n")
     checks = check_documents.main()
     print(f"\n{table(rows)}")

@@ -53,6 +53,10 @@ def test_every_mistake_is_among_the_errata():
     assert {case.title for case in CASES if case.first_wrong} <= set(quoted)
 
 
+def test_the_programs_are_those_of_now():
+    assert (DOCS / "programs.md").read_text(encoding="utf-8") == make["programs"]()
+
+
 def test_the_gallery_shows_every_picture():
     assert (DOCS / "gallery.md").read_text(encoding="utf-8") == make["gallery"]()
     assert {path.stem for path in (DOCS / "gallery").glob("*.svg")} == set(MODELS)

@@ -10,7 +10,9 @@ from numpy.testing import assert_allclose
 from test_ops import CASES, arrays_in, bound, function
 
 import tinygrad_lr as tg
-from tinygrad_lr import Tensor, simplify, to_numpy
+from examples import dask_rows, titanic
+from tinygrad_lr import Tensor, to_numpy
+from tinygrad_lr import simplify as rewriting
 
 every_sample = pytest.mark.parametrize(("name", "sample"), CASES)
 both = pytest.mark.parametrize("simplify", [True, False], ids=["simplified", "as recorded"])
@@ -391,17 +393,48 @@ def wrong(x):
 
 def test_a_wrong_rule_is_not_used(monkeypatch):
     expected = recorded(logistic)[0]()
-    monkeypatch.setattr(simplify, "RULES", [wrong, *simplify.RULES])
+    monkeypatch.setattr(rewriting, "RULES", [wrong, *rewriting.RULES])
     assert_same(recorded(logistic)[0](), expected)
-    monkeypatch.setattr(simplify, "same", lambda x, y: True)
+    monkeypatch.setattr(rewriting, "same", lambda x, y: True)
     with pytest.raises(AssertionError):
         assert_same(recorded(logistic)[0](), expected)
 
 
 def test_wrong_algebra_is_not_used(monkeypatch):
     expected = recorded(logistic)[0]()
-    monkeypatch.setattr(simplify.Fraction, "__add__", lambda self, other: self)
+    monkeypatch.setattr(rewriting.Fraction, "__add__", lambda self, other: self)
     assert_same(recorded(logistic)[0](), expected)
-    monkeypatch.setattr(simplify, "same", lambda x, y: True)
+    monkeypatch.setattr(rewriting, "same", lambda x, y: True)
     with pytest.raises(AssertionError):
         assert_same(recorded(logistic)[0](), expected)
+
+
+@both
+def test_the_program_of_a_backward_pass_is_right_for_other_numbers_of_samples(simplify):
+    def penalty(X, Y, W, b):
+        loss = np.mean((sigmoid(X @ W + b) - Y) ** 2)
+        grads = tg.grad(loss, [W, b], create_graph=True)
+        return sum(np.sum(g * g) for g in grads)
+
+    W, b = parameters((3, 1), (1,))
+    X, Y, _ = data_of(5, 0)
+    program = to_numpy(penalty(X, Y, W, b), [W, b], simplify=simplify)
+    for m in (3, 5, 8):
+        X, Y, _ = data_of(m, m)
+        value = penalty(X, Y, W, b)
+        assert_same(program(X=X, Y=Y), [value, *tg.grad(value, [W, b])])
+
+
+def test_the_program_runs_on_dask():
+    pytest.importorskip("dask.array", reason='pip install "dask[array]"')
+    assert dask_rows.main() < 1e-12
+
+
+def test_the_program_runs_on_jax():
+    jax = pytest.importorskip("jax", reason="pip install jax")
+    X, Y, *_ = titanic.load()
+    program = dask_rows.export()
+    with jax.enable_x64(True):
+        ours = dask_rows.train(dask_rows.run(program.source, "numpy").step, X.T, Y[:, None])
+        theirs = dask_rows.train(dask_rows.run(program.source, "jax.numpy").step, X.T, Y[:, None])
+        assert_same(tuple(map(np.asarray, theirs)), ours, 1e-10)

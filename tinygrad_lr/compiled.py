@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 from collections.abc import Callable, Sequence
@@ -11,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.faster import QUICK, faster, shared_number
+from tinygrad_lr.lowering import Lowering
 from tinygrad_lr.machine import Machine, aligned
 from tinygrad_lr.names import nodes
 from tinygrad_lr.optim import SGD, Adam, Optimizer
-from tinygrad_lr.program import Lowering
 from tinygrad_lr.scalars import Scalars, Unfit
 from tinygrad_lr.simplify import simplified
 from tinygrad_lr.symbols import Symbol
-from tinygrad_lr.tensor import CHANGED, RecordingError, Tensor, _serial, everything, grad
+from tinygrad_lr.tensor import RecordingError, Tensor, _serial, everything, grad
 
 FLAT = (SGD, Adam)  # what they do to an element depends on that element alone
 
@@ -102,6 +103,10 @@ def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
     return Step(loss, optimizer)
 
 
+def _unrecorded(*_: Any) -> float:
+    raise NotImplementedError
+
+
 class Step:
     """A training step that is recorded; see `compile`.
 
@@ -122,7 +127,7 @@ class Step:
         self._rates = attrgetter(*rates)
         self._known_rates: Any = None
         self._kinds: tuple[Any, ...] = ()
-        self.source, self._run = "", None
+        self.source, self._run = "", _unrecorded
         self._recorded: dict[Any, Any] = {}
         self._flat = Flat([p._array for p in self.params])
         self._owners = list(zip(self.params, self._flat.parts, strict=True))
@@ -205,13 +210,13 @@ class Step:
         whole = {flat: self._flat.whole, gradient: self._gradient.whole}
         whole |= {symbol: self._slots[name].whole for name, symbol in slots.items()}
         params = zip(recording.arguments[len(batch) :], self._flat.parts, strict=True)
-        program = dict(
-            variables=[lr, t, *recording.arguments[: len(batch)]],
-            places={**dict(params), **whole},
-            loss=loss,
-            gradients=list(zip(gradients, self._gradient.parts, strict=True)),
-            finals=[(now, whole[old]) for old, now in new.items()],
-        )
+        program: dict[str, Any] = {
+            "variables": [lr, t, *recording.arguments[: len(batch)]],
+            "places": {**dict(params), **whole},
+            "loss": loss,
+            "gradients": list(zip(gradients, self._gradient.parts, strict=True)),
+            "finals": [(now, whole[old]) for old, now in new.items()],
+        }
         if not quick:
             return Machine(**program)
         again = functools.partial(self._record, arrays, quick=False)
@@ -222,8 +227,7 @@ class Step:
 
     def _update(self, flat: Symbol, gradient: Symbol, slots: Any, lr: Symbol, t: Symbol) -> Any:
         """What the optimizer makes of all parameters and of its state, as one array each."""
-        shadow = object.__new__(type(self.optimizer))
-        vars(shadow).update(vars(self.optimizer))
+        shadow: Any = copy.copy(self.optimizer)
         changed = {name: symbol.changeable() for name, symbol in slots.items()}
         for name, symbol in changed.items():
             setattr(shadow, name, [symbol])
@@ -240,34 +244,33 @@ class Step:
         """Raise for a loss that is none, and for one that is another every time."""
         if not isinstance(loss, Tensor) or loss.size != 1:
             raise RecordingError(f"the loss is a Tensor with one element, not {loss!r}")
-        pairs = itertools.zip_longest(nodes([loss]), nodes([again]))
-        for x, y in pairs:
+        for x, y in itertools.zip_longest(nodes([loss]), nodes([again])):
             values = [getattr(v, "_array", v) for v in (x, y)]
-            if not np.array_equal(*values, equal_nan=True):
+            if not np.array_equal(values[0], values[1], equal_nan=True):
                 raise RecordingError(
-                    f"the function computes something else every time it is called (random "
-                    f"numbers?): {values[0]!r}, then {values[1]!r}. Pass what changes as an argument"
+                    f"the function computes something else every time (random numbers?): "
+                    f"{values[0]!r}, then {values[1]!r}. Pass what changes as an argument"
                 )
 
     def _checked(self, arrays: Sequence[Any]) -> float:
         """The first step, done both ways."""
         optimizer, kept = self.optimizer, [p._array.copy() for p in self.params]
-        lists = {n: list(v) for n, v in vars(optimizer).items() if isinstance(v, list) and n != "params"}
-        state = {n: [x.copy() if hasattr(x, "copy") else x for x in v] for n, v in lists.items()}
+        lists = [x for name, x in vars(optimizer).items() if name in ("steps", *self._slots)]
+        state = [[copy.copy(x) for x in values] for values in lists]
         value = self.loss(*map(Tensor, arrays))
         found = grad(value, self.params)
         for i, (p, g) in enumerate(zip(self.params, found, strict=True)):
             optimizer.update(i, p.changing(), g)
         right = [p._array.copy() for p in self.params]
-        for p, before in zip(self.params, kept, strict=True):
-            p._array = before
-        for name, values in state.items():
-            getattr(optimizer, name)[:] = values
+        for p, k in zip(self.params, kept, strict=True):
+            p._array = k.copy()
+        for values, before in zip(lists, state, strict=True):
+            values[:] = before
         loss = self(*arrays)
         rtol = 1e-9 if self.params[0].dtype == np.float64 else 1e-3
         wrong = [] if np.isclose(loss, value.item(), rtol=rtol, equal_nan=True) else ["the loss"]
-        for p, was, r in zip(self.params, kept, right, strict=True):
-            moved = np.max(np.abs(r - was), initial=0.0)
+        moved = max(np.max(np.abs(r - k), initial=0.0) for r, k in zip(right, kept, strict=True))
+        for p, r in zip(self.params, right, strict=True):
             if not np.allclose(p._array, r, rtol=rtol, atol=rtol * moved, equal_nan=True):
                 wrong.append(p.name or f"a parameter of shape {p.shape}")
         if wrong:

@@ -55,7 +55,8 @@ def _scaled(x: Any) -> tuple[float, Any]:
 
 def _numbers_outside(x: Symbol) -> Any:
     """What is linear in an array is so in a number that multiplies it."""
-    function, args = x.function, x.args
+    function: Any = x.function
+    args = x.args
     for one, other in (args, args[::-1]) if function is np.multiply else ():
         if not is_number(one) and np.ndim(value_of(one)) == 0 < np.ndim(value_of(other)):
             c, y = _scaled(other)

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr.arraylike import ArrayLike
+from tinygrad_lr.lengths import Length
 from tinygrad_lr.ops import operand
 
 FLOATS = {np.dtype("f8"), np.dtype("f4")}
 REALS = FLOATS | {np.dtype(kind) for kind in "?bhilqBHILQ"}
-NUMBERS = {float, int, bool, np.float64, np.float32}
+NUMBERS = {float, int, bool, np.float64, np.float32, Length}
 
 
 def own_array(

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr import names
+from tinygrad_lr.lengths import Length
 from tinygrad_lr.ops import FUNCTIONS, Rule, sigmoid, softmax
 from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.origin import Origin, locate, operand_texts
 from tinygrad_lr.source import identifier
-from tinygrad_lr.symbols import Book, Length, Symbol, parts, put_in
+from tinygrad_lr.symbols import Book, Symbol, put_in
 from tinygrad_lr.tensor import GradientError, Tensor, everything, gradients
 
 BUILTINS = {"np": np, "float": float, "int": int, "bool": bool, "abs": abs}
@@ -48,6 +49,8 @@ class Lowering:
 
     def read(self, x: Any) -> Any:
         """The Symbol for a tensor or an array; numbers and Symbols as they are."""
+        if isinstance(x, Length):
+            return self._length(x)
         if isinstance(x, Symbol) or not isinstance(x, (Tensor, np.ndarray)):
             return x
         if id(x) not in self._symbols:
@@ -55,6 +58,13 @@ class Lowering:
             self._symbols[id(x)] = self._result(x) if node else self._leaf(x)
             self._held.append(x)
         return self._symbols[id(x)]
+
+    def _length(self, n: Length) -> Any:
+        """A length of a Symbol for one of a tensor."""
+        first, *rest = n.terms
+        if isinstance(first, Tensor):
+            return self.read(first).shape[rest[0]]
+        return n if isinstance(first, Symbol) else first(*map(self.read, rest))
 
     def _result(self, x: Any) -> Any:
         """What an operation computes."""
@@ -112,7 +122,9 @@ class Lowering:
 
     def _number(self, node: Any, i: int, x: Any) -> Any:
         """A number that went into an operation, as what it was computed from, if that is known."""
-        if not isinstance(x, (int, float, np.number)) or node.origin is None:
+        if not isinstance(x, (int, float, np.number)) or isinstance(x, Length):
+            return x
+        if node.origin is None:
             return x
         texts = operand_texts(locate(node.origin).text, ("np", "tg"), FUNCTIONS)
         if len(texts) != len(node.inputs):
@@ -126,7 +138,7 @@ class Lowering:
         """A variable that holds a number: the length that was assigned to it, or an argument."""
         if isinstance(n, (int, np.integer)) and n > 1:
             text = self._assigned(name)
-            y = self._expression(text, n) if text else self._size(n)
+            y = self._expression(text, n) if text else self._size(int(n))
             if isinstance(y, Length):
                 return y
         if (name, n) not in self.numbers:
@@ -149,8 +161,8 @@ class Lowering:
                 tree = ast.fix_missing_locations(_Traced().visit(ast.parse(text, mode="eval")))
             except SyntaxError:
                 return None
-            used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-            used = sorted(used - {"divide", *BUILTINS})
+            found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+            used = sorted(found - {"divide", *BUILTINS})
             if not used or _draws(tree):
                 return None
             code = compile(tree, "<user>", "eval")
@@ -159,11 +171,10 @@ class Lowering:
             changes.sort(key=lambda change: change[0].lower() != str(change[1].name).lower())
             for change in ((), *((change,) for change in changes)):
                 y = self._evaluated(code, used, dict(change))
-                found = y.value if isinstance(y, Symbol) else y
-                kind = np.asarray(value).dtype.kind
-                if isinstance(y, (Symbol, Length)) and np.asarray(found).dtype.kind == kind:
-                    if np.array_equal(found, value):
-                        return y
+                z = y.value if isinstance(y, Symbol) else y
+                alike = np.asarray(z).dtype.kind == np.asarray(value).dtype.kind
+                if isinstance(y, (Symbol, Length)) and alike and np.array_equal(z, value):
+                    return y
             told = {name: self._assigned(name) for name in used}
             names = {name: ast.parse(t, mode="eval").body for name, t in told.items() if t}
             if not names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,21 +53,22 @@ class Machine:
         finals: Sequence[tuple[Symbol, Any]],
         again: Callable[[], Machine] | None = None,
     ) -> None:
-        self.again, self._stable = again, None
+        self.again: Any = again
         self.space: dict[str, Any] = {}
+        self.held: dict[int, str] = {}  # names in the space, by the id of what they stand for
+        self.views: dict[Any, Any] = {}
         self.lines: list[str] = []
         self.arrays: dict[Symbol, Any] = dict(places)  # where a Symbol lives from step to step
         self.texts: dict[Symbol, str] = {x: f"a{i}" for i, x in enumerate(variables)}
-        self.roots: dict[Symbol, Symbol] = {x: x for x in places}
         results = [loss, *(x for x, _ in gradients), *(x for x, _ in finals)]
         self.order = ordered(results)
         self.changing = set(variables) | set(places)
         for x in self.order:
-            if x.function and any(y in self.changing for y in _inputs(x)):
+            if x.function and any(y in self.changing for y in inputs_of(x)):
                 self.changing.add(x)
         self.users: dict[Symbol, list[Symbol]] = {x: [] for x in self.order}
         for x in self.order:
-            for y in _inputs(x):
+            for y in inputs_of(x):
                 self.users[y].append(x)
         self.wanted: dict[Symbol, Any] = dict(finals)
         self.last = self._last_uses()
@@ -76,6 +78,9 @@ class Machine:
                 self.gradients.setdefault(x, []).append(place)
             else:
                 place[...] = value_of(x)
+        self.ending: dict[int, list[Symbol]] = {}
+        for i, x in enumerate(self.order):
+            self.ending.setdefault(max(self.last.get(x, i), i), []).append(x)
         self.free: dict[Any, list[Any]] = {}
         self.owned: dict[Symbol, Any] = {}
         for i, x in enumerate(self.order):
@@ -83,7 +88,7 @@ class Machine:
                 self._compute(x, i)
                 if x is loss and again:
                     given = ", ".join(self.texts[v] for v in variables)
-                    self.lines.append(f"if not isfinite({self.texts[x]}):")
+                    self.lines.append(f"if not isfinite({self._scalar(x)}):")
                     self.lines.append(f"    return again({given})")
                     self.space |= {"isfinite": math.isfinite, "again": self._once_more}
                 for place in self.gradients.get(x, ()):
@@ -91,22 +96,21 @@ class Machine:
                 self._release(i)
         for x, place in finals:
             self._copy(x, place)
-        lines = [*self.lines, f"return float({self._scalar(loss)})"]
+        self.lines.append(f"return {self._scalar(loss)}")
         self.space["errstate"] = np.errstate
-        arguments = ", ".join(self.texts[x] for x in variables)
         self.source = "\n".join(
             [
                 f"def make({', '.join(self.space)}):",
-                f"    def run({arguments}):",
+                f"    def run({', '.join(self.texts[x] for x in variables)}):",
                 '        with errstate(over="ignore", divide="ignore", invalid="ignore"):',
-                *(f"            {line}" for line in lines),
+                *(f"            {line}" for line in self.lines),
                 "    return run",
                 "",
             ]
         )
         made: dict[str, Any] = {}
         exec(compile(self.source, "<compiled>", "exec"), made)
-        self.run = made["make"](**self.space)
+        self.run: Callable[..., float] = made["make"](**self.space)
 
     def _copy(self, x: Symbol, place: Any) -> None:
         """Write a value to where it is wanted, if it is not there."""
@@ -115,9 +119,10 @@ class Machine:
 
     def _once_more(self, *args: Any) -> float:
         """The step by the formulas that do not overflow."""
-        if self._stable is None:
-            self._stable = self.again()
-        return self._stable.run(*args)
+        if not hasattr(self.again, "run"):
+            self.again = self.again()
+        loss: float = self.again.run(*args)
+        return loss
 
     def _last_uses(self) -> dict[Symbol, int]:
         """The last line that needs the array of each Symbol, through views as well."""
@@ -125,25 +130,23 @@ class Machine:
         for i in range(len(self.order) - 1, -1, -1):
             x = self.order[i]
             until = max(last.get(x, i), i)
-            for y in _inputs(x):
+            for y in inputs_of(x):
                 last[y] = max(last.get(y, i), until if x.function in VIEWS else i)
         return last
 
     def _release(self, i: int) -> None:
-        for x in [x for x in self.owned if self.last.get(x, i) <= i]:
-            array = self.owned.pop(x)
-            self.free.setdefault((array.shape, array.dtype), []).append(array)
+        """Free what no line after this one needs."""
+        for x in self.ending.get(i, ()):
+            if x in self.owned:
+                array = self.owned.pop(x)
+                self.free.setdefault((array.shape, array.dtype), []).append(array)
 
     def _hold(self, value: Any) -> str:
         """A name for an object that the function keeps."""
-        for name, known in self.space.items():
-            if known is value:
-                return name
-        kind = "b" if isinstance(value, np.ndarray) and value.ndim else "c"
-        name = getattr(value, "__name__", f"{kind}{len(self.space)}")
-        name = name if name not in self.space else f"{name}_{len(self.space)}"
-        self.space[name] = value
-        return name
+        if id(value) not in self.held:
+            self.held[id(value)] = f"{'b' if np.ndim(value) else 'c'}{len(self.space)}"
+            self.space[self.held[id(value)]] = value
+        return self.held[id(value)]
 
     def _operand(self, x: Any) -> str:
         """What a call on arrays takes for an argument."""
@@ -162,10 +165,10 @@ class Machine:
     def _scalar(self, x: Any) -> str:
         """What arithmetic of numbers takes."""
         if isinstance(x, Symbol):
-            if x in self.texts:
+            if x in self.texts and x.value.ndim == 0:
                 return self.texts[x]
             if x in self.changing:
-                return f"{self._operand(x)}[()]"
+                return f"{self._operand(x)}.item()"
             x = x.value
         x = x.item() if isinstance(x, (np.ndarray, np.generic)) else x
         return f"({x!r})" if math.isfinite(x) else self._hold(x)
@@ -181,38 +184,42 @@ class Machine:
 
     def _compute(self, x: Symbol, i: int) -> None:
         """The lines for a Symbol."""
-        function, args = x.function, x.args
+        function: Any = x.function
+        args = x.args
         if x.value.ndim == 0:
             self._number(x)
         elif function in VIEWS and self._view(x):
             pass
-        elif function in (np.matmul, np.dot) and all(isinstance(a, Symbol) and a.value.ndim <= 2 for a in args):
-            out = self._place(x, i, ())
-            self._dot(*args, out)
+        elif function is np.matmul and all(np.ndim(value_of(a)) <= 2 for a in args):
+            self._dot(args[0], args[1], self._place(x, i, ()))
         elif function == np.add.reduce and self._sum(x, i):
             pass
         elif isinstance(function, np.ufunc) and not x.kwargs:
-            kind = np.result_type(*(value_of(a) for a in args))
-            operands = [self._operand(cell(a, kind)) for a in args]
-            if function is np.maximum and x.value.size > 1000 and is_number(args[1]):
-                operands[1] = self._full(value_of(args[1]), x)  # compared in wide instructions then
-            out = self._place(x, i, args)
-            named = "out=" if function in (np.maximum, np.minimum) else ""
-            target = f"{named}{self._hold(out)}"
-            self.lines.append(f"{self._hold(function)}({', '.join([*operands, target])})")
-        elif function is np.transpose and (args[1:] or (None,))[0] is None and not x.kwargs:
+            self._elementwise(x, i)
+        elif getattr(function, "__name__", "") == "reduce":
+            axis, keepdims = x.kwargs.get("axis", 0), bool(x.kwargs.get("keepdims"))
+            out = self._hold(self._place(x, i, ()))
+            given = f"{self._operand(args[0])}, {axis}, None, {out}, {keepdims}"
+            self.lines.append(f"{self._name(function)}({given})")
+        elif function is np.transpose and x.shape == args[0].shape[::-1] and len(args) == 1:
             self.texts[x] = f"{self._operand(args[0])}.T"
         else:
-            if getattr(function, "__name__", "") == "reduce":
-                given = [self._operand(args[0]), repr(x.kwargs.get("axis", 0)), "None"]
-                out = self._place(x, i, ())
-                rest = [self._hold(out), repr(bool(x.kwargs.get("keepdims", False)))]
-                self.lines.append(f"{self._name(function)}({', '.join(given + rest)})")
-                return
             self.texts[x] = f"d{len(self.texts)}"
             self.lines.append(f"{self.texts[x]} = {self._call(x)}")
 
+    def _elementwise(self, x: Symbol, i: int) -> None:
+        """A call of a function of every element, which writes to a place."""
+        kind = np.result_type(*map(value_of, x.args))
+        operands = [self._operand(cell(a, kind)) for a in x.args]
+        if x.function is np.maximum and x.value.size > 1000 and is_number(x.args[1]):
+            # compared with an array of zeros in wide instructions, with a number one by one
+            operands[1] = self._filled(x.value.shape, value_of(x.args[1]), x.value.dtype)
+        out = self._hold(self._place(x, i, x.args))
+        out = f"out={out}" if x.function in (np.maximum, np.minimum) else out
+        self.lines.append(f"{self._name(x.function)}({', '.join([*operands, out])})")
+
     def _name(self, function: Any) -> str:
+        """What the program calls a function."""
         owner = getattr(getattr(function, "__self__", None), "__name__", "")
         name = f"{owner}_{function.__name__}" if owner not in ("", "numpy") else function.__name__
         if self.space.get(name, function) != function:
@@ -242,26 +249,22 @@ class Machine:
             text = f" {SIGNS[function]} ".join(map(self._scalar, args))
         elif function is np.negative and scalars:
             text = f"-{self._scalar(args[0])}"
-        elif (function == np.add.reduce or function is np.mean) and not scalars:
-            text = self._total(args[0])
-            if function is np.mean:
-                text += f" / {args[0].value.size}"
+        elif function == np.add.reduce and args[0].value.dtype.kind == "f":
+            ones = self._filled((args[0].value.size,), 1, args[0].value.dtype)
+            text = f"{self._line(args[0])}.dot({ones})"
         elif isinstance(function, np.ufunc) and scalars:
             text = f"{self._name(function)}({', '.join(map(self._scalar, args))})"
         elif function is np.vdot and len({self._by_columns(a) for a in args}) == 1:
             text = f"{self._line(args[0])}.dot({self._line(args[1])})"
-        elif function in (np.matmul, np.dot):
-            text = f"{self._operand(args[0])}.dot({self._operand(args[1])})"
         else:
-            text = self._call(x)
-            text = f"{text}[()]" if function in VIEWS else text
+            text = f"{self._call(x)}[()]"
         self.lines.append(f"{name} = {text}")
 
     def _line(self, x: Any) -> str:
         """An array with all of its elements in one row."""
         array = self._array(x)
         if array is not None and array.ndim and (row := in_a_row(array)) is not None:
-            return self._hold(self._cached(array, row))
+            return self._view_of(row)
         text = self._operand(x)
         return text if x.value.ndim == 1 else f"{text}.ravel()"
 
@@ -270,36 +273,19 @@ class Machine:
         array = self._array(x)
         return array is not None and not array.flags.c_contiguous and array.flags.f_contiguous
 
-    def _cached(self, base: Any, view: Any) -> Any:
-        for known in self.space.values():
-            if (
-                isinstance(known, np.ndarray)
-                and known.shape == view.shape
-                and known.strides == view.strides
-                and known.dtype == view.dtype
-                and known.ctypes.data == view.ctypes.data
-            ):
-                return known
-        return view
+    def _view_of(self, view: Any) -> str:
+        """A name for a view, the same for equal ones."""
+        key = view.ctypes.data, view.shape, view.strides, view.dtype
+        return self._hold(self.views.setdefault(key, view))
 
-    def _ones(self, n: int, dtype: Any) -> str:
-        key = f"ones_{n}_{np.dtype(dtype).name}"
-        if key not in self.space:
-            self.space[key] = aligned((n,), dtype)
-            self.space[key].fill(1)
-        return key
-
-    def _full(self, number: Any, like: Symbol) -> str:
-        key = f"full_{'_'.join(map(str, like.value.shape))}_{len(self.space)}"
-        self.space[key] = aligned(like.value.shape, like.value.dtype)
-        self.space[key].fill(number)
-        return key
-
-    def _total(self, x: Any) -> str:
-        """The sum of all elements."""
-        if isinstance(x, Symbol) and x.value.dtype.kind == "f":
-            return f"{self._line(x)}.dot({self._ones(x.value.size, x.value.dtype)})"
-        return f"{self._name(np.add.reduce)}({self._operand(x)}, None)"
+    def _filled(self, shape: tuple[int, ...], number: Any, dtype: Any) -> str:
+        """An array with nothing but one number."""
+        name = f"full_{'_'.join(map(str, shape))}_{np.dtype(dtype).name}_of_{float(number)}"
+        name = re.sub(r"\W", "_", name)
+        if name not in self.space:
+            self.space[name] = aligned(shape, dtype)
+            self.space[name].fill(number)
+        return name
 
     def _sum(self, x: Symbol, i: int) -> bool:
         """A sum over the rows or the columns of a matrix, as a product with ones."""
@@ -309,50 +295,42 @@ class Machine:
             return False
         axis %= 2
         out = self._place(x, i, ())
-        row = self._hold(self._cached(out, in_a_row(out)))
-        ones = self._ones(a.value.shape[axis], a.value.dtype)
+        row = self._view_of(in_a_row(out))
+        ones = self._filled((a.value.shape[axis],), 1, a.value.dtype)
         given = (ones, self._operand(a)) if axis == 0 else (self._operand(a), ones)
         self.lines.append(f"{self._name(np.dot)}({', '.join(given)}, {row})")
         return True
 
     def _dot(self, a: Symbol, b: Symbol, out: Any) -> None:
+        """A product of matrices and vectors."""
+        left, right, target = self._operand(a), self._operand(b), self._hold(out)
         if not out.flags.c_contiguous:
             left, right = (
                 f"{self._operand(x)}.T"
                 if self._array(x) is None
-                else self._hold(self._cached(self.arrays[x], self.arrays[x].T))
+                else self._view_of(self.arrays[x].T)
                 for x in (b, a)
             )
-            target = self._hold(self._cached(out, out.T))
-            self.lines.append(f"{self._name(np.dot)}({left}, {right}, {target})")
-            return
-        left, right, target = self._operand(a), self._operand(b), self._hold(out)
-        if b.value.ndim == 2 and b.value.shape[1] == 1 and self._array(b) is not None and a.value.ndim == 2:
-            column = self.arrays[b]
-            if column.strides[0] == column.itemsize:
-                right = self._hold(self._cached(column, column.reshape(-1)))
-                target = self._hold(self._cached(out, out.reshape(-1)))
+            target = self._view_of(out.T)
+        elif b.value.shape[1:] == (1,) and a.value.ndim == 2 and self._array(b) is not None:
+            right, target = self._line(b), self._view_of(out.reshape(-1))
         self.lines.append(f"{self._name(np.dot)}({left}, {right}, {target})")
 
     def _view(self, x: Symbol) -> bool:
-        """Find or write down a view; whether it is one."""
-        base = x.args[0]
+        """Make a view once; whether it is one."""
+        base, *rest = x.args
         array = self._array(base)
-        if array is None:
+        if array is None or any(y in self.changing for y in parts((rest, *x.kwargs.values()))):
             return False
-        args = put_in(x.args[1:], value_of)
-        kwargs = {k: put_in(v, value_of) for k, v in x.kwargs.items()}
-        if any(y in self.changing for y in parts((x.args[1:], tuple(x.kwargs.values())))):
-            return False
-        view = x.function(array, *args, **kwargs)
+        function: Any = x.function
+        view = function(array, *put_in(rest, value_of), **x.kwargs)
         if not np.shares_memory(view, array):
             return False
-        self.arrays[x] = self._cached(array, view)
-        self.roots[x] = self.roots.get(base, base)
+        self.arrays[x] = view
         return True
 
     def _place(self, x: Symbol, i: int, operands: Sequence[Any]) -> Any:
-        """The array that a call writes to: a wanted one, that of an operand, a free or a new one."""
+        """The array that a call writes to: a wanted one, an operand's, a free or a new one."""
         shape, dtype = x.value.shape, self._dtype(x)
         if x in self.gradients:
             self.arrays[x] = self.gradients[x][0]
@@ -381,11 +359,8 @@ class Machine:
 
     def _may_write(self, place: Any, i: int) -> bool:
         """Whether nothing that comes later reads what is there now."""
-        return all(
-            self.last.get(y, -1) <= i
-            for y, array in self.arrays.items()
-            if isinstance(array, np.ndarray) and np.may_share_memory(array, place) and y not in self.owned
-        )
+        sharing = (y for y, array in self.arrays.items() if np.may_share_memory(array, place))
+        return all(self.last.get(y, -1) <= i for y in sharing)
 
 
 def in_a_row(x: Any) -> Any:
@@ -402,5 +377,6 @@ def cell(x: Any, dtype: Any) -> Any:
     return np.asarray(value_of(x), dtype) if np.ndim(value_of(x)) == 0 else x
 
 
-def _inputs(x: Symbol) -> list[Symbol]:
+def inputs_of(x: Symbol) -> list[Symbol]:
+    """The Symbols that are no numbers among what a Symbol is computed from."""
     return [y for y in parts((x.args, tuple(x.kwargs.values()))) if not is_number(y)]

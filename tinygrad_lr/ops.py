@@ -393,7 +393,7 @@ def _spread(g: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
 
 def count_reduced(x: Array, axis: Axis) -> int:
     """The number of elements that a reduction of x combines into one."""
-    shape = np.shape(x)
+    shape = x.shape if isinstance(x, Value) else np.shape(x)  # whose lengths a Value may trace
     if axis is None:
         return math.prod(shape)
     return math.prod(shape[i] for i in normalize_axis_tuple(axis, len(shape)))

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.symbols import Symbol, is_number, ordered, parts, put_in, value_of
+from tinygrad_lr.machine import inputs_of
+from tinygrad_lr.symbols import Symbol, ordered, put_in, value_of
 
 ELEMENTWISE: dict[Any, str] = {
     np.add: "({} + {})", np.subtract: "({} - {})", np.multiply: "({} * {})",
@@ -54,10 +55,10 @@ class Scalars:
         size = sum(x.value.size for x in results)
         if loss.value.dtype != np.float64 or size > min(ELEMENTS * len(results), LINES):
             raise Unfit
-        self.again, self._stable = again, None
+        self.again: Any = again
         self.lines: list[str] = []
         self.values: dict[Symbol, Any] = {}
-        self.uses = Counter(y for x in order for y in _inputs(x))
+        self.uses = Counter(y for x in order for y in inputs_of(x))
         self.space: dict[str, Any] = {name: getattr(math, name) for name in FUNCTIONS}
         self.space |= {"isfinite": math.isfinite, "again": self._once_more}
         names = ["lr", "t", *(f"a{i}" for i in range(len(variables) - 2))]
@@ -109,9 +110,9 @@ class Scalars:
 
     def _once_more(self, *args: Any) -> Any:
         """The step by arrays, and by the formulas that do not overflow."""
-        if self._stable is None:
-            self._stable = self.again()
-        return self._stable.run(*args)
+        if not hasattr(self.again, "run"):
+            self.again = self.again()
+        return self.again.run(*args)
 
     def _unpack(self, elements: Any, text: str) -> None:
         names = ", ".join(elements.ravel())
@@ -134,7 +135,7 @@ class Scalars:
             rest = put_in(args[1:], value_of)
             result = np.asarray(function(self._read(args[0]), *rest, **x.kwargs), object)
         elif function in ELEMENTWISE and not x.kwargs:
-            operands = np.broadcast_arrays(*map(self._read, args))
+            operands: Any = np.broadcast_arrays(*map(self._read, args))
             result = np.empty(x.value.shape, object)
             for index in np.ndindex(x.value.shape):
                 result[index] = folded(ELEMENTWISE[function], *(a[index] for a in operands))
@@ -221,7 +222,3 @@ def total(terms: Iterable[str]) -> str:
     """A sum."""
     kept = [text for text in terms if text != "0.0"]
     return f"({' + '.join(kept)})" if kept else "0.0"
-
-
-def _inputs(x: Symbol) -> list[Symbol]:
-    return [y for y in parts((x.args, tuple(x.kwargs.values()))) if not is_number(y)]

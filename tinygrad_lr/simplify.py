@@ -16,18 +16,36 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.symbols import Book, Length, Symbol, is_number, ordered, parts, put_in, value_of
+from tinygrad_lr.lengths import Length
+from tinygrad_lr.symbols import (
+    Book,
+    Symbol,
+    add_at,
+    is_number,
+    ordered,
+    parts,
+    put,
+    put_in,
+    value_of,
+)
 
 Poly = dict[tuple[Any, ...], Any]  # {((atom, power), ...): coefficient}
+broadcast_to: Any = np.broadcast_to  # NumPy's own types leave out what asks its arguments
+mean: Any = np.mean
 ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.negative, np.square}
-MOST_TERMS = 40
+MOST_TERMS, MOST_OPERATIONS = 40, 200  # of an expression that is looked into
 
 
-def same(x: Symbol, y: Any) -> bool:
-    """Whether y may stand where x does: the same shape, dtype and, but for rounding, numbers."""
+def same(x: Symbol, y: Any, exact: bool = False) -> bool:
+    """Whether y may stand where x does: same shape, dtype and, but for rounding, numbers.
+
+    What is `exact`, as it is only a matter of order, is not compared in numbers.
+    """
     a, b = x.value, np.asarray(value_of(y))
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
+    if exact:
+        return True
     scale = np.max(np.abs(a), initial=0.0, where=np.isfinite(a))
     rtol = 1e-4 if a.dtype == np.float32 else 1e-10
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
@@ -67,6 +85,12 @@ def _sign(x: Symbol) -> Any:
         a = x.args[0]
         if a.function is np.negative:
             return a.args[0]
+        if a.function in (np.multiply, np.divide) and not (a.name or a in a.book.shared):
+            b = a.args[0]
+            if isinstance(b, Symbol) and b.function is np.negative:
+                return a.function(b.args[0], a.args[1])
+            if is_number(b) and value_of(b) < 0:
+                return a.function(-value_of(b), a.args[1])
     if x.function is np.multiply:
         for a, b in (x.args, x.args[::-1]):
             if is_number(a) and value_of(a) == -1:
@@ -80,8 +104,9 @@ def _numbers(x: Symbol) -> Any:
         return None
     for a, b in (x.args, x.args[::-1]):
         if isinstance(a, Symbol) and a.function is np.divide and not (a.name or is_number(b)):
-            if is_number(a.args[0]) and isinstance(a.args[1], Length):
-                return a.args[0] * b / a.args[1]
+            above, below = a.args
+            if is_number(above) and isinstance(below, Length):
+                return above * b / below
         if is_number(a) and isinstance(b, Symbol) and b.function is np.multiply and not b.name:
             for c, d in (b.args, b.args[::-1]):
                 if is_number(c):
@@ -128,7 +153,7 @@ def _broadcast(x: Symbol) -> Any:
     a = x.args[0] if x.args else None
     if isinstance(a, Symbol) and a.function is np.broadcast_to and a.args[0].ndim == 0:
         if function in (operator.getitem, np.reshape, np.transpose, np.flip):
-            return np.broadcast_to(a.args[0], x.shape)
+            return broadcast_to(a.args[0], x.shape)
         if function == np.add.reduce and x.ndim == 0:
             return a.args[0] * a.size
     if not isinstance(function, np.ufunc) or function.signature or x.kwargs:
@@ -141,7 +166,7 @@ def _broadcast(x: Symbol) -> Any:
     y = function(*args)
     if np.shape(value_of(y)) == x.value.shape:
         return y
-    return np.broadcast_to(y, x.shape) if isinstance(y, Symbol) else None
+    return broadcast_to(y, x.shape) if isinstance(y, Symbol) else None
 
 
 def _reduced(x: Symbol) -> Any:
@@ -156,7 +181,7 @@ def _reduced(x: Symbol) -> Any:
             axis = total.kwargs.get("axis", 0)
             sizes = counted.shape if axis is None else [counted.shape[i] for i in _tuple(axis)]
             if _factors(n) == _factors(math.prod(sizes)):
-                return np.mean(counted, **total.kwargs)
+                return mean(counted, **total.kwargs)
     if x.function == np.add.reduce and isinstance(x.args[0], Symbol):
         a = x.args[0]
         if a.name or a in x.book.shared:
@@ -174,6 +199,74 @@ def _tuple(axis: Any) -> tuple[int, ...]:
     return axis if isinstance(axis, tuple) else (axis,)
 
 
+def _scattered(x: Symbol) -> Any:
+    """Zeros with something added at an index, in a product, a sum, and a total of rows."""
+    if x.function == np.add.reduce:
+        return _total_of_rows(x)
+    if x.function not in (np.add, np.subtract, np.multiply):
+        return None
+    for sign, (a, b) in ((1, x.args), (-1, x.args[::-1])):
+        at = _added(b)
+        whole = isinstance(a, Symbol) and a.value.shape == x.value.shape
+        if x.function is np.multiply:
+            inside = _added(b.args[0]) if isinstance(b, Symbol) and b.args else None
+            if inside and b.function in (np.add, np.subtract):
+                return b.function(a * b.args[0], a * b.args[1])
+            if at and whole:
+                there = Algebra(lambda _: False).simplest(at[1] * a[at[0]], spread=True)
+                return x.book.record(add_at, b.args[0], at[0], there)
+        elif at and whole and not _added(a):
+            index, value = at
+            if x.function is np.subtract:
+                a, value = (a, -value) if sign == 1 else (-a, value)
+            return x.book.record(add_at, a, index, value)
+    return None
+
+
+def _added(x: Any) -> tuple[Any, Any] | None:
+    """(index, value), if it is zeros with a value added at an index."""
+    if isinstance(x, Symbol) and x.function in (add_at, put) and isinstance(x.args[0], Symbol):
+        return x.args[1:] if x.args[0].function is np.zeros else None
+    return None
+
+
+def _total_of_rows(x: Symbol) -> Any:
+    """The sums of rows that hold one value each, which is then what they come to."""
+    at = _added(x.args[0])
+    if at is None or x.args[0].ndim != 2 or _tuple(x.kwargs.get("axis", 0)) not in ((1,), (-1,)):
+        return None
+    index, value = at
+    if not (isinstance(index, tuple) and len(index) == 2 and _are_rows(index[0])):
+        return None
+    if np.ndim(value_of(value)) == 0:
+        return broadcast_to(value, x.shape)
+    return value[:, None] if x.kwargs.get("keepdims") else value
+
+
+def _are_rows(x: Any) -> bool:
+    return isinstance(x, Symbol) and x.function is np.arange
+
+
+def _put_whole(x: Symbol) -> Any:
+    """What is put into zeros through new axes and fills them is them, in another shape."""
+    at = _added(x) if x.function is put else None
+    if at is None or not isinstance(at[1], Symbol) or at[1].value.size != x.value.size:
+        return None
+    index = at[0] if isinstance(at[0], tuple) else (at[0],)
+    plain = all(i is None or i is ... or i == slice(None) for i in index if not _is_array(i))
+    if not plain or any(map(_is_array, index)):
+        return None
+    a, sign = (at[1].args[0], -1) if at[1].function is np.negative else (at[1], 1)
+    if a.function == np.add.reduce and a.kwargs.get("keepdims"):
+        y = np.add.reduce(*a.args, axis=a.kwargs["axis"])
+        return sign * y if y.value.shape == x.value.shape else None
+    return np.reshape(at[1], x.shape)
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x, (Symbol, np.ndarray, list))
+
+
 def _one_hot(x: Symbol) -> Any:
     """Labels with one 1 in every row add up to 1 there."""
     if x.function != np.add.reduce or not isinstance(x.args[0], Symbol) or x.value.size == 1:
@@ -184,7 +277,7 @@ def _one_hot(x: Symbol) -> Any:
     if x.kwargs.get("axis", 0) is None or (x.value != 1).any():
         return None
     x.book.facts[labels] = x.kwargs.get("axis", 0)
-    return np.broadcast_to(x.book.number(np.ones((), x.dtype)), x.shape)
+    return broadcast_to(x.book.number(np.ones((), x.dtype)), x.shape)
 
 
 def _factors(n: Any) -> Any:
@@ -208,6 +301,8 @@ RULES: list[Rule] = [
     _views,
     _broadcast,
     _reduced,
+    _scattered,
+    _put_whole,
     _one_hot,
 ]
 
@@ -339,6 +434,7 @@ class Algebra:
 
     def __init__(self, atoms: Callable[[Symbol], bool]) -> None:
         self.is_atom = atoms
+        self.book = Book()
         self.letters: dict[int, Any] = {}
         self._index: dict[Any, int] = {}
 
@@ -370,22 +466,34 @@ class Algebra:
             return a + Fraction({(): -1}) * b
         return a * b if x.function is np.multiply else a / b
 
-    def simplest(self, x: Symbol) -> Any:
-        """The arithmetic behind a Symbol with the fewest operations, the Symbol itself if that is."""
+    def simplest(self, x: Symbol, spread: bool = False) -> Any:
+        """The arithmetic behind a Symbol, in the fewest operations.
+
+        What will be `spread` over its shape may be a number in place of equal ones.
+        """
+        self.book = x.book
+        if self.cost(x) == MOST_OPERATIONS:
+            return x
         try:
             f = self.fraction(x).reduced()
             y = self.written(f)
-        except (OverflowError, ZeroDivisionError, RecursionError):
+        except (OverflowError, ZeroDivisionError):
             return x
-        if not isinstance(y, Symbol) or not same(x, y):
+        if not isinstance(y, Symbol) or not same(
+            x, np.broadcast_to(y.value, x.shape) if spread else y
+        ):
             return x
         return y if self.cost(y) < self.cost(x) else x
 
     def cost(self, x: Any) -> int:
-        """How many operations are written in an expression, those in common twice."""
-        if not isinstance(x, Symbol) or x.function not in ARITHMETIC or self.is_atom(x):
-            return 0
-        return 1 + sum(map(self.cost, x.args))
+        """How many operations are written in an expression, up to MOST_OPERATIONS."""
+        count, waiting = 0, [x]
+        while waiting and count < MOST_OPERATIONS:
+            y = waiting.pop()
+            if isinstance(y, Symbol) and y.function in ARITHMETIC and not self.is_atom(y):
+                count += 1
+                waiting += y.args
+        return count
 
     def written(self, f: Fraction) -> Any:
         """A fraction as arithmetic: common * (sum) / denominator."""
@@ -417,7 +525,9 @@ class Algebra:
             result = over * result
         if under != 1:
             below = under if below is None else under * below
-        return result if below is None else result / below
+        if below is None:
+            return result
+        return self.book.record(np.divide, result, below)
 
     def _sum(self, terms: list[tuple[Any, Any]]) -> Any:
         """A sum of products; None for 1."""
@@ -459,9 +569,7 @@ def _ratio(c: Any) -> tuple[Any, Any]:
     return (int(c) if float(c).is_integer() else c), 1
 
 
-def simplified(
-    results: list[Any], book: Book, gradients: int, facts: bool = True
-) -> list[Any]:
+def simplified(results: list[Any], book: Book, gradients: int, facts: bool = True) -> list[Any]:
     """The results, with the arithmetic of the backward pass in as few operations as it needs.
 
     What takes part in the output, the first of the results, is not looked into, but for sums with

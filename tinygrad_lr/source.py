@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.lengths import Length
 from tinygrad_lr.symbols import (
     Book,
-    Length,
     Symbol,
     add_at,
     astype,
@@ -35,7 +35,8 @@ COMPARE: dict[Any, type[ast.cmpop]] = {
     np.greater: ast.Gt, np.greater_equal: ast.GtE, np.less: ast.Lt, np.less_equal: ast.LtE,
     np.equal: ast.Eq, np.not_equal: ast.NotEq,
 }  # fmt: skip
-REDUCED = {np.add.reduce: "sum", np.maximum.reduce: "max", np.minimum.reduce: "min"}
+REDUCED: dict[Any, str] = {np.add.reduce: "sum", np.maximum.reduce: "max", np.minimum.reduce: "min"}
+METHODS = REDUCED | {np.mean: "mean", np.reshape: "reshape", astype: "astype"}
 TEMPORARY = {
     "exp": "e", "sum": "total", "max": "top", "tanh": "h", "maximum": "h", "equal": "one_hot",
     "arange": "rows",
@@ -113,8 +114,8 @@ class Writer:
             return "one_hot"
         if np.maximum.reduce in inner and x.function is np.subtract:
             return "shifted"
-        function = REDUCED.get(x.function) or getattr(x.function, "__name__", "")
-        return TEMPORARY.get(function, "u")
+        name = REDUCED.get(x.function) or getattr(x.function, "__name__", "")
+        return TEMPORARY.get(name, "u")
 
     def _shorten(self) -> None:
         """Give parts of expressions that are too long for a line lines of their own."""
@@ -159,10 +160,15 @@ class Writer:
                 if isinstance(out, Symbol) and out in self.names:
                     before += ".copy()"
                 place = ast.unparse(self.subscript(ast.Name(name), index, x.ndim))
-                text = f"{place} = {ast.unparse(self.expression(value))}"
-                if x.function is add_at:
-                    given = ", ".join(ast.unparse(self.expression(a)) for a in (index, value))
-                    text = f"np.add.at({name}, {given})"
+                zeros = isinstance(out, Symbol) and out.function is np.zeros
+                told = ast.unparse(self.expression(value))
+                text = f"{place} = {told}"
+                if x.function is add_at and not names_once(index):
+                    text = f"np.add.at({name}, {ast.unparse(self.expression(index))}, {told})"
+                elif x.function is add_at and not zeros:
+                    text = f"{place} += {told}"
+                    if (less := negated(self.expression(value))) is not None:
+                        text = f"{place} -= {ast.unparse(less)}"
                 yield x, [f"{name} = {before}", text + note]
             else:
                 yield x, [*self.because(x, book), f"{name} = {self.text(x)}{note}"]
@@ -170,7 +176,7 @@ class Writer:
     def facts(self, book: Book) -> list[str]:
         """Comments on what was taken for granted of the data."""
         return [
-            f"# as {self.text(labels)} adds up to 1 along axis {axis}"
+            f"# as {ast.unparse(self.expression(labels))} adds up to 1 along axis {axis}"
             for labels, axis in book.facts.items()
             if labels in set(self.order)
         ]
@@ -306,9 +312,7 @@ class Writer:
                 return ast.Attribute(self.expression(args[0]), "T", ast.Load())
             if tuple(i % n for i in order) == (*range(n - 2), n - 1, n - 2):
                 return ast.Attribute(self.expression(args[0]), "mT", ast.Load())
-        method = REDUCED.get(function) or {np.reshape: "reshape", astype: "astype"}.get(function)
-        if function is np.mean:
-            method = "mean"
+        method = METHODS.get(function)
         if name_of(function) == "reduce" and not kwargs.get("keepdims") and x.ndim == 0:
             kwargs = {}
         given = [
@@ -339,6 +343,22 @@ class Writer:
         elif simple or name in ("astype", "reshape"):
             return ast.Call(ast.Attribute(first, name, ast.Load()), rest, given)
         return ast.Call(ast.Attribute(ast.Name("np"), name, ast.Load()), [first, *rest], given)
+
+
+def names_once(index: Any) -> bool:
+    """Whether an index names each element once, as one with a column for every row does."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(i, Symbol) and i.function is np.arange for i in parts)
+
+
+def negated(node: ast.expr) -> ast.expr | None:
+    """b * c for -b * c; None if there is no minus in front."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return node.operand
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
+        left = negated(node.left)
+        return left and ast.BinOp(left, node.op, node.right)
+    return None
 
 
 def parsed(text: str) -> ast.expr:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from tinygrad_lr.lengths import Length
 from tinygrad_lr.ops import Op, Value
 
 Function = Callable[..., Any]
@@ -38,46 +39,7 @@ def add_at(out: Any, index: Any, x: Any) -> Any:
     return out
 
 
-class Length(int):
-    """A whole number that depends on the shape of a Symbol, so that a program can ask for it.
-
-    `terms` is (symbol, axis), or an operator and the two numbers that it was computed from.
-    """
-
-    terms: tuple[Any, ...]
-
-    def __new__(cls, n: int, *terms: Any) -> Length:
-        self = super().__new__(cls, n)
-        self.terms = terms
-        return self
-
-    def _computed(sign: Function) -> Any:  # type: ignore[misc]
-        def forth(self: Length, other: Any) -> Any:
-            if not isinstance(other, int):
-                return NotImplemented
-            return Length(sign(int(self), int(other)), sign, self, other)
-
-        def back(self: Length, other: Any) -> Any:
-            if not isinstance(other, int):
-                return NotImplemented
-            return Length(sign(int(other), int(self)), sign, other, self)
-
-        return forth, back
-
-    __add__, __radd__ = _computed(operator.add)
-    __sub__, __rsub__ = _computed(operator.sub)
-    __mul__, __rmul__ = _computed(operator.mul)
-
-    def factors(self) -> Iterator[Any]:
-        """The numbers that it is the product of, without ones."""
-        if self.terms[0] is operator.mul:
-            for n in self.terms[1:]:
-                yield from n.factors() if isinstance(n, Length) else [n] * (n != 1)
-        else:
-            yield self
-
-
-class Symbol(NDArrayOperatorsMixin, Value):  # type: ignore[misc]
+class Symbol(NDArrayOperatorsMixin, Value):
     """An array in a program: an argument, or the result of a function of NumPy's.
 
     Attributes:
@@ -248,7 +210,7 @@ def put_in(x: Any, change: Callable[[Any], Any]) -> Any:
         return [put_in(part, change) for part in x]
     if isinstance(x, slice):
         return slice(*(put_in(part, change) for part in (x.start, x.stop, x.step)))
-    if isinstance(x, Length):
+    if isinstance(x, Length) and any(parts(x)):
         terms = put_in(x.terms, change)
         return Length(int(x), *terms) if any(parts(terms)) else int(x)
     return change(x.now if isinstance(x, Symbol) else x)
@@ -277,6 +239,8 @@ def value_of(x: Any) -> Any:
 def _lengths(x: Symbol) -> tuple[Any, ...]:
     """Where the length of each axis comes from, None where it is not known."""
     shape, function = np.shape(x.value), x.function
+    a: Any
+    found: Any
     unknown: tuple[Any, ...] = (None,) * len(shape)
     if function in (np.where, np.clip) or (
         isinstance(function, np.ufunc) and not function.signature
@@ -287,7 +251,7 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
                 if a.shape[-i] == shape[-i] and (found[-i] is None or type(a.shape[-i]) is int):
                     found[-i] = a.shape[-i]
         return tuple(found)
-    if function is np.zeros:
+    if function in (np.zeros, np.arange):
         return x.args[0] if isinstance(x.args[0], tuple) else (x.args[0],)
     a, *rest = [x.args[0] if x.args else None, *x.args[1:]]
     if not isinstance(a, Symbol):
@@ -328,6 +292,8 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
 def _chosen(shape: tuple[Any, ...], index: Any, ndim: int) -> tuple[Any, ...]:
     """The lengths that an index of colons, dots and new axes leaves."""
     index = index if isinstance(index, tuple) else (index,)
+    if all(isinstance(i, Symbol) and i.ndim == 1 for i in index) and ndim == 1:
+        return tuple(index[0].shape)
     whole = slice(None)
     if not all(i is None or i is ... or (isinstance(i, slice) and i == whole) for i in index):
         return (None,) * ndim
@@ -405,6 +371,8 @@ def _key(x: Any) -> Hashable:
         return type(x), tuple(map(_key, x))
     if isinstance(x, Symbol):
         return id(x)
+    if isinstance(x, Length):
+        return Length, _key(x.terms)
     if isinstance(x, np.ndarray):
         return x.shape, x.dtype, x.tobytes()
     if isinstance(x, slice):

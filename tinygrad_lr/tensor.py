@@ -28,6 +28,7 @@ from tinygrad_lr.intake import (
     own_array,
     plain,
 )
+from tinygrad_lr.lengths import Length
 from tinygrad_lr.ops import NO_PARAMS, Op
 from tinygrad_lr.origin import Origin, caller, locate, warn
 
@@ -298,6 +299,14 @@ class Tensor(ArrayLike):
     @origin.setter
     def origin(self, origin: Origin | None) -> None:
         self._code, self._at = origin or NOWHERE
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length of every axis; where all is recorded, each told by where it comes from."""
+        shape = self._array.shape
+        if not _mode.everything:
+            return shape
+        return tuple([Length(n, self, i) for i, n in enumerate(shape)])
 
     @property
     def is_leaf(self) -> bool:

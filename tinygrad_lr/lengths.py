@@ -1,0 +1,49 @@
+"""Lengths of axes that know which array's they are, so that a program can ask for them."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+
+def _computed(sign: Callable[[int, int], int]) -> tuple[Any, Any]:
+    """An operator and its reflection, which remember what they computed."""
+
+    def forth(self: Length, other: Any) -> Any:
+        if not isinstance(other, int):
+            return NotImplemented
+        return Length(sign(int(self), int(other)), sign, self, other)
+
+    def back(self: Length, other: Any) -> Any:
+        if not isinstance(other, int):
+            return NotImplemented
+        return Length(sign(int(other), int(self)), sign, other, self)
+
+    return forth, back
+
+
+class Length(int):
+    """A whole number that depends on a shape.
+
+    `terms` is (array, axis), or an operator and the two numbers that it was computed from.
+    """
+
+    terms: tuple[Any, ...]
+
+    def __new__(cls, n: int, *terms: Any) -> Length:
+        self = super().__new__(cls, n)
+        self.terms = terms
+        return self
+
+    __add__, __radd__ = _computed(operator.add)
+    __sub__, __rsub__ = _computed(operator.sub)
+    __mul__, __rmul__ = _computed(operator.mul)
+
+    def factors(self) -> Iterator[Any]:
+        """The numbers that it is the product of, without ones."""
+        if self.terms[0] is operator.mul:
+            for n in self.terms[1:]:
+                yield from n.factors() if isinstance(n, Length) else [n] * (n != 1)
+        else:
+            yield self
