@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.drawing.cards import Card, Graph
+from tinygrad_lr.drawing.cards import Card, Graph, LayerCard
 from tinygrad_lr.drawing.formula import expression, literal
 from tinygrad_lr.drawing.trace import SUBSCRIPTS
 from tinygrad_lr.explorer.rules import Product, product
@@ -83,3 +83,13 @@ def _names(node: Tensor, cards: dict[int, Card]) -> dict[str, ast.expr]:
         elif np.ndim(x):
             known[f"x{k}"] = expression(literal(x))
     return known
+
+
+def members(card: Card) -> Sequence[Card]:
+    """The cards that a card stands for."""
+    return card.members if isinstance(card, LayerCard) else [card]
+
+
+def is_made(card: Card) -> bool:
+    """Whether an operation made it."""
+    return getattr(card.source, "op", None) is not None

@@ -85,7 +85,6 @@ def product(
         params: the operation's metadata.
         names: for g, y and x0, x1, ... what the user calls them.
     """
-
     book = Book(rewrite=tidy, kind=Term)
     of = [book.argument(x, f"x{k}") if f"x{k}" in names else x for k, x in enumerate(inputs)]
     arrived = book.argument(np.asarray(g), "g")
@@ -190,3 +189,12 @@ class Text(ast.NodeTransformer):
             if n and texts == [f"len({name})", *(f"{name}.shape[{k}]" for k in range(1, n))]:
                 return ast.Attribute(self.visit(ast.Name(name)), "shape", ast.Load())
         return self.generic_visit(node)
+
+
+def line(grad: str, equals: str, value: ast.expr) -> str:
+    """A line of NumPy; two to put what arrives where an index took it."""
+    if not (isinstance(value, ast.Call) and ast.unparse(value.func) == "add_at"):
+        return f"{grad} {equals} {ast.unparse(value)}"
+    g, index, shape = map(ast.unparse, value.args)
+    start = f"{grad} = np.zeros({shape})\n" if equals == "=" else ""
+    return f"{start}np.add.at({grad}, {index}, {g})"

@@ -15,9 +15,10 @@ from tinygrad_lr.drawing.formula import expression
 from tinygrad_lr.explorer import words
 from tinygrad_lr.explorer.arrays import Arrays
 from tinygrad_lr.explorer.mathml import derivative, math, mathml, name, sign, slope
-from tinygrad_lr.explorer.passes import Sending, called
+from tinygrad_lr.explorer.passes import Sending, called, is_made, members
 from tinygrad_lr.explorer.predict import asked
 from tinygrad_lr.explorer.replay import Replay
+from tinygrad_lr.explorer.rules import line
 from tinygrad_lr.origin import bracketed, locate
 
 SIGNS: dict[Any, str] = {ast.MatMult: "@", ast.Mult: "×", ast.Add: "+", ast.Sub: "−", ast.Div: "/"}
@@ -243,22 +244,3 @@ class Steps:
         before = float(self.output.value.item())
         said = words.downhill(self.output.title, before, after)
         return {"p": "done", "t": "One step downhill", "boxes": boxes, "say": [said]}
-
-
-def line(grad: str, equals: str, value: ast.expr) -> str:
-    """A line of NumPy; two to put what arrives where an index took it."""
-    if not (isinstance(value, ast.Call) and ast.unparse(value.func) == "add_at"):
-        return f"{grad} {equals} {ast.unparse(value)}"
-    g, index, shape = map(ast.unparse, value.args)
-    start = f"{grad} = np.zeros({shape})\n" if equals == "=" else ""
-    return f"{start}np.add.at({grad}, {index}, {g})"
-
-
-def members(card: Card) -> Sequence[Card]:
-    """The cards that a card stands for."""
-    return card.members if isinstance(card, LayerCard) else [card]
-
-
-def is_made(card: Card) -> bool:
-    """Whether an operation made it."""
-    return getattr(card.source, "op", None) is not None

@@ -13,9 +13,9 @@ from tinygrad_lr.explorer import words
 from tinygrad_lr.explorer.arrays import MOST, Arrays
 from tinygrad_lr.explorer.mathml import math, mathml
 from tinygrad_lr.explorer.page import lean
-from tinygrad_lr.explorer.passes import Sending
+from tinygrad_lr.explorer.passes import Sending, is_made
 from tinygrad_lr.explorer.replay import Replay
-from tinygrad_lr.explorer.steps import Steps, is_made
+from tinygrad_lr.explorer.steps import Steps
 from tinygrad_lr.tensor import Tensor
 
 
