@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import tinygrad_lr as tg
-from tinygrad_lr import Tensor
+from tests.test_ops import arrays_in, bound, every_sample, function
+from tinygrad_lr import Tensor, scalars
 from tinygrad_lr.tensor import RecordingError
 
 RNG = np.random.default_rng(0)
@@ -276,3 +277,23 @@ def test_the_source_can_be_printed():
     _, fast, y = pair()
     fast[0](X, y)
     assert "def run(" in fast[0].source
+
+
+@pytest.mark.parametrize("arrays", [True, False], ids=["arrays", "floats"])
+@every_sample
+def test_every_operation(name, sample, arrays, monkeypatch):
+    if arrays:
+        monkeypatch.setattr(scalars, "LINES", 0)
+    params = [Tensor(x, requires_grad=True) for x in arrays_in(sample)]
+    if not sum(p.size for p in params):
+        pytest.skip("no parameter has an element")
+    f = bound(function(name), sample)
+    v = np.random.default_rng(0).normal(size=np.shape(f(*arrays_in(sample))))
+    step = tg.compile(lambda: np.sum(v * f(*params)), tg.optim.SGD(params, lr=1e-3))
+    step()
+    first = [p.data.copy() for p in params]
+    again = [Tensor(x, requires_grad=True) for x in first]
+    value = np.sum(v * f(*again))
+    assert_allclose(step(), value.item(), rtol=1e-9)
+    for p, x, g in zip(params, first, tg.grad(value, again), strict=True):
+        assert_allclose(p.data, x - 1e-3 * g, rtol=1e-9)

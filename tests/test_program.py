@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from test_ops import CASES, arrays_in, bound, function
 
 import tinygrad_lr as tg
-from examples import dask_rows, titanic
+from examples import dask_rows, programs, titanic
 from tinygrad_lr import Tensor, to_numpy
 from tinygrad_lr import simplify as rewriting
 
@@ -269,6 +269,21 @@ def test_a_program_of_layers(simplify):
     assert_same(program(X=X, y=y), [loss, *tg.grad(loss, model.parameters())])
 
 
+@both
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+def test_layers_are_updated_after_all_gradients_are_known(optimizer, simplify):
+    X, Y, _ = data_of(5, 0)
+    model = tg.nn.Sequential(tg.nn.Dense(3, 4, activation="tanh", rng=0), tg.nn.Dense(4, 1, rng=1))
+    opt = optimizer(model.parameters())
+    loss = tg.mse_loss(model(X), Y)
+    program = to_numpy(loss, optimizer=opt, simplify=simplify)
+    new = program()
+    for p, g in zip(opt.params, tg.grad(loss, opt.params), strict=True):
+        p.grad = g
+    opt.step()
+    assert_same(new[: 1 + len(opt.params)], [loss, *opt.params])
+
+
 @pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
 def test_a_saved_program_trains_alone(name, tmp_path):
     X, Y, y = data_of(6, 0)
@@ -438,3 +453,48 @@ def test_the_program_runs_on_jax():
         ours = dask_rows.train(dask_rows.run(program.source, "numpy").step, X.T, Y[:, None])
         theirs = dask_rows.train(dask_rows.run(program.source, "jax.numpy").step, X.T, Y[:, None])
         assert_same(tuple(map(np.asarray, theirs)), ours, 1e-10)
+
+
+def test_gradients_of_what_is_computed_on_the_way():
+    X, Y, _ = data_of(5, 0)
+    W, b = parameters((3, 1), (1,))
+    Z = X @ W + b
+    A = sigmoid(Z)
+    loss = np.mean(neg_log(Y, A))
+    program = to_numpy(loss, [Z, A, W])
+    assert_same(program(), [loss, *tg.grad(loss, [Z, A, W])])
+    assert "dZ = " in str(program) and "dA = " in str(program)
+
+
+GOLDEN = {
+    "tumors_softmax": ["dlogits = y_hat / len(y)", "dlogits[rows, y] -= 1 / len(y)"],
+    "linear_regression": ["dyhat = -2 * u / len(Y)", "db = dyhat.sum()"],
+    "titanic_columns": ["dZ = (A - Y) / len(Y)", "dW = X @ dZ.T", "db = dZ.sum()"],
+    "and_gate_neuron": ["db = u * out * (1 - out)"],
+    "digits_cost": ["dZ = A - Y", "dW = X @ dZ.T"],
+    "toy_matrices": ["dZ = A - Y"],
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_lines_of_the_documents_are_found_again(name):
+    lines = [line.strip() for line in str(programs.MODELS[name]()).splitlines()]
+    assert [line for line in GOLDEN[name] if line not in lines] == []
+
+
+@pytest.mark.parametrize("name", programs.MODELS)
+def test_the_programs_of_the_documents_run(name):
+    program = programs.MODELS[name]()
+    assert all(np.all(np.isfinite(x)) for x in program())
+    assert_same(run(program), program())
+
+
+@both
+def test_long_graphs(simplify):
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    x = w
+    for _ in range(500):
+        x = np.sin(x) * 0.5 + w
+    loss = np.sum(x)
+    program = to_numpy(loss, [w], simplify=simplify)
+    assert_same(program(), [loss, *tg.grad(loss, [w])])

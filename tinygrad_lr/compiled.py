@@ -47,6 +47,8 @@ class Recording(Lowering):
 
     def _leaf(self, x: Any) -> Any:
         array = x._array if isinstance(x, Tensor) else x
+        if array.dtype.kind != "f":
+            return array
         return self.book.number(array) if array.ndim == 0 else self.book.argument(array, fixed=True)
 
 

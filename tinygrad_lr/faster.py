@@ -110,7 +110,7 @@ def _sum(x: Symbol) -> Any:
     if a.function in (np.add, np.subtract) and full:
         left, right = (add_reduce(b, axis=None) for b in a.args)
         return a.function(left, right)
-    if a.function is np.multiply and full and all(b.value.dtype == a.value.dtype for b in a.args):
+    if a.function is np.multiply and full and len({value_of(b).dtype for b in a.args}) == 1:
         return x.book.record(np.vdot, *a.args)
     if a.function is np.square:
         return x.book.record(np.vdot, a.args[0], a.args[0])

@@ -27,6 +27,10 @@ class Length(int):
     """A whole number that depends on a shape.
 
     `terms` is (array, axis), or an operator and the two numbers that it was computed from.
+
+    >>> rows = Length(4, "X", 0)
+    >>> (2 * rows).terms
+    (<built-in function mul>, 2, 4)
     """
 
     terms: tuple[Any, ...]

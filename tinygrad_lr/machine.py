@@ -74,10 +74,12 @@ class Machine:
         self.last = self._last_uses()
         self.gradients: dict[Symbol, list[Any]] = {}
         for x, place in gradients:
-            if isinstance(x, Symbol) and x in self.changing and x.function:
+            if x not in self.changing:
+                place[...] = value_of(x)
+            elif x.function:
                 self.gradients.setdefault(x, []).append(place)
             else:
-                place[...] = value_of(x)
+                self._copy(x, place)
         self.ending: dict[int, list[Symbol]] = {}
         for i, x in enumerate(self.order):
             self.ending.setdefault(max(self.last.get(x, i), i), []).append(x)
@@ -88,9 +90,9 @@ class Machine:
                 self._compute(x, i)
                 if x is loss and again:
                     given = ", ".join(self.texts[v] for v in variables)
-                    self.lines.append(f"if not isfinite({self._scalar(x)}):")
+                    self.lines.append(f"if not finite({self._scalar(x)}):")
                     self.lines.append(f"    return again({given})")
-                    self.space |= {"isfinite": math.isfinite, "again": self._once_more}
+                    self.space |= {"finite": math.isfinite, "again": self._once_more}
                 for place in self.gradients.get(x, ()):
                     self._copy(x, place)
                 self._release(i)
@@ -144,7 +146,7 @@ class Machine:
     def _hold(self, value: Any) -> str:
         """A name for an object that the function keeps."""
         if id(value) not in self.held:
-            self.held[id(value)] = f"{'b' if np.ndim(value) else 'c'}{len(self.space)}"
+            self.held[id(value)] = f"{'b' if isinstance(value, np.ndarray) else 'c'}{len(self.space)}"
             self.space[self.held[id(value)]] = value
         return self.held[id(value)]
 

@@ -107,13 +107,16 @@ def to_numpy(
     """The NumPy program that computes an output and its gradients.
 
     Names are the user's, a gradient's is d + the name. Arrays that went into the graph are
-    arguments, `data` first, then parameters, and so are sizes asked of their shapes.
+    arguments, data first, then parameters, then numbers that have a name. What was computed from
+    them, as 1 - Y, is computed from them again, and lengths are asked of their shapes, so that the
+    program is right for other data, of any number of samples, too.
 
     Args:
         output: a tensor with one element, or of any shape without `wrt`.
         wrt: the tensors whose gradients are wanted; default none, with an optimizer its parameters.
         simplify: whether to rewrite what a person would write otherwise. Each rewriting is an
-            identity, and compared with what it replaces in the recorded run.
+            identity, and compared with what it replaces in the recorded run. A comment tells what
+            was taken for granted of the data: that one-hot labels add up to 1.
         comments: whether to say of every line what shape it has and which rule it is.
         optimizer: add its update: the program returns the output, the new parameters, and the
             optimizer's state.
@@ -135,13 +138,15 @@ def to_numpy(
     def step(X, Y, W):
         # forward
         Z = X @ W
-        loss = np.mean((Z - Y) ** 2)
+        u = Z - Y
+        loss = np.mean(u ** 2)
         # backward
-        dZ = 2 * (Z - Y) / Z.size
+        # because 1 / len(X) * 2 * (Z - Y) = 2 * u / len(X)
+        dZ = 2 * u / len(X)
         dW = X.T @ dZ
         return loss, dW
     <BLANKLINE>
-    >>> program(X=X, Y=Y, W=W.data)[0]
+    >>> program(X=X, Y=Y, W=W.data)[0].item()
     9.0
     """
     if loop and optimizer is None:

@@ -53,14 +53,15 @@ class Scalars:
         order = ordered([loss, *(x for x, _ in gradients), *(x for x, _ in finals)])
         results = [x for x in order if x.function]
         size = sum(x.value.size for x in results)
-        if loss.value.dtype != np.float64 or size > min(ELEMENTS * len(results), LINES):
+        empty = any(x.value.size == 0 for x in order)
+        if empty or loss.value.dtype != np.float64 or size > min(ELEMENTS * len(results), LINES):
             raise Unfit
         self.again: Any = again
         self.lines: list[str] = []
         self.values: dict[Symbol, Any] = {}
         self.uses = Counter(y for x in order for y in inputs_of(x))
         self.space: dict[str, Any] = {name: getattr(math, name) for name in FUNCTIONS}
-        self.space |= {"isfinite": math.isfinite, "again": self._once_more}
+        self.space |= {"inf": math.inf, "isfinite": math.isfinite, "again": self._once_more}
         names = ["lr", "t", *(f"a{i}" for i in range(len(variables) - 2))]
         for x, name in zip(variables, names, strict=True):
             self.values[x] = texts(x.value.shape, name)
@@ -168,7 +169,7 @@ class Scalars:
         for index in np.ndindex(result.shape):
             largest = x.function == np.maximum.reduce
             terms = list(lines[index])
-            result[index] = f"max({', '.join(terms)})" if largest else total(terms)
+            result[index] = f"max({', '.join(terms)}, -inf)" if largest else total(terms)
         return result.reshape(x.value.shape)
 
     def _named(self, elements: Any) -> Any:

@@ -30,22 +30,16 @@ from tinygrad_lr.symbols import (
 )
 
 Poly = dict[tuple[Any, ...], Any]  # {((atom, power), ...): coefficient}
-broadcast_to: Any = np.broadcast_to  # NumPy's own types leave out what asks its arguments
-mean: Any = np.mean
+numpy: Any = np  # whose own types do not know of Symbols
 ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.negative, np.square}
-MOST_TERMS, MOST_OPERATIONS = 40, 200  # of an expression that is looked into
+MOST_TERMS, MOST_OPERATIONS = 40, 25  # of an expression that is looked into
 
 
-def same(x: Symbol, y: Any, exact: bool = False) -> bool:
-    """Whether y may stand where x does: same shape, dtype and, but for rounding, numbers.
-
-    What is `exact`, as it is only a matter of order, is not compared in numbers.
-    """
+def same(x: Symbol, y: Any) -> bool:
+    """Whether y may stand where x does: same shape, dtype and, but for rounding, numbers."""
     a, b = x.value, np.asarray(value_of(y))
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
-    if exact:
-        return True
     scale = np.max(np.abs(a), initial=0.0, where=np.isfinite(a))
     rtol = 1e-4 if a.dtype == np.float32 else 1e-10
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
@@ -139,7 +133,7 @@ def _views(x: Symbol) -> Any:
         moved = x.function is np.transpose and sum(n != 1 for n in a.shape) > 1
         return None if moved else a
     if x.function is np.reshape and a.function is np.reshape:
-        return np.reshape(a.args[0], x.args[1])
+        return numpy.reshape(a.args[0], x.args[1])
     if getattr(x.function, "__name__", "") == "astype" and a.dtype == x.dtype:
         return a
     if x.function is np.copy:
@@ -153,7 +147,7 @@ def _broadcast(x: Symbol) -> Any:
     a = x.args[0] if x.args else None
     if isinstance(a, Symbol) and a.function is np.broadcast_to and a.args[0].ndim == 0:
         if function in (operator.getitem, np.reshape, np.transpose, np.flip):
-            return broadcast_to(a.args[0], x.shape)
+            return numpy.broadcast_to(a.args[0], x.shape)
         if function == np.add.reduce and x.ndim == 0:
             return a.args[0] * a.size
     if not isinstance(function, np.ufunc) or function.signature or x.kwargs:
@@ -166,7 +160,7 @@ def _broadcast(x: Symbol) -> Any:
     y = function(*args)
     if np.shape(value_of(y)) == x.value.shape:
         return y
-    return broadcast_to(y, x.shape) if isinstance(y, Symbol) else None
+    return numpy.broadcast_to(y, x.shape) if isinstance(y, Symbol) else None
 
 
 def _reduced(x: Symbol) -> Any:
@@ -181,7 +175,7 @@ def _reduced(x: Symbol) -> Any:
             axis = total.kwargs.get("axis", 0)
             sizes = counted.shape if axis is None else [counted.shape[i] for i in _tuple(axis)]
             if _factors(n) == _factors(math.prod(sizes)):
-                return mean(counted, **total.kwargs)
+                return numpy.mean(counted, **total.kwargs)
     if x.function == np.add.reduce and isinstance(x.args[0], Symbol):
         a = x.args[0]
         if a.name or a in x.book.shared:
@@ -239,7 +233,7 @@ def _total_of_rows(x: Symbol) -> Any:
     if not (isinstance(index, tuple) and len(index) == 2 and _are_rows(index[0])):
         return None
     if np.ndim(value_of(value)) == 0:
-        return broadcast_to(value, x.shape)
+        return numpy.broadcast_to(value, x.shape)
     return value[:, None] if x.kwargs.get("keepdims") else value
 
 
@@ -258,9 +252,9 @@ def _put_whole(x: Symbol) -> Any:
         return None
     a, sign = (at[1].args[0], -1) if at[1].function is np.negative else (at[1], 1)
     if a.function == np.add.reduce and a.kwargs.get("keepdims"):
-        y = np.add.reduce(*a.args, axis=a.kwargs["axis"])
+        y = numpy.add.reduce(*a.args, axis=a.kwargs["axis"])
         return sign * y if y.value.shape == x.value.shape else None
-    return np.reshape(at[1], x.shape)
+    return numpy.reshape(at[1], x.shape)
 
 
 def _is_array(x: Any) -> bool:
@@ -277,7 +271,7 @@ def _one_hot(x: Symbol) -> Any:
     if x.kwargs.get("axis", 0) is None or (x.value != 1).any():
         return None
     x.book.facts[labels] = x.kwargs.get("axis", 0)
-    return broadcast_to(x.book.number(np.ones((), x.dtype)), x.shape)
+    return numpy.broadcast_to(x.book.number(np.ones((), x.dtype)), x.shape)
 
 
 def _factors(n: Any) -> Any:
@@ -441,6 +435,7 @@ class Algebra:
     def letter(self, x: Any) -> Fraction:
         """An atom as a fraction; equal numbers asked of shapes are one atom."""
         key = _factors(x) if isinstance(x, Length) else id(x)
+        key = float(value_of(x)) if is_number(x) else key
         i = self._index.setdefault(key, len(self._index))
         self.letters.setdefault(i, x)
         return Fraction({((i, 1),): 1})
@@ -448,10 +443,10 @@ class Algebra:
     def fraction(self, x: Any) -> Fraction:
         """The arithmetic behind an argument."""
         if is_number(x):
-            n = value_of(x)
-            n = n.item() if hasattr(n, "item") else n
-            n = int(n) if isinstance(n, float) and n.is_integer() else n
-            return Fraction({(): n} if n else {})
+            n = float(value_of(x))
+            if not (4 * n).is_integer():  # a number to be seen again as it is
+                return self.letter(x)
+            return Fraction({(): int(n) if n.is_integer() else n} if n else {})
         if not isinstance(x, Symbol) or x.function not in ARITHMETIC or self.is_atom(x):
             return self.letter(x)
         a, *rest = (self.fraction(arg) for arg in x.args)
@@ -472,7 +467,7 @@ class Algebra:
         What will be `spread` over its shape may be a number in place of equal ones.
         """
         self.book = x.book
-        if self.cost(x) == MOST_OPERATIONS:
+        if self.cost(x) > MOST_OPERATIONS:
             return x
         try:
             f = self.fraction(x).reduced()
@@ -486,14 +481,14 @@ class Algebra:
         return y if self.cost(y) < self.cost(x) else x
 
     def cost(self, x: Any) -> int:
-        """How many operations are written in an expression, up to MOST_OPERATIONS."""
-        count, waiting = 0, [x]
-        while waiting and count < MOST_OPERATIONS:
+        """How many operations are written in an expression, or that they are too many."""
+        n, waiting = 0, [x]
+        while waiting and n <= MOST_OPERATIONS:
             y = waiting.pop()
             if isinstance(y, Symbol) and y.function in ARITHMETIC and not self.is_atom(y):
-                count += 1
+                n += 1
                 waiting += y.args
-        return count
+        return n
 
     def written(self, f: Fraction) -> Any:
         """A fraction as arithmetic: common * (sum) / denominator."""
@@ -625,7 +620,7 @@ def simplified(results: list[Any], book: Book, gradients: int, facts: bool = Tru
                 if x in roots:
                     better = min(expanded.simplest(y), kept.simplest(y), key=expanded.cost)
                 if better is not y and isinstance(better, Symbol):
-                    if expanded.cost(first) > 3 and better not in letters:
+                    if 3 < expanded.cost(first) <= MOST_OPERATIONS and better not in letters:
                         book.because.setdefault(better, (first, kept.simplest(first)))
                     better.stand_for(x)
                     y, spelled[better] = better, first

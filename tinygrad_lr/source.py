@@ -41,7 +41,7 @@ TEMPORARY = {
     "exp": "e", "sum": "total", "max": "top", "tanh": "h", "maximum": "h", "equal": "one_hot",
     "arange": "rows",
 }  # fmt: skip
-WIDTH = 96
+WIDTH, DEEPEST = 96, 20  # characters of a line, calls within each other
 
 
 def identifier(name: str) -> str:
@@ -90,6 +90,12 @@ class Writer:
                 or x.function in (put, add_at)
             ):
                 self.lines.add(x)
+        depth: dict[Symbol, int] = {}
+        for x in self.order:
+            inner = (depth.get(y, 0) for y in parts((x.args,)) if y not in self.lines)
+            depth[x] = 1 + max(inner, default=0)
+            if depth[x] > DEEPEST and x.function:
+                self.lines.add(x)
         for x in self.order:
             if x in self.lines:
                 self.names[x] = self.rebound.get(x) or self.free(x.name or self.temporary(x))
@@ -114,7 +120,7 @@ class Writer:
             return "one_hot"
         if np.maximum.reduce in inner and x.function is np.subtract:
             return "shifted"
-        name = REDUCED.get(x.function) or getattr(x.function, "__name__", "")
+        name = REDUCED.get(x.function) or name_of(x.function)
         return TEMPORARY.get(name, "u")
 
     def _shorten(self) -> None:
@@ -219,8 +225,8 @@ class Writer:
         if isinstance(x, Length):
             return self.length(x)
         if isinstance(x, (tuple, list)):
-            kind: Any = ast.Tuple if isinstance(x, tuple) else ast.List
-            return kind([self.expression(part) for part in x], ast.Load())
+            items = [self.expression(part) for part in x]
+            return (ast.Tuple if isinstance(x, tuple) else ast.List)(items, ast.Load())
         if isinstance(x, np.ndarray) and x.ndim:
             return constant(x)
         if isinstance(x, np.dtype):
@@ -326,11 +332,7 @@ class Writer:
             return self.method(method, args, given)
         owner = ast.Attribute(ast.Name("np"), name_of(function), ast.Load())
         told = list(map(self.expression, args))
-        if (
-            function is np.broadcast_to
-            and x.dtype == np.float32
-            and np.ndim(value_of(args[0])) == 0
-        ):
+        if function is np.broadcast_to and x.dtype == np.float32 and not np.ndim(value_of(args[0])):
             told[0] = ast.Call(parsed("np.float32"), told[:1], [])
         return ast.Call(owner, told, given)
 
@@ -357,7 +359,7 @@ def negated(node: ast.expr) -> ast.expr | None:
         return node.operand
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
         left = negated(node.left)
-        return left and ast.BinOp(left, node.op, node.right)
+        return ast.BinOp(left, node.op, node.right) if left else None
     return None
 
 

@@ -75,8 +75,8 @@ class Symbol(NDArrayOperatorsMixin, Value):
         self.book, self.name, self.fixed, self.given = book, name, fixed, given
         self.value = np.asarray(value)
         self.function, self.args, self.kwargs = function, args, dict(kwargs or {})
-        self._lengths: tuple[int, ...] | None = None
         self.now, self.whole, self.hint, self.said = self, "", "", ""
+        self._lengths = self._traced()  # at once: later it would be a recursion
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Write down what the operation asks of NumPy."""
@@ -134,15 +134,17 @@ class Symbol(NDArrayOperatorsMixin, Value):
         """The length of every axis, each told by where it comes from."""
         if self.now is not self:
             return self.now.shape
-        if self.book.fixed:
-            return tuple(self.value.shape)
-        if self._lengths is None:
-            known = self.value.shape if self.fixed else _lengths(self)
-            self._lengths = tuple(
-                Length(n, self, i) if length is None else length
-                for i, (n, length) in enumerate(zip(self.value.shape, known, strict=True))
-            )
         return self._lengths
+
+    def _traced(self) -> tuple[int, ...]:
+        """The shape, with lengths that know where they come from if they may change."""
+        shape = self.value.shape
+        if self.book.fixed or self.fixed:
+            return shape
+        return tuple(
+            Length(n, self, i) if length is None else length
+            for i, (n, length) in enumerate(zip(shape, _lengths(self), strict=True))
+        )
 
     @property
     def size(self) -> int:
