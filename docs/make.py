@@ -9,6 +9,7 @@ import numpy as np
 import tinygrad_lr as tg
 from examples.check_documents import CASES, mark
 from examples.gallery import MODELS
+from examples.pages import PAGES
 from examples.programs import MODELS as PROGRAMS
 from tinygrad_lr.arraylike import WITHOUT_DERIVATIVE, supported
 from tinygrad_lr.check.report import WRONG, Report
@@ -97,6 +98,15 @@ def gallery() -> str:
     ]
     for name, draw in MODELS.items():
         lines += [f"{draw.__doc__}", "", f"![{draw.__doc__}](gallery/{name}.svg)", ""]
+    lines += [
+        "## To be played",
+        "",
+        "Pages of `tg.explore(loss, path)`, each one file for a browser, which needs no network;",
+        "[`examples/pages.py`](../examples/pages.py) has the code.",
+        "",
+        *(f"- [{write.__doc__}](explorer/{name}.html)" for name, write in PAGES.items()),
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -134,6 +144,8 @@ if __name__ == "__main__":
         (DOCS / "gallery" / f"{name}.svg").write_text(
             svg + digest(picture) + "\n", encoding="utf-8"
         )
+    for name, write in PAGES.items():
+        write(DOCS / "explorer" / f"{name}.html")
     (DOCS / "gallery.md").write_text(gallery(), encoding="utf-8")
     (DOCS / "programs.md").write_text(programs(), encoding="utf-8")
     (DOCS / "errata.md").write_text(errata(), encoding="utf-8")

@@ -1,5 +1,6 @@
 """The generated pages are current."""
 
+import json
 import re
 import runpy
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import tinygrad_lr as tg
 from examples.check_documents import CASES
 from examples.gallery import MODELS
+from examples.pages import PAGES
 
 DOCS = Path(__file__).parents[1] / "docs"
 make = runpy.run_path(str(DOCS / "make.py"))
@@ -58,6 +60,22 @@ def test_the_programs_are_those_of_now():
 def test_the_gallery_shows_every_picture():
     assert (DOCS / "gallery.md").read_text(encoding="utf-8") == make["gallery"]()
     assert {path.stem for path in (DOCS / "gallery").glob("*.svg")} == set(MODELS)
+
+
+def without_pictures(page):
+    """What a page of the explorer says, apart from what depends on the renderer's version."""
+    said = re.search(r'id="data">(.*?)</script>', page, re.S)
+    data = json.loads(said[1])
+    for view in data["views"].values():
+        del view["svg"]
+    return page[: said.start()], data, page[said.end() :]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_explorer_s_pages_are_current(name, tmp_path):
+    page = (DOCS / "explorer" / f"{name}.html").read_text(encoding="utf-8")
+    now = PAGES[name](tmp_path / "page.html").read_text(encoding="utf-8")
+    assert without_pictures(page) == without_pictures(now), "python -m docs.make writes it anew"
 
 
 @pytest.mark.parametrize("name", MODELS)

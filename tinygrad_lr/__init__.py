@@ -23,8 +23,13 @@ from tinygrad_lr.training import fit
 __version__ = "0.1.0"
 # Tools, imported when they are used: they would add to the time of every import.
 ON_DEMAND = {
-    "check_backward": "check", "compile": "compiled", "draw": "drawing", "to_numpy": "program",
-}  # fmt: skip
+    "check_backward": "check",
+    "compile": "compiled",
+    "draw": "drawing",
+    "explore": "explorer",
+    "Film": "explorer",
+    "to_numpy": "program",
+}
 
 
 def __getattr__(name: str) -> Any:

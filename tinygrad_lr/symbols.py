@@ -316,6 +316,7 @@ class Book:
         read: what stands for an array that comes along without being a Symbol.
         rewrite: a function of a new Symbol that may give a simpler one.
         fixed: whether all shapes are always the same.
+        kind: of the Symbols that it makes.
     """
 
     def __init__(
@@ -323,8 +324,9 @@ class Book:
         read: Callable[[Any], Any] = lambda x: x,
         rewrite: Callable[[Symbol], Any] = lambda x: x,
         fixed: bool = False,
+        kind: type[Symbol] = Symbol,
     ) -> None:
-        self.read, self.rewrite, self.fixed = read, rewrite, fixed
+        self.read, self.rewrite, self.fixed, self.kind = read, rewrite, fixed, kind
         self.symbols: list[Symbol] = []
         self.shared: set[Any] = set()
         self.facts: dict[Symbol, Any] = {}
@@ -349,7 +351,7 @@ class Book:
         if function in COMMUTATIVE:
             key = function, frozenset(map(_key, args)), ()
         if key not in self._known:
-            symbol = Symbol(self, value, function, args, kwargs)
+            symbol = self.kind(self, value, function, args, kwargs)
             self.symbols.append(symbol)
             self._known[key] = self.rewrite(symbol)
         return self._known[key]
@@ -360,7 +362,7 @@ class Book:
 
     def argument(self, value: Any, name: str | None = None, fixed: bool = False) -> Symbol:
         """A Symbol for an array that the program is given."""
-        symbol = Symbol(self, value, name=name, fixed=fixed, given=True)
+        symbol = self.kind(self, value, name=name, fixed=fixed, given=True)
         self.symbols.append(symbol)
         return symbol
 

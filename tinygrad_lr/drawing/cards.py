@@ -87,10 +87,16 @@ class LayerCard(Card):
     Attributes:
         parameters: the number of numbers in its parameters.
         norm: the Euclidean norm of their gradients, or None.
+        members: the cards that it stands for.
+        result: the one of them whose value comes out.
+        paths: of the Modules that it stands for.
     """
 
     parameters: int = 0
     norm: float | None = None
+    members: list[Card] = field(default_factory=list)
+    result: Card | None = None
+    paths: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, path: str, module: Module, result: Card, members: Sequence[Card]) -> LayerCard:
@@ -102,7 +108,7 @@ class LayerCard(Card):
         card.parameters = sum(part.value.size for part in parts)
         slopes = [part.gradient for part in parts if part.gradient is not None]
         card.norm = math.hypot(*map(np.linalg.norm, slopes)) if slopes else None
-        card.source = module
+        card.source, card.result, card.members, card.paths = module, result, [*members], [path]
         return card
 
     def like(self, other: LayerCard) -> bool:
@@ -116,6 +122,8 @@ class LayerCard(Card):
         self.formula = f"{len(run)} × ({self.formula})"
         self.parameters = sum(card.parameters for card in run)
         self.norm = None if self.norm is None else math.hypot(*(card.norm or 0 for card in run))
+        self.members = [member for card in run for member in card.members]
+        self.paths = [path for card in run for path in card.paths]
         self.inputs = run[0].inputs
 
     def __str__(self) -> str:

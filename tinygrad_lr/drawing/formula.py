@@ -69,10 +69,15 @@ def formula(op: Any, arguments: Iterable[ast.expr], params: dict[str, Any]) -> a
             name = getattr(argument, "id", None)
             if name not in params or name not in op.defaults:
                 tree.args.append(argument)
-            elif params[name] != op.defaults[name]:
+            elif not is_default(op, name, params[name]):
                 tree.keywords.append(ast.keyword(name, argument))
     substituted: ast.expr = _Substitution(known).visit(tree)
     return substituted
+
+
+def is_default(op: Any, name: str, value: Any) -> bool:
+    """Whether metadata need not be said, as they are what they are without being said."""
+    return name in op.defaults and np.array_equal(value, op.defaults[name])
 
 
 def _metadata(value: Any) -> ast.expr:

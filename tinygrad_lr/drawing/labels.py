@@ -87,7 +87,7 @@ class Writer:
 
     def arrays(self, shown: dict[str, NDArray]) -> list[str]:
         """The rows for a value and its gradient: side by side, if they are tables of rows."""
-        if not (shown and all(map(_is_table, shown.values()))):
+        if not (shown and all(map(is_table, shown.values()))):
             return [
                 f'<TD ALIGN="LEFT">{self.label(what)}</TD><TD ALIGN="RIGHT">{said}</TD>'
                 for what, said in ((what, self.one(what, x)) for what, x in shown.items())
@@ -143,7 +143,7 @@ class Writer:
         return _table([f"<TR><TD>{told}</TD></TR>"], padding=8) if told else ""
 
 
-def _is_table(x: NDArray) -> bool:
+def is_table(x: NDArray) -> bool:
     """Whether an array is printed in full, as a table."""
     return 1 < x.size <= CELLS and x.ndim <= 2 and np.shape(x)[-1] <= COLUMNS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from tinygrad_lr.drawing.cards import Card, Graph, LayerCard, Wire
@@ -61,18 +61,19 @@ def _within(path: str | None, other: str | None) -> bool:
     return path == other or other == "" or f"{path}.".startswith(f"{other}.")
 
 
-def collapsed(graph: Graph, depth: int) -> Graph:
+def collapsed(graph: Graph, depth: int, opened: Container[str] = ()) -> Graph:
     """The graph with every Module at a depth of nesting as one card, and runs of equal ones too.
 
     Args:
         graph: all cards.
         depth: 0 makes one card of each model, 1 of each layer of it, and so on.
+        opened: paths of the Modules that stay as they are.
     """
     groups: dict[int | str, list[Card]] = {}
     place: dict[int, int | str] = {}
     for card in graph.cards:
         path = ancestor(card.layer, graph.modules, depth)
-        place[card.k] = card.k if path is None else path
+        place[card.k] = card.k if path is None or path in opened else path
         groups.setdefault(place[card.k], []).append(card)
     out = {place[w.source]: w.source for w in graph.wires if place[w.source] != place[w.target]}
     results = {key: graph.cards[out.get(key, members[-1].k)] for key, members in groups.items()}

@@ -1,0 +1,155 @@
+"""One page, offline, that plays the forward and the backward pass of a computation."""
+
+from __future__ import annotations
+
+import html
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tinygrad_lr.drawing import MOST, ROOMY
+from tinygrad_lr.drawing.cards import Graph, LayerCard
+from tinygrad_lr.drawing.layers import collapsed
+from tinygrad_lr.drawing.render import Picture
+from tinygrad_lr.drawing.trace import graph
+from tinygrad_lr.explorer import film, predict, words
+from tinygrad_lr.explorer.arrays import Arrays
+from tinygrad_lr.explorer.film import Film
+from tinygrad_lr.explorer.page import written
+from tinygrad_lr.explorer.passes import sendings
+from tinygrad_lr.explorer.view import differences, view
+from tinygrad_lr.nn import Module
+from tinygrad_lr.tensor import GradientError, Tensor
+
+HEIGHT = 820  # pixels in a notebook
+OPENED = 12  # layers of a large graph that can be opened
+
+
+class Page:
+    """A page; Jupyter shows it.
+
+    Attributes:
+        html: all of it.
+        picture: the graph at its start.
+    """
+
+    def __init__(self, html: str, picture: Picture) -> None:
+        self.html, self.picture = html, picture
+
+    def __repr__(self) -> str:
+        return repr(self.picture)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """The page in a frame that can reach nothing; else the picture; else the text."""
+        frame = (
+            f'<iframe sandbox="allow-scripts" srcdoc="{html.escape(self.html)}" '
+            f'style="width:100%;height:{HEIGHT}px;border:0"></iframe>'
+        )
+        svg = self.picture.pipe("svg", encoding="utf-8")
+        return {"text/html": frame, "image/svg+xml": svg, "text/plain": self.picture.text}
+
+
+def explore(
+    output: Tensor | Module,
+    *how: Any,
+    path: str | os.PathLike[str] | None = None,
+    history: Film | None = None,
+    title: str | None = None,
+) -> Any:
+    """One self-contained HTML file that plays backpropagation on the computation of a loss.
+
+    It steps through the forward and the backward pass on the picture that `draw` makes: each
+    chain rule in numbers and as a line of NumPy, to be predicted, revealed and checked with
+    finite differences. It needs no network and no server. In a notebook it shows itself.
+
+    Args:
+        output: the loss, a tensor with one element that requires a gradient; or a Module.
+        how: the path of the file; or for a Module the data, the target, and loss(prediction,
+            target), as in explore(model, X, y, tg.mse_loss), and then the path.
+        path: the same by name; default "explorer.html", and no file in a notebook.
+        history: the training up to here.
+        title: of the page.
+
+    Returns:
+        The path of the file; or in a notebook, without a path, the page.
+
+    Raises:
+        GradientError: if there is no backward pass to play.
+        ValueError: for a graph of more than 300 cards.
+
+    >>> import tempfile
+    >>> w = Tensor([1.0, -2.0], requires_grad=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     explore((w ** 2).sum(), Path(folder, "page.html")).name
+    'page.html'
+    """
+    model = None
+    if isinstance(output, Module):
+        (X, y, loss), how, model = _three(how), how[3:], output
+        output = loss(model(X), y)
+    given = [x for x in (*how, path) if x is not None]
+    if len(given) > 1 or not all(isinstance(x, (str, os.PathLike)) for x in given):
+        raise TypeError(f"explore(loss, path) takes one path, not {given!r}")
+    page = _page(output, model, history, title)
+    if not given and _in_a_notebook():
+        return page
+    file = Path(given[0] if given else "explorer.html")
+    file.write_text(page.html, encoding="utf-8")
+    return file
+
+
+def _three(how: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(how) < 3 or not callable(how[2]):
+        raise TypeError(
+            "explore of a Module needs data, target and loss, as in "
+            "explore(model, X, y, tg.binary_cross_entropy_with_logits)"
+        )
+    return how[:3]
+
+
+def _page(output: Any, model: Module | None, history: Film | None, title: str | None) -> Page:
+    if not isinstance(output, Tensor) or output.op is None or not output.requires_grad:
+        raise GradientError(
+            f"explore plays the backward pass of a loss, and {output!r} has none: it is what a "
+            f"loss function gives of parameters with requires_grad=True"
+        )
+    if output.size != 1:
+        raise GradientError(
+            f"explore plays the backward pass of one number, and this has the shape "
+            f"{output.shape}: take its .sum() or .mean()"
+        )
+    found = graph(output, model=model)
+    if len(found.cards) > MOST:
+        raise ValueError(
+            f"explore: this would be {len(found.cards)} cards, and up to {MOST} can be read. "
+            f"Explore fewer steps of it, or a smaller batch or model"
+        )
+    if len(found.cards) > ROOMY:  # with derivatives on the wires a picture takes minutes
+        for wire in found.wires:
+            wire.local = None
+    arrays, passed, numerical = Arrays(), sendings(found), differences(found)
+    views, first = {}, None
+    for name, cards in _views(found).items():
+        views[name], drawn = view(cards, passed, numerical, arrays)
+        first = first or drawn
+    data = {"views": views, "words": words.PAGE | predict.words(found)}
+    if history is not None and history.frames:
+        data["film"] = film.told(history, arrays)
+    name = title or f"{found.cards[-1].title}, forward and backward"
+    assert first is not None
+    return Page(written(name, data | {"arrays": arrays.shown}), first)
+
+
+def _views(found: Graph) -> dict[str, Graph]:
+    """The graph; a large one with its layers as cards, and once more for each layer opened."""
+    if len(found.cards) <= ROOMY or not found.modules:
+        return {"": found}
+    whole = collapsed(found, 1)
+    layers = [path for c in whole.cards if isinstance(c, LayerCard) for path in c.paths]
+    return {"": whole} | {path: collapsed(found, 1, opened=[path]) for path in layers[:OPENED]}
+
+
+def _in_a_notebook() -> bool:
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
