@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 import tinygrad_lr as tg
 from tests.test_ops import arrays_in, bound, every_sample, function
 from tinygrad_lr import Tensor, scalars
-from tinygrad_lr.tensor import RecordingError
+from tinygrad_lr.recording import RecordingError
 
 RNG = np.random.default_rng(0)
 X, NEW = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 3))
@@ -165,7 +165,7 @@ def test_another_number_of_samples_is_recorded_anew():
 def test_rates_parameters_and_eager_steps_may_change_between_steps():
     slow, fast, y = pair("logistic", "Adam")
     for i in range(12):
-        for step, params, opt in (slow, fast):
+        for _, params, opt in (slow, fast):
             opt.lr = 0.1 / (1 + i)
             if i == 4:
                 opt.weight_decay = 0.05

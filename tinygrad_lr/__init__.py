@@ -17,7 +17,8 @@ from tinygrad_lr.losses import (
     mse_loss,
 )
 from tinygrad_lr.ops import *
-from tinygrad_lr.tensor import GradientError, Tensor, grad, no_grad
+from tinygrad_lr.recording import no_grad
+from tinygrad_lr.tensor import GradientError, Tensor, grad
 from tinygrad_lr.training import fit
 
 __version__ = "0.1.0"

@@ -10,7 +10,8 @@ import numpy as np
 
 from tinygrad_lr.explain import operand_names
 from tinygrad_lr.origin import locate
-from tinygrad_lr.tensor import Tensor, recording
+from tinygrad_lr.recording import recording
+from tinygrad_lr.tensor import Tensor
 
 
 class AnomalyError(FloatingPointError, RuntimeError):

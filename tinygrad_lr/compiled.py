@@ -16,10 +16,11 @@ from tinygrad_lr.lowering import Lowering
 from tinygrad_lr.machine import Machine, aligned
 from tinygrad_lr.names import nodes
 from tinygrad_lr.optim import SGD, Adam, Optimizer
+from tinygrad_lr.recording import RecordingError, everything
 from tinygrad_lr.scalars import Scalars, Unfit
 from tinygrad_lr.simplify import simplified
 from tinygrad_lr.symbols import Symbol
-from tinygrad_lr.tensor import RecordingError, Tensor, _serial, everything, grad
+from tinygrad_lr.tensor import Tensor, _serial, grad
 
 FLAT = (SGD, Adam)  # what they do to an element depends on that element alone
 

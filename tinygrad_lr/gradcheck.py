@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr import ops
-from tinygrad_lr.tensor import Tensor, everything, gradients, itself, recording
+from tinygrad_lr.recording import everything, recording
+from tinygrad_lr.tensor import Tensor, gradients, itself
 
 Vector = npt.NDArray[Any]
 Function = Callable[[Vector], Vector]

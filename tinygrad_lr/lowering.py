@@ -17,9 +17,10 @@ from tinygrad_lr.lengths import Length
 from tinygrad_lr.ops import FUNCTIONS, Rule, sigmoid, softmax
 from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.origin import Origin, locate, operand_texts
+from tinygrad_lr.recording import everything
 from tinygrad_lr.source import identifier
 from tinygrad_lr.symbols import Book, Symbol, put_in
-from tinygrad_lr.tensor import GradientError, Tensor, everything, gradients
+from tinygrad_lr.tensor import GradientError, Tensor, gradients
 
 BUILTINS = {"np": np, "float": float, "int": int, "bool": bool, "abs": abs}
 MOST_STEPS = 3  # back from a variable to what was assigned to it

@@ -146,7 +146,9 @@ class Machine:
     def _hold(self, value: Any) -> str:
         """A name for an object that the function keeps."""
         if id(value) not in self.held:
-            self.held[id(value)] = f"{'b' if isinstance(value, np.ndarray) else 'c'}{len(self.space)}"
+            self.held[id(value)] = (
+                f"{'b' if isinstance(value, np.ndarray) else 'c'}{len(self.space)}"
+            )
             self.space[self.held[id(value)]] = value
         return self.held[id(value)]
 

@@ -305,7 +305,7 @@ def operands(made: Iterable[Execution], frame: FrameType) -> dict[int, str]:
                 if not (isinstance(x, Tensor) or np.ndim(x)):
                     numbers.setdefault(id(x), set()).add("" if place.called else text)
                 elif text and len(text) <= LONG and not getattr(x, "op", None):
-                    if text not in scope or np.shape(scope[text]) == np.shape(x):
-                        found.setdefault(id(x), text)
+                    same = text not in scope or np.shape(scope[text]) == np.shape(x)
+                    found |= {id(x): text} if same and id(x) not in found else {}
     variables = {i: text for i, (text, *more) in numbers.items() if not more}
     return found | {i: t for i, t in variables.items() if t.replace(".", "").isidentifier()}

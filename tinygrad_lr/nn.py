@@ -12,7 +12,8 @@ import numpy.typing as npt
 from tinygrad_lr.explain import ShapeError
 from tinygrad_lr.habits import missing
 from tinygrad_lr.ops import log_softmax, matmul, relu, sigmoid, softmax, softplus, tanh
-from tinygrad_lr.tensor import Tensor, no_grad
+from tinygrad_lr.recording import no_grad
+from tinygrad_lr.tensor import Tensor
 
 Layer = Callable[[Any], Any]
 ACTIVATIONS = {f.__name__: f for f in (sigmoid, tanh, relu, softplus, softmax, log_softmax)}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from types import CodeType
 from typing import Any
@@ -30,7 +28,8 @@ from tinygrad_lr.intake import (
 )
 from tinygrad_lr.lengths import Length
 from tinygrad_lr.ops import NO_PARAMS, Op
-from tinygrad_lr.origin import Origin, caller, locate, warn
+from tinygrad_lr.origin import Origin, caller, warn
+from tinygrad_lr.recording import everything, mode, refuse
 
 NDArray = npt.NDArray[Any]
 CHANGED = 0  # in place of a hash, after a change that is known
@@ -41,54 +40,6 @@ _serial = itertools.count(1)
 
 class GradientError(ValueError, RuntimeError):
     """A gradient that is not there; a ValueError as in NumPy and a RuntimeError as in PyTorch."""
-
-
-class RecordingError(TypeError):
-    """A step that is recorded to be run again does what would not be the same the next time."""
-
-
-class _Mode(threading.local):
-    recording: Any = True  # True, False, or what watches every operation: see anomaly.py
-    everything: bool = False  # also what needs no gradient, and comparisons
-    repeatable: bool = False  # and nothing that reads values
-
-
-_mode = _Mode()
-
-
-@contextmanager
-def recording(mode: Any) -> Iterator[None]:
-    """Record operations or not, in this thread; within a block that does not, nothing does."""
-    before, _mode.recording = _mode.recording, _mode.recording and mode
-    try:
-        yield
-    finally:
-        _mode.recording = before
-
-
-def no_grad() -> AbstractContextManager[None]:
-    """Compute without recording, in this thread; a context manager and a decorator.
-
-    >>> w = Tensor(3.0, requires_grad=True)
-    >>> with no_grad():
-    ...     (2 * w).requires_grad
-    False
-    """
-    return recording(False)
-
-
-@contextmanager
-def everything(repeatable: bool = False) -> Iterator[None]:
-    """Record also what needs no gradient, and comparisons, so that a program can be made of it.
-
-    In a repeatable recording whatever looks at values, as an `if`, raises RecordingError.
-    """
-    before = _mode.everything, _mode.repeatable
-    _mode.everything, _mode.repeatable = True, repeatable
-    try:
-        yield
-    finally:
-        _mode.everything, _mode.repeatable = before
 
 
 class Tensor(ArrayLike):
@@ -203,24 +154,24 @@ class Tensor(ArrayLike):
             raise explain(error, op, inputs) from None
         if data.__class__ is not np.ndarray:
             data = np.asarray(data)
-        mode = _mode.recording
-        if data.dtype not in FLOATS and data.dtype not in getattr(mode, "dtypes", ()):
-            check_dtype(data.dtype, flows and mode is not False)
+        watch = mode.recording
+        if data.dtype not in FLOATS and data.dtype not in getattr(watch, "dtypes", ()):
+            check_dtype(data.dtype, flows and watch is not False)
         if len(arrays) == 2 and data.ndim in (0, 2):
             notice(op, inputs, data)
-        if not (mode and (flows or _mode.everything)):
+        if not (watch and (flows or mode.everything)):
             cut = [x.origin for x in inputs if isinstance(x, Tensor) and x.origin]
             origin = caller(USER) if flows else cut[0] if cut else NOWHERE
             return _node(data if data.base is None else data.copy(), origin=origin)
-        kept = params if params and _mode.everything else known
+        kept = params if params and mode.everything else known
         node = _node(data, flows, op, inputs, kept, next(_serial), caller(USER))
-        if mode is not True:
-            mode.forward(node, arrays)
+        if watch is not True:
+            watch.forward(node, arrays)
         return node
 
     def told(self, function: Any, inputs: Any, result: Any) -> Any:
         """The result of a function without a derivative: a plain array, if not all is recorded."""
-        if not _mode.everything:
+        if not mode.everything:
             return result
         op = ops.COMPARISONS.get(function)
         if op is None:
@@ -230,13 +181,8 @@ class Tensor(ArrayLike):
 
     def look(self, what: str) -> NDArray:
         """The values, for `what` goes on with them outside of the graph."""
-        if _mode.repeatable:
-            place = locate(caller(USER))
-            raise RecordingError(
-                f"{what} reads the values of a tensor of shape {self.shape} in a step that is "
-                f"recorded: later runs would go on with the values of this one. Choose by "
-                f"np.where(condition, a, b), and look at results after the step\n  {place}"
-            )
+        if mode.repeatable:
+            refuse(what, self.shape)
         return self._array
 
     def backward(self, gradient: Any = None) -> None:
@@ -304,7 +250,7 @@ class Tensor(ArrayLike):
     def shape(self) -> tuple[int, ...]:
         """The length of every axis; where all is recorded, each told by where it comes from."""
         shape = self._array.shape
-        if not _mode.everything:
+        if not mode.everything:
             return shape
         return tuple([Length(n, self, i) for i, n in enumerate(shape)])
 
@@ -324,7 +270,7 @@ class Tensor(ArrayLike):
 
     def __float__(self) -> float:
         value = float(self.look("float").item())
-        if self.requires_grad and _mode.recording:
+        if self.requires_grad and mode.recording:
             warn(
                 "float() of a tensor that requires a gradient: none flows through the number. For "
                 "printing use .item(); for mathematics NumPy's functions, not those of math",
@@ -395,7 +341,7 @@ def gradients(
     Arrays may be shared between the gradients: do not write to them.
     """
     seed = read(_seed(output, gradient))
-    watch = None if _mode.recording in (True, False) else _mode.recording
+    watch = None if mode.recording in (True, False) else mode.recording
     found: dict[Tensor, Any] = {output: seed.copy() if read is _values else seed}
     for node in _operations(output):
         g = given[node] if given and node in given else found.get(node)

@@ -18,7 +18,8 @@ from tinygrad_lr.check.marking import Marking
 from tinygrad_lr.check.report import RIGHT, WRONG, Report, Row
 from tinygrad_lr.check.watch import Change, Run, watch
 from tinygrad_lr.explain import TensorWarning
-from tinygrad_lr.tensor import Tensor, recording
+from tinygrad_lr.recording import recording
+from tinygrad_lr.tensor import Tensor
 
 
 def check_backward(

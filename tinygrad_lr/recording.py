@@ -1,0 +1,68 @@
+"""What is recorded: operations that lead to a gradient, none, or everything."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from tinygrad_lr.origin import caller, locate
+
+
+class RecordingError(TypeError):
+    """A step that is recorded to be run again does what would not be the same the next time."""
+
+
+class _Mode(threading.local):
+    recording: Any = True  # True, False, or what watches every operation: see anomaly.py
+    everything: bool = False  # also what needs no gradient, and comparisons
+    repeatable: bool = False  # and nothing that reads values
+
+
+mode = _Mode()
+
+
+@contextmanager
+def recording(how: Any) -> Iterator[None]:
+    """Record operations or not, in this thread; within a block that does not, nothing does."""
+    before, mode.recording = mode.recording, mode.recording and how
+    try:
+        yield
+    finally:
+        mode.recording = before
+
+
+def no_grad() -> AbstractContextManager[None]:
+    """Compute without recording, in this thread; a context manager and a decorator.
+
+    >>> from tinygrad_lr import Tensor
+    >>> w = Tensor(3.0, requires_grad=True)
+    >>> with no_grad():
+    ...     (2 * w).requires_grad
+    False
+    """
+    return recording(False)
+
+
+@contextmanager
+def everything(repeatable: bool = False) -> Iterator[None]:
+    """Record also what needs no gradient, and comparisons, so that a program can be made of it.
+
+    In a repeatable recording whatever looks at values, as an `if`, raises RecordingError.
+    """
+    before = mode.everything, mode.repeatable
+    mode.everything, mode.repeatable = True, repeatable
+    try:
+        yield
+    finally:
+        mode.everything, mode.repeatable = before
+
+
+def refuse(what: str, shape: tuple[int, ...]) -> None:
+    """Raise for the user's line, which reads the values of a tensor in a repeatable recording."""
+    raise RecordingError(
+        f"{what} reads the values of a tensor of shape {shape} in a step that is recorded: later "
+        f"runs would go on with the values of this one. Choose by np.where(condition, a, b), and "
+        f"look at results after the step\n  {locate(caller())}"
+    )
