@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.blocks import Blocks
 from tinygrad_lr.faster import QUICK, faster, shared_number
 from tinygrad_lr.machine import Machine, aligned
 from tinygrad_lr.names import nodes
@@ -212,13 +214,12 @@ class Step:
             gradients=list(zip(gradients, self._gradient.parts, strict=True)),
             finals=[(now, whole[old]) for old, now in new.items()],
         )
-        if not quick:
-            return Machine(**program)
-        again = functools.partial(self._record, arrays, quick=False)
-        try:
-            return Scalars(**program, again=again)
-        except Unfit:
-            return Machine(**program, again=again)
+        again = functools.partial(self._record, arrays, quick=False) if quick else None
+        kinds: list[Any] = [Scalars, Blocks] if quick else [Blocks]
+        for kind in kinds:
+            with contextlib.suppress(Unfit):
+                return kind(**program, again=again)
+        return Machine(**program, again=again)
 
     def _update(self, flat: Symbol, gradient: Symbol, slots: Any, lr: Symbol, t: Symbol) -> Any:
         """What the optimizer makes of all parameters and of its state, as one array each."""

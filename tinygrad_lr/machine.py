@@ -110,7 +110,9 @@ class Machine:
 
     def _copy(self, x: Symbol, place: Any) -> None:
         """Write a value to where it is wanted, if it is not there."""
-        if self.arrays.get(x) is not place:
+        if place.ndim == 0:
+            self.lines.append(f"{self._hold(place)}[()] = {self._scalar(x)}")
+        elif self.arrays.get(x) is not place:
             self.lines.append(f"{self._name(np.copyto)}({self._hold(place)}, {self._operand(x)})")
 
     def _once_more(self, *args: Any) -> float:
@@ -159,6 +161,14 @@ class Machine:
             return self._hold(self.arrays[x])
         return repr(x) if isinstance(x, (int, float, str, type(None))) else self._hold(x)
 
+    def _lone(self, a: Any, x: Symbol) -> str:
+        """An operand of a result, without axes if it has one element: that is faster."""
+        array = self._array(a)
+        lone = isinstance(array, np.ndarray) and array.size == 1 < x.value.size
+        if not lone or array.ndim == 0:
+            return self._operand(a)
+        return self._hold(self._cached(array, array.reshape(())))
+
     def _scalar(self, x: Any) -> str:
         """What arithmetic of numbers takes."""
         if isinstance(x, Symbol):
@@ -193,7 +203,7 @@ class Machine:
             pass
         elif isinstance(function, np.ufunc) and not x.kwargs:
             kind = np.result_type(*(value_of(a) for a in args))
-            operands = [self._operand(cell(a, kind)) for a in args]
+            operands = [self._lone(cell(a, kind), x) for a in args]
             if function is np.maximum and x.value.size > 1000 and is_number(args[1]):
                 operands[1] = self._full(value_of(args[1]), x)  # compared in wide instructions then
             out = self._place(x, i, args)
