@@ -78,14 +78,22 @@ def normalised(x, y, *params):
 
 
 BLOCKED = {
-    "logistic": (linear(1), Y, lambda x, y, *p: tg.binary_cross_entropy_with_logits(affine(x, *p), y)),
+    "logistic": (
+        linear(1),
+        Y,
+        lambda x, y, *p: tg.binary_cross_entropy_with_logits(affine(x, *p), y),
+    ),
     "sum": (linear(1), Y, lambda x, y, *p: ((affine(x, *p) - y) ** 2).sum() / 1000),
     "columns": (linear(1), Y, columns),
     "softmax": (linear(4), LABELS, lambda x, y, *p: tg.cross_entropy(affine(x, *p), y)),
     "picked": (linear(4), LABELS, picked),
     "hinge": (linear(4), LABELS, hinge),
     "mlp": (network(), LABELS, lambda x, y, *p: tg.cross_entropy(hidden(x, *p), y)),
-    "gathered": (linear(4), LABELS, lambda x, y, *p: (affine(x, *p)[:, 0] * Tensor(WEIGHTS)[y]).mean()),
+    "gathered": (
+        linear(4),
+        LABELS,
+        lambda x, y, *p: (affine(x, *p)[:, 0] * Tensor(WEIGHTS)[y]).mean(),
+    ),
     "bare loss": (linear(1), Y, lambda x, y, *p: (affine(x, *p) * x * y).sum()),
 }
 WHOLE = {
@@ -97,7 +105,11 @@ WHOLE = {
     "every pair": (linear(1), Y, lambda x, y, *p: (affine(x, *p) @ y.T).mean()),
     "looked up": (linear(4), LABELS, lambda x, y, W, b: (b[y] * (x @ W)[:, 0]).mean()),
     "a number a row": ([Tensor(Y)], Y, lambda x, y, w: ((x * w - y) ** 2).mean()),
-    "centred": (linear(1), Y, lambda x, y, *p: ((affine(x, *p) - affine(x, *p).mean()) ** 2).mean()),
+    "centred": (
+        linear(1),
+        Y,
+        lambda x, y, *p: ((affine(x, *p) - affine(x, *p).mean()) ** 2).mean(),
+    ),
 }
 OPTIMIZERS = {
     "SGD": lambda params: tg.optim.SGD(params, lr=0.1, momentum=0.9),
@@ -167,3 +179,11 @@ def test_logits_that_overflow_start_again(counted):
         assert_allclose(step(x, y), loss)
         assert_allclose(W.item(), weight)
     assert len(counted) == 2  # the quick program and the stable one
+
+
+@pytest.mark.parametrize("x", [X.T.copy(), np.asfortranarray(X.T)], ids=["rows", "columns"])
+def test_passed_blocks_are_in_one_piece(x, counted):
+    W = Tensor([[1.0, -2.0, 0.5]], requires_grad=True)
+    step = tg.compile(lambda x: ((W @ x) ** 2).mean(), tg.optim.SGD([W], lr=0.1))
+    assert_allclose(step(x), ((X @ [1.0, -2.0, 0.5]) ** 2).mean())
+    assert len(counted) == x.flags.f_contiguous

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from tinygrad_lr.machine import Machine, aligned
 from tinygrad_lr.scalars import Unfit
 from tinygrad_lr.symbols import Book, Symbol, add_at, astype, ordered, parts, put, put_in
 
-LARGE = 2**22  # bytes of data: fewer stay in the cache as a whole
-BLOCK = 2**20  # bytes of data in a block
+LARGE = 2**22  # bytes, of data and of what is computed from them, that leave the cache
+BLOCK = 2**20  # bytes of a block
 ROW_BY_ROW = {np.where, np.clip, np.copy, astype, np.transpose, np.broadcast_to, np.matmul}
+INDEXED = {operator.getitem, put, add_at}
 SUMS = {np.matmul, np.vdot, np.add.reduce}
 
 
@@ -40,24 +41,24 @@ class Blocks:
         finals: Sequence[tuple[Symbol, Any]],
         again: Callable[[], Any] | None,
     ) -> None:
-        batch, changing = dict.fromkeys(variables[2:]), {*variables, *places}
         order = ordered([loss, *(x for x, _ in gradients), *(x for x, _ in finals)])
+        batch, changing = dict.fromkeys(variables[2:]), {*variables, *places}
         for x in order:
             if not changing.isdisjoint(_inputs(x)):
                 changing.add(x)
         changing |= {x for x in order if x.function is np.transpose}  # else read as another array
         steps = [x for x in order if x.function and x in changing]
         given = [y for x in steps for y in _inputs(x) if y in batch or y not in changing]
-        m = max((n for x in given for n in x.value.shape), default=0)
-        data = dict.fromkeys(x for x in given if m in x.value.shape)
-        size = sum(x.value.nbytes for x in data)
-        if size < LARGE or any(m in x.value.shape for x in places):
-            raise Unfit
-        held = [x for x in data if x not in batch]
-        counts = {x for x in held if np.array_equal(x.value, np.arange(m))}
-        inner, sums = _divided(steps, m, counts)
-
-        if len({x.value.dtype for x in sums}) > 1:
+        self.m = m = max((n for x in given for n in x.value.shape), default=0)
+        self.data = dict.fromkeys(x for x in given if m in x.value.shape)
+        held = [x for x in self.data if x not in batch]
+        self.counts = {x for x in held if np.array_equal(x.value, np.arange(m))}
+        passed = [x.value[self._cut(x, slice(2))] for x in batch]
+        if any(m in x.value.shape for x in places) or not all(a.flags.forc for a in passed):
+            raise Unfit  # a block that is not in one piece would be copied for every product
+        inner, sums = self._divided(steps)
+        used = sum(x.value.nbytes for x in (*self.data, *inner) if x.function is not np.transpose)
+        if used < LARGE or len({x.value.dtype for x in sums}) != 1:
             raise Unfit
         ends = np.cumsum([x.value.size for x in sums])
         self._total, self._term = (np.zeros(ends[-1], sums[0].value.dtype) for _ in range(2))
@@ -65,129 +66,126 @@ class Blocks:
             [a.reshape(x.value.shape) for x, a in zip(sums, np.split(flat, ends[:-1]), strict=True)]
             for flat in (self._total, self._term)
         )
-        kept = {x: aligned(x.value.shape, x.value.dtype) for x in held}
-        for x, array in kept.items():
-            array[...] = x.value
-        self.blocks: list[tuple[Any, ...]] = []
         programs: dict[int, Machine] = {}
-        rows = _rows(m, size)
-        for start in range(0, m, rows):
-            part = slice(start, min(start + rows, m))
-            n = part.stop - start
+        self.blocks: list[tuple[Any, ...]] = []
+        rows = _rows(m, used)
+        cuts = [slice(start, min(start + rows, m)) for start in range(0, m, rows)]
+        constants = [_in_blocks(x.value, [self._cut(x, part) for part in cuts]) for x in held]
+        for part, *arrays in zip(cuts, *constants, strict=True):
+            n = part.stop - part.start
             if n not in programs:
-                new = _on_block(inner, data, counts, part, m)
-                programs[n] = Machine(
-                    variables=[new.get(x, x) for x in (*batch, *held)],
-                    places=places,
-                    loss=loss.book.number(0.0),
-                    gradients=[(new[x], term) for x, term in zip(sums, terms, strict=True)],
-                    finals=[],
-                )
-            constants = [array[_cut(x, part, m)] for x, array in kept.items()]
-            self.blocks.append((programs[n].run, [_cut(x, part, m) for x in batch], constants))
-
+                new = self._on_block(inner, part)
+                variable = [new.get(x, x) for x in (*batch, *held)]
+                results = [(new[x], term) for x, term in zip(sums, terms, strict=True)]
+                programs[n] = Machine(variable, places, loss.book.number(0.0), results, [])
+            self.blocks.append((programs[n].run, [self._cut(x, part) for x in batch], arrays))
         for x, total in zip(sums, totals, strict=True):  # what follows reads the total
             place = x.book.argument(total, fixed=True)
             x.function, x.args, x.kwargs = operator.getitem, (place, ...), {}
             places = {**places, place: total}
-        rest = Machine(variables, places, loss, gradients, finals, again)
-        self._rest = rest.run
-        self.source = "\n".join(program.source for program in (*programs.values(), rest))
+        self._rest = Machine(variables, places, loss, gradients, finals, again)
+        self.source = "\n".join(p.source for p in (*programs.values(), self._rest))
 
     def run(self, lr: Any, t: Any, *batch: Any) -> float:
         """One step: the blocks, then what is computed from the sums."""
         self._total.fill(0)
-        for run, cuts, constants in self.blocks:
-            run(*map(operator.getitem, batch, cuts), *constants)
+        for run, where, constants in self.blocks:
+            run(*map(operator.getitem, batch, where), *constants)
             self._total += self._term
-        return self._rest(lr, t, *batch)
+        return float(self._rest.run(lr, t, *batch))
+
+    def _cut(self, x: Symbol, part: slice) -> Any:
+        """The index of a block in an array; all of one that has no rows."""
+        shape = x.value.shape
+        return (*[slice(None)] * shape.index(self.m), part) if self.m in shape else ...
+
+    def _divided(self, steps: Sequence[Symbol]) -> tuple[list[Symbol], list[Symbol]]:
+        """What is computed row by row or adds up the rows; and the latter alone."""
+        inner, sums = [], []
+        after: set[Symbol] = set()  # sums, and what depends on them
+        for x in steps:
+            late = not after.isdisjoint(_inputs(x))
+            if any(self.m in y.value.shape for y in (x, *_inputs(x))):
+                if late or not self._separable(x):
+                    raise Unfit
+                inner.append(x)
+                if self.m not in x.value.shape:
+                    sums.append(x)
+                    after.add(x)
+            elif late:
+                after.add(x)
+        return inner, sums
+
+    def _separable(self, x: Symbol) -> bool:
+        """Whether a row of the result depends on that row of the inputs only, or it is a sum."""
+        f, m, shapes = x.function, self.m, [y.value.shape for y in (x, *_inputs(x))]
+        new, old = shapes[:2]
+        if any(shape.count(m) > 1 for shape in shapes):
+            return False
+        if m not in new:
+            return f in SUMS and x.kwargs.keys() <= {"axis", "keepdims"}
+        if f in INDEXED:
+            return self._by_row(*x.args[:2]) if m in old else f is operator.getitem
+        if f is np.reshape:
+            return m in old and prod(old[: old.index(m)]) == prod(new[: new.index(m)])
+        elementwise = isinstance(f, np.ufunc) and not f.signature
+        along = getattr(f, "__name__", "") == "reduce"  # along another axis, as there are rows
+        return elementwise or along or f in ROW_BY_ROW
+
+    def _by_row(self, base: Symbol, index: Any) -> bool:
+        """Whether an index takes something of every row: by a colon, or by 0, 1, 2, ..."""
+        index = index if isinstance(index, tuple) else (index,)
+        if any(y.dtype == bool for y in parts(index)):  # it may stand for several axes
+            return False
+        dots = [slice(None)] * (base.ndim - sum(i is not None and i is not ... for i in index))
+        at = next((n for n, i in enumerate(index) if i is ...), len(index))
+        keys = [i for i in (*index[:at], *dots, *index[at + 1 :]) if i is not None]
+        key = keys[base.value.shape.index(self.m)]
+        if isinstance(key, Symbol):
+            return key in self.counts
+        colon = isinstance(key, slice) and key == slice(None)
+        return colon and not any(self.m in y.value.shape for y in parts(index))
+
+    def _on_block(self, inner: Iterable[Symbol], part: slice) -> dict[Symbol, Any]:
+        """What Symbols are for a block, by what they are for all rows."""
+        n, book = part.stop - part.start, Book(fixed=True)
+        new = {x: book.argument(x.value[self._cut(x, part)]) for x in self.data}
+
+        def fitted(x: Any) -> Any:
+            return n if isinstance(x, int) and x == self.m else x
+
+        def counted(x: Any) -> Any:
+            return np.arange(n) if isinstance(x, Symbol) and x in self.counts else x
+
+        def renewed(x: Any) -> Any:
+            return new.get(x, x) if isinstance(x, Symbol) else x
+
+        for x in inner:
+            args, function = x.args, x.function or np.copy
+            if function in (np.reshape, np.broadcast_to):
+                args = (args[0], *put_in(args[1:], fitted))
+            elif function in INDEXED and self.m in args[0].value.shape:
+                args = (args[0], put_in(args[1], counted), *args[2:])
+            kwargs = {name: put_in(value, renewed) for name, value in x.kwargs.items()}
+            new[x] = book.record(function, *put_in(args, renewed), **kwargs)
+        return new
 
 
 def _rows(m: int, size: int) -> int:
-    """The rows of a block, of m that have so many bytes."""
-    return max(1, BLOCK * m // size)
+    """The rows of a block, of m that have so many bytes; 64 at a time keep arrays aligned."""
+    return max(64, BLOCK * m // size // 64 * 64)
 
 
-def _divided(
-    steps: Sequence[Symbol], m: int, counts: set[Symbol]
-) -> tuple[list[Symbol], list[Symbol]]:
-    """What is computed row by row or adds up the rows; and the latter alone."""
-    inner, sums = [], []
-    after: set[Symbol] = set()  # sums, and what depends on them
-    for x in steps:
-        inputs = _inputs(x)
-        late = not after.isdisjoint(inputs)
-        if any(m in y.value.shape for y in (x, *inputs)):
-            if late or not _separable(x, m, counts):
-                raise Unfit
-            inner.append(x)
-            if m not in x.value.shape:
-                sums.append(x)
-                after.add(x)
-        elif late:
-            after.add(x)
-    return inner, sums
-
-
-def _separable(x: Symbol, m: int, counts: set[Symbol]) -> bool:
-    """Whether a row of the result depends on that row of the inputs alone, or it adds up rows."""
-    function, shape = x.function, x.value.shape
-    if any(y.value.shape.count(m) > 1 for y in (x, *_inputs(x))):
-        return False
-    if m not in shape:
-        return function in SUMS and x.kwargs.keys() <= {"axis", "keepdims"}
-    if function in (operator.getitem, put, add_at):
-        return _indexed_by_row(*x.args[:2], m, counts) or (
-            function is operator.getitem and m not in x.args[0].value.shape
-        )
-    if function is np.reshape:
-        old = x.args[0].value.shape
-        return m in old and math.prod(old[: old.index(m)]) == math.prod(shape[: shape.index(m)])
-    elementwise = isinstance(function, np.ufunc) and not function.signature
-    reduces = getattr(function, "__name__", "") == "reduce"  # along another axis, as m is left
-    return elementwise or reduces or function in ROW_BY_ROW
-
-
-def _indexed_by_row(base: Symbol, index: Any, m: int, counts: set[Symbol]) -> bool:
-    """Whether an index takes something of every row: by a colon, or by 0, 1, 2, ..."""
-    if m not in base.value.shape or any(y.dtype == bool for y in parts(index)):
-        return False
-    index = index if isinstance(index, tuple) else (index,)
-    dots = [slice(None)] * (base.ndim - sum(i is not None and i is not ... for i in index))
-    at = next((n for n, i in enumerate(index) if i is ...), len(index))
-    keys = [i for i in (*index[:at], *dots, *index[at + 1 :]) if i is not None]
-    key = keys[base.value.shape.index(m)]
-    if isinstance(key, Symbol):
-        return key in counts
-    return key == slice(None) and not any(m in y.value.shape for y in parts(index))
-
-
-def _on_block(
-    inner: Sequence[Symbol], data: Iterable[Symbol], counts: set[Symbol], part: slice, m: int
-) -> dict[Symbol, Any]:
-    """What Symbols are for a block, by what they are for all rows."""
-    n, book = part.stop - part.start, Book(fixed=True)
-    new = {x: book.argument(x.value[_cut(x, part, m)]) for x in data}
-
-    def renewed(x: Any) -> Any:
-        return new.get(x, x) if isinstance(x, Symbol) else x
-
-    for x in inner:
-        first, *rest = x.args
-        if x.function in (np.reshape, np.broadcast_to):
-            rest = put_in(rest, lambda k: n if isinstance(k, int) and k == m else k)
-        elif x.function in (operator.getitem, put, add_at) and m in first.value.shape:
-            index = put_in(rest[0], lambda k: np.arange(n) if isinstance(k, Symbol) and k in counts else k)
-            rest = [index, *rest[1:]]
-        kwargs = {name: put_in(value, renewed) for name, value in x.kwargs.items()}
-        new[x] = book.record(x.function, *put_in((first, *rest), renewed), **kwargs)
-    return new
-
-
-def _cut(x: Symbol, part: slice, m: int) -> Any:
-    """The index of a block in an array; all of one that has no rows."""
-    shape = x.value.shape
-    return (*[slice(None)] * shape.index(m), part) if m in shape else ...
+def _in_blocks(array: Any, cuts: Sequence[Any]) -> list[Any]:
+    """Copies of parts of an array, each in one piece, and all in one piece of memory."""
+    raw = np.zeros(array.nbytes + 64 * len(cuts), np.uint8)
+    blocks = []
+    for cut in cuts:
+        part = array[cut]
+        blocks.append(aligned(part.shape, part.dtype, raw))
+        blocks[-1][...] = part
+        raw = raw[part.nbytes + 64 :]
+    return blocks
 
 
 def _inputs(x: Symbol) -> list[Symbol]:

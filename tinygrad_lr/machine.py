@@ -15,15 +15,18 @@ VIEWS = {np.transpose, np.reshape, np.broadcast_to, np.flip, operator.getitem}
 SIGNS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**"}
 
 
-def aligned(shape: tuple[int, ...], dtype: Any) -> Any:
+def aligned(shape: tuple[int, ...], dtype: Any, raw: Any = None) -> Any:
     """An array that begins at a multiple of 64 bytes, where wide instructions are fastest.
 
     A matrix with a few columns is stored by columns, as rows of two numbers are slow to go through.
+
+    Args:
+        raw: bytes that it lies in, 64 more than it needs; new ones if not given.
     """
     if len(shape) == 2 and 1 < shape[1] <= 32 and shape[0] > 2 * shape[1]:
-        return aligned(shape[::-1], dtype).T
+        return aligned(shape[::-1], dtype, raw).T
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + 64, np.uint8)
+    raw = np.zeros(size + 64, np.uint8) if raw is None else raw
     start = -raw.ctypes.data % 64
     return raw[start : start + size].view(dtype).reshape(shape)
 
