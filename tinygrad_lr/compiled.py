@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import itertools
@@ -11,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.blocks import Blocks
 from tinygrad_lr.faster import QUICK, faster, shared_number
-from tinygrad_lr.lowering import Lowering
+from tinygrad_lr.lowering import SMALL, Lowering
 from tinygrad_lr.machine import Machine, aligned
 from tinygrad_lr.names import nodes
 from tinygrad_lr.optim import SGD, Adam, Optimizer
@@ -48,7 +50,7 @@ class Recording(Lowering):
 
     def _leaf(self, x: Any) -> Any:
         array = x._array if isinstance(x, Tensor) else x
-        if array.dtype.kind != "f":
+        if array.dtype.kind != "f" and array.size <= SMALL:
             return array
         return self.book.number(array) if array.ndim == 0 else self.book.argument(array, fixed=True)
 
@@ -219,14 +221,13 @@ class Step:
             "loss": loss,
             "gradients": list(zip(gradients, self._gradient.parts, strict=True)),
             "finals": [(now, whole[old]) for old, now in new.items()],
+            "again": functools.partial(self._record, arrays, quick=False) if quick else None,
         }
-        if not quick:
-            return Machine(**program)
-        again = functools.partial(self._record, arrays, quick=False)
-        try:
-            return Scalars(**program, again=again)
-        except Unfit:
-            return Machine(**program, again=again)
+        kinds: list[Any] = [Scalars, Blocks] if quick else [Blocks]
+        for kind in kinds:
+            with contextlib.suppress(Unfit):
+                return kind(**program)
+        return Machine(**program)
 
     def _update(self, flat: Symbol, gradient: Symbol, slots: Any, lr: Symbol, t: Symbol) -> Any:
         """What the optimizer makes of all parameters and of its state, as one array each."""

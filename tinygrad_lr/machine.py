@@ -16,15 +16,18 @@ VIEWS = {np.transpose, np.reshape, np.broadcast_to, np.flip, operator.getitem}
 SIGNS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**"}
 
 
-def aligned(shape: tuple[int, ...], dtype: Any) -> Any:
+def aligned(shape: tuple[int, ...], dtype: Any, raw: Any = None) -> Any:
     """An array that begins at a multiple of 64 bytes, where wide instructions are fastest.
 
     A matrix with a few columns is stored by columns, as rows of two numbers are slow to go through.
+
+    Args:
+        raw: bytes that it lies in, 64 more than it needs; new ones if not given.
     """
     if len(shape) == 2 and 1 < shape[1] <= 32 and shape[0] > 2 * shape[1]:
-        return aligned(shape[::-1], dtype).T
+        return aligned(shape[::-1], dtype, raw).T
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.zeros(size + 64, np.uint8)
+    raw = np.zeros(size + 64, np.uint8) if raw is None else raw
     start = -raw.ctypes.data % 64
     return raw[start : start + size].view(dtype).reshape(shape)
 
@@ -116,7 +119,9 @@ class Machine:
 
     def _copy(self, x: Symbol, place: Any) -> None:
         """Write a value to where it is wanted, if it is not there."""
-        if self.arrays.get(x) is not place:
+        if place.ndim == 0:
+            self.lines.append(f"{self._hold(place)}[()] = {self._scalar(x)}")
+        elif self.arrays.get(x) is not place:
             self.lines.append(f"{self._name(np.copyto)}({self._hold(place)}, {self._operand(x)})")
 
     def _once_more(self, *args: Any) -> float:
@@ -166,6 +171,14 @@ class Machine:
             return self._hold(self.arrays[x])
         return repr(x) if isinstance(x, (int, float, str, type(None))) else self._hold(x)
 
+    def _lone(self, a: Any, x: Symbol) -> str:
+        """An operand of a result, without axes if it has one element: that is faster."""
+        array = self._array(a)
+        lone = isinstance(array, np.ndarray) and array.size == 1 < x.value.size
+        if not lone or array.ndim == 0:
+            return self._operand(a)
+        return self._view_of(array.reshape(()))
+
     def _scalar(self, x: Any) -> str:
         """What arithmetic of numbers takes."""
         if isinstance(x, Symbol):
@@ -214,7 +227,7 @@ class Machine:
     def _elementwise(self, x: Symbol, i: int) -> None:
         """A call of a function of every element, which writes to a place."""
         kind = np.result_type(*map(value_of, x.args))
-        operands = [self._operand(cell(a, kind)) for a in x.args]
+        operands = [self._lone(cell(a, kind), x) for a in x.args]
         if x.function is np.maximum and x.value.size > 1000 and is_number(x.args[1]):
             # compared with an array of zeros in wide instructions, with a number one by one
             operands[1] = self._filled(x.value.shape, value_of(x.args[1]), x.value.dtype)
