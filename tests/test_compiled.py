@@ -7,7 +7,6 @@ from numpy.testing import assert_allclose
 import tinygrad_lr as tg
 from tests.test_ops import arrays_in, bound, every_sample, function
 from tinygrad_lr import Tensor, scalars
-from tinygrad_lr.recording import RecordingError
 
 RNG = np.random.default_rng(0)
 X, NEW = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 3))
@@ -238,7 +237,7 @@ UNREPEATABLE = {
 def test_what_cannot_be_repeated_is_refused(name):
     W = Tensor([[1.0], [2.0], [0.5]], requires_grad=True)
     step = tg.compile(lambda x, y: UNREPEATABLE[name](x, y, W), tg.optim.SGD([W], lr=0.1))
-    with pytest.raises(RecordingError):
+    with pytest.raises(tg.RecordingError):
         step(X, Y)
     assert W.data.ravel().tolist() == [1.0, 2.0, 0.5]
 
@@ -258,14 +257,14 @@ def test_a_wrong_program_is_noticed(monkeypatch):
 
     monkeypatch.setitem(faster.QUICK, "logistic_loss", lambda z, t: np.exp(-z) * (1 - 0.9 * t))
     _, fast, y = pair()
-    with pytest.raises(RecordingError, match="differs"):
+    with pytest.raises(tg.RecordingError, match="differs"):
         fast[0](X, y)
 
 
 def test_what_is_no_loss_and_no_optimizer():
     W = Tensor([1.0, 2.0], requires_grad=True)
     sgd = tg.optim.SGD([W], lr=0.1)
-    with pytest.raises(RecordingError, match="one element"):
+    with pytest.raises(tg.RecordingError, match="one element"):
         tg.compile(lambda: W * 2, sgd)()
     with pytest.raises(TypeError, match="SGD or Adam"):
         tg.compile(lambda: W.sum(), "sgd")

@@ -17,7 +17,7 @@ from tinygrad_lr.losses import (
     mse_loss,
 )
 from tinygrad_lr.ops import *
-from tinygrad_lr.recording import no_grad
+from tinygrad_lr.recording import RecordingError, no_grad
 from tinygrad_lr.tensor import GradientError, Tensor, grad
 from tinygrad_lr.training import fit
 
