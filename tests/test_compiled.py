@@ -237,8 +237,9 @@ UNREPEATABLE = {
 def test_what_cannot_be_repeated_is_refused(name):
     W = Tensor([[1.0], [2.0], [0.5]], requires_grad=True)
     step = tg.compile(lambda x, y: UNREPEATABLE[name](x, y, W), tg.optim.SGD([W], lr=0.1))
-    with pytest.raises(tg.RecordingError):
-        step(X, Y)
+    for _ in range(2):
+        with pytest.raises(tg.RecordingError):
+            step(X, Y)
     assert W.data.ravel().tolist() == [1.0, 2.0, 0.5]
 
 
@@ -257,8 +258,9 @@ def test_a_wrong_program_is_noticed(monkeypatch):
 
     monkeypatch.setitem(faster.QUICK, "logistic_loss", lambda z, t: np.exp(-z) * (1 - 0.9 * t))
     _, fast, y = pair()
-    with pytest.raises(tg.RecordingError, match="differs"):
-        fast[0](X, y)
+    for _ in range(2):
+        with pytest.raises(tg.RecordingError, match="differs"):
+            fast[0](X, y)
 
 
 def test_what_is_no_loss_and_no_optimizer():

@@ -83,8 +83,8 @@ class Blocks:
             place = x.book.argument(total, fixed=True)
             x.function, x.args, x.kwargs = operator.getitem, (place, ...), {}
             places = {**places, place: total}
-        self._rest = Machine(variables, places, loss, gradients, finals, again)
-        self.source = "\n".join(p.source for p in (*programs.values(), self._rest))
+        rest = Machine(variables, places, loss, gradients, finals, again)
+        self._rest, self.source = rest.run, "\n".join(p.source for p in (*programs.values(), rest))
 
     def run(self, lr: Any, t: Any, *batch: Any) -> float:
         """One step: the blocks, then what is computed from the sums."""
@@ -92,7 +92,7 @@ class Blocks:
         for run, where, constants in self.blocks:
             run(*map(operator.getitem, batch, where), *constants)
             self._total += self._term
-        return float(self._rest.run(lr, t, *batch))
+        return float(self._rest(lr, t, *batch))
 
     def _cut(self, x: Symbol, part: slice) -> Any:
         """The index of a block in an array; all of one that has no rows."""

@@ -172,14 +172,16 @@ class Step:
         arrays = [x if x.__class__ is np.ndarray else Tensor(x)._array for x in batch]
         kinds, rates = tuple((x.shape, x.dtype) for x in arrays), self._rates(self.optimizer)
         known = self._recorded.get((kinds, rates))
-        self._known_rates, self._kinds = rates, kinds
-        program = known or self._record(arrays)
-        self.source, self._run = program.source, program.run
+        self._known_rates = None  # whatever fails now is tried again by the next call
         if known is None:
-            loss = self._checked(arrays)
-            self._recorded[kinds, rates] = program
-            return loss
-        return self(*arrays)
+            program = self._record(arrays)
+            self.source, self._run = program.source, program.run
+        else:
+            self.source, self._run = known
+        self._known_rates, self._kinds = rates, kinds
+        loss = self._checked(arrays) if known is None else self(*arrays)
+        self._recorded[kinds, rates] = self.source, self._run
+        return loss
 
     def _adopt_state(self) -> None:
         """See to it that the optimizer's state is where the program reads it."""
@@ -278,6 +280,7 @@ class Step:
             if not np.allclose(p._array, r, rtol=rtol, atol=rtol * moved, equal_nan=True):
                 wrong.append(p.name or f"a parameter of shape {p.shape}")
         if wrong:
+            self._known_rates = None
             for p, r in zip(self.params, right, strict=True):
                 p._array[...] = r
             raise RecordingError(

@@ -32,6 +32,24 @@ def aligned(shape: tuple[int, ...], dtype: Any, raw: Any = None) -> Any:
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
+class Again:
+    """A step by the formulas that do not overflow; its program is made when it is needed.
+
+    Args:
+        make: makes the program.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make, self.run = make, None
+
+    def __call__(self, *args: Any) -> float:
+        run: Any = self.run
+        if run is None:
+            self.run = run = self.make().run
+        loss: float = run(*args)
+        return loss
+
+
 class Machine:
     """A step as a function of lr, the number of steps before, and the arrays of a batch.
 
@@ -56,7 +74,6 @@ class Machine:
         finals: Sequence[tuple[Symbol, Any]],
         again: Callable[[], Machine] | None = None,
     ) -> None:
-        self.again: Any = again
         self.space: dict[str, Any] = {}
         self.held: dict[int, str] = {}  # names in the space, by the id of what they stand for
         self.views: dict[Any, Any] = {}
@@ -95,7 +112,7 @@ class Machine:
                     given = ", ".join(self.texts[v] for v in variables)
                     self.lines.append(f"if not finite({self._scalar(x)}):")
                     self.lines.append(f"    return again({given})")
-                    self.space |= {"finite": math.isfinite, "again": self._once_more}
+                    self.space |= {"finite": math.isfinite, "again": Again(again)}
                 for place in self.gradients.get(x, ()):
                     self._copy(x, place)
                 self._release(i)
@@ -123,13 +140,6 @@ class Machine:
             self.lines.append(f"{self._hold(place)}[()] = {self._scalar(x)}")
         elif self.arrays.get(x) is not place:
             self.lines.append(f"{self._name(np.copyto)}({self._hold(place)}, {self._operand(x)})")
-
-    def _once_more(self, *args: Any) -> float:
-        """The step by the formulas that do not overflow."""
-        if not hasattr(self.again, "run"):
-            self.again = self.again()
-        loss: float = self.again.run(*args)
-        return loss
 
     def _last_uses(self) -> dict[Symbol, int]:
         """The last line that needs the array of each Symbol, through views as well."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.machine import inputs_of
+from tinygrad_lr.machine import Again, inputs_of
 from tinygrad_lr.symbols import Symbol, ordered, put_in, value_of
 
 ELEMENTWISE: dict[Any, str] = {
@@ -56,12 +56,11 @@ class Scalars:
         empty = any(x.value.size == 0 for x in order)
         if empty or loss.value.dtype != np.float64 or size > min(ELEMENTS * len(results), LINES):
             raise Unfit
-        self.again: Any = again
         self.lines: list[str] = []
         self.values: dict[Symbol, Any] = {}
         self.uses = Counter(y for x in order for y in inputs_of(x))
         self.space: dict[str, Any] = {name: getattr(math, name) for name in FUNCTIONS}
-        self.space |= {"inf": math.inf, "isfinite": math.isfinite, "again": self._once_more}
+        self.space |= {"inf": math.inf, "isfinite": math.isfinite, "again": Again(again)}
         names = ["lr", "t", *(f"a{i}" for i in range(len(variables) - 2))]
         for x, name in zip(variables, names, strict=True):
             self.values[x] = texts(x.value.shape, name)
@@ -108,12 +107,6 @@ class Scalars:
         made: dict[str, Any] = {}
         exec(compile(self.source, "<compiled>", "exec"), made)
         self.run = made["make"](**self.space)
-
-    def _once_more(self, *args: Any) -> Any:
-        """The step by arrays, and by the formulas that do not overflow."""
-        if not hasattr(self.again, "run"):
-            self.again = self.again()
-        return self.again.run(*args)
 
     def _unpack(self, elements: Any, text: str) -> None:
         names = ", ".join(elements.ravel())
