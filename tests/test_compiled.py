@@ -274,6 +274,100 @@ def test_what_is_no_loss_and_no_optimizer():
         tg.compile(lambda: Tensor(1.0, requires_grad=True) * 2, sgd)()
 
 
+def test_what_a_step_is_not_told_of_is_read_anew_if_it_is_a_tensor():
+    a, b, scale = (Tensor(v, requires_grad=True) for v in ([1.0, 2.0], [3.0, 4.0], 1.0))
+    one, two = (
+        tg.compile(lambda: np.sum((a * b * scale) ** 2), OPTIMIZERS["SGD"]([p])) for p in (a, b)
+    )
+    for step, p in ((one, a), (two, b), (one, a), (two, b)):
+        before = [t.data.copy() for t in (a, b, scale)]
+        value = np.sum((before[0] * before[1] * before[2]) ** 2)
+        other = before[1] if p is a else before[0]
+        mine = before[0] if p is a else before[1]
+        assert_allclose(step(), value)
+        assert_allclose(p.data, mine - 0.3 * 2 * mine * (other * before[2]) ** 2)
+        scale.data = scale.data * 0.1
+
+
+def test_under_no_grad_all_is_recorded_as_well():
+    def loss(model):
+        def of(x):
+            with tg.no_grad():
+                target = 2 * model(x) + x[:, :1]
+            return tg.mse_loss(model(x), target)
+
+        return of
+
+    model = dense(1)
+    twin = copied(model)
+    slow, fast = (
+        make(loss(m), OPTIMIZERS["SGD"](m.parameters()))
+        for make, m in ((eager, model), (tg.compile, twin))
+    )
+    for x in (X, NEW, 3 * X):
+        assert_allclose(fast(x), slow(Tensor(x)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("rows", [3, 60])
+def test_an_index_that_is_passed_is_no_constant(rows):
+    w = Tensor(np.linspace(1, 2, 40), requires_grad=True)
+    step = tg.compile(lambda x, i: np.sum((x[i] * w[i]) ** 2), tg.optim.SGD([w], lr=0.0))
+    x = np.linspace(-1, 1, 40)
+    for seed in range(3):
+        i = np.random.default_rng(seed).integers(40, size=rows)
+        assert_allclose(step(x, i), np.sum((x[i] * w.data[i]) ** 2))
+
+
+def test_gradients_that_depend_on_the_shape_alone():
+    W, b = Tensor(np.ones((50, 60)), requires_grad=True), Tensor(np.zeros(60), requires_grad=True)
+    step = tg.compile(lambda x: np.sum(x @ W + b), tg.optim.SGD([W, b], lr=0.1))
+    for rows, moved in ((30, -3.0), (20, -5.0), (30, -8.0)):
+        step(np.ones((rows, 50)))
+        assert_allclose(b.data, np.full(60, moved))
+
+
+@pytest.mark.parametrize("size", [4, 4000])
+def test_nan_stays_nan(size):
+    x = np.ones(size)
+    x[1] = np.nan
+    for f in (lambda z: np.sum(np.maximum(z, 0)), np.max):
+        w = Tensor(np.ones(size), requires_grad=True)
+        step = tg.compile(lambda x: f(x * w), tg.optim.SGD([w], lr=0.0))  # noqa: B023
+        assert step(np.ones(size)) > 0
+        with np.errstate(invalid="ignore"):
+            assert np.isnan(step(x))
+
+
+def test_infinite_steps_are_taken():
+    w = Tensor([0.0, 1.0], requires_grad=True)
+    step = tg.compile(lambda: np.sum(np.sqrt(w) * [1.0, 2.0]), tg.optim.SGD([w], lr=0.5))
+    with np.errstate(divide="ignore"):
+        assert step() == 2.0
+    assert w.data.tolist() == [-np.inf, 0.5]
+
+
+def test_a_parameter_that_is_frozen_later_is_not_trained():
+    _, fast, y = pair()
+    fast[0](X, y)
+    fast[1][0].requires_grad = False
+    with pytest.raises(tg.RecordingError, match="requires no gradient"):
+        fast[0](X, y)
+
+
+def test_adam_with_other_numbers_of_steps():
+    _, fast, y = pair("logistic", "Adam")
+    fast[0](X, y)
+    fast[2].steps = [2, 1]
+    with pytest.raises(tg.RecordingError, match="steps"):
+        fast[0](X, y)
+
+
+def test_a_loss_with_axes_and_large_arrays():
+    W = Tensor(np.full((1000, 1), 0.001), requires_grad=True)
+    step = tg.compile(lambda x: np.tanh(x @ W) ** 2, tg.optim.SGD([W], lr=0.1))
+    assert_allclose(step(np.ones((1, 1000))), np.tanh(1.0) ** 2)
+
+
 def test_the_source_can_be_printed():
     _, fast, y = pair()
     fast[0](X, y)

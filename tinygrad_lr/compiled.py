@@ -6,9 +6,9 @@ import contextlib
 import copy
 import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,16 +31,20 @@ class Recording(Lowering):
     """A loss and its gradients as Symbols of unchanging shapes; whatever is not given is constant.
 
     Args:
-        given: the tensors whose data change from step to step.
+        given: the tensors that a step is told of: the batch and the optimizer's parameters.
+        held: the ids of values that are not made by the function, so that a Tensor among them,
+            one of the `others`, may change from step to step.
         quick: whether to compute some losses by formulas that overflow for large numbers.
     """
 
-    def __init__(self, given: Sequence[Tensor], quick: bool) -> None:
+    def __init__(self, given: Sequence[Tensor], held: Collection[int], quick: bool) -> None:
         super().__init__({}, {})
         self.quick, self.book.fixed = quick, True
         self.arguments = [self.book.argument(x._array, fixed=True) for x in given]
         self._held += given
         self._symbols |= dict(zip(map(id, given), self.arguments, strict=True))
+        self._held_outside = held
+        self.others: dict[Symbol, Tensor] = {}
 
     def _forward(self, node: Any) -> Any:
         return (self.quick and QUICK.get(node.op.name)) or node.op.forward
@@ -50,9 +54,21 @@ class Recording(Lowering):
 
     def _leaf(self, x: Any) -> Any:
         array = x._array if isinstance(x, Tensor) else x
+        if isinstance(x, Tensor) and id(x) in self._held_outside:
+            symbol = self.book.argument(array, fixed=True)
+            self.others[symbol] = x
+            return symbol
         if array.dtype.kind != "f" and array.size <= SMALL:
             return array
         return self.book.number(array) if array.ndim == 0 else self.book.argument(array, fixed=True)
+
+
+class Recorded(NamedTuple):
+    """A program: what is run, as text and as a function, and tensors that it takes as well."""
+
+    source: str
+    run: Callable[..., float]
+    others: tuple[Tensor, ...]
 
 
 class Flat:
@@ -70,6 +86,8 @@ class Flat:
 
 def adopt(p: Tensor, part: Any) -> None:
     """Let a parameter live in a part of the flat array, with the values that it has."""
+    if not p.requires_grad:
+        raise RecordingError(f"{p!r} requires no gradient any more: compile the step anew")
     if p._array is not part:
         part[...] = p._array
         p._array = part
@@ -133,17 +151,15 @@ class Step:
         self._known_rates: Any = None
         self._kinds: tuple[Any, ...] = ()
         self.source, self._run = "", _unrecorded
+        self._others: tuple[Tensor, ...] = ()
         self._recorded: dict[Any, Any] = {}
         self._flat = Flat([p._array for p in self.params])
         self._owners = list(zip(self.params, self._flat.parts, strict=True))
-        self._steps: list[int] | None = getattr(optimizer, "steps", None)
-        self._gradient = Flat([p._array for p in self.params])
         self._slots = {
             name: Flat(value)
             for name, value in vars(optimizer).items()
             if isinstance(value, list) and isinstance(value[0], np.ndarray)
         }
-        self._state = [(getattr(optimizer, n), flat.parts) for n, flat in self._slots.items()]
 
     def __call__(self, *batch: Any) -> float:
         """One step on a batch of arrays; the loss before it."""
@@ -155,17 +171,34 @@ class Step:
                 return self._other(batch)
         now = next(_serial)
         for p, part in self._owners:
-            if p._array is not part or p._hash is not None:
+            if p._array is not part or p._hash is not None or not p.requires_grad:
                 adopt(p, part)
-            p.serial = now
-        if self._state:
-            self._adopt_state()
-        steps = self._steps
-        if steps is None:
-            return self._run(optimizer.lr, 0, *batch)
-        t = steps[0]
-        steps[:] = [t + 1] * len(steps)
-        return self._run(optimizer.lr, t, *batch)
+            p.serial, p.grad = now, None
+        if self._others:
+            batch += tuple([x._array for x in self._others])
+        if self._slots:
+            return self._with_state(batch)
+        return self._run(optimizer.lr, 0, *batch)
+
+    def _with_state(self, arrays: Sequence[Any]) -> float:
+        """A step of an optimizer that remembers others, which may have been made elsewhere."""
+        optimizer: Any = self.optimizer
+        for name, flat in self._slots.items():
+            slots = getattr(optimizer, name)
+            for i, part in enumerate(flat.parts):
+                if slots[i] is not part:
+                    part[...] = slots[i]
+                    slots[i] = part
+        steps = getattr(optimizer, "steps", (0,))
+        if any(t != steps[0] for t in steps):
+            raise RecordingError(
+                f"the parameters have taken {steps} steps, but a compiled step takes as many with "
+                f"all: go on without compile"
+            )
+        loss = self._run(optimizer.lr, steps[0], *arrays)
+        if hasattr(optimizer, "steps"):
+            optimizer.steps[:] = [steps[0] + 1] * len(steps)
+        return loss
 
     def _other(self, batch: Sequence[Any]) -> float:
         """A step on a batch of other shapes than the last."""
@@ -173,63 +206,57 @@ class Step:
         kinds, rates = tuple((x.shape, x.dtype) for x in arrays), self._rates(self.optimizer)
         known = self._recorded.get((kinds, rates))
         self._known_rates = None  # whatever fails now is tried again by the next call
-        if known is None:
-            program = self._record(arrays)
-            self.source, self._run = program.source, program.run
-        else:
-            self.source, self._run = known
+        program = known or self._record(arrays)
+        self.source, self._run, self._others = program
         self._known_rates, self._kinds = rates, kinds
-        loss = self._checked(arrays) if known is None else self(*arrays)
-        self._recorded[kinds, rates] = self.source, self._run
+        loss = self(*arrays) if known else self._checked(arrays)
+        self._recorded[kinds, rates] = program
         return loss
 
-    def _adopt_state(self) -> None:
-        """See to it that the optimizer's state is where the program reads it."""
-        for slots, parts in self._state:
-            for i, part in enumerate(parts):
-                if slots[i] is not part:
-                    part[...] = slots[i]
-                    slots[i] = part
-
-    def _record(self, arrays: Sequence[Any], quick: bool = True) -> Any:
+    def _record(self, arrays: Sequence[Any], quick: bool = True) -> Recorded:
         """The program of a step on arrays of these shapes."""
         batch = [Tensor(x) for x in arrays]
         with everything(repeatable=True):
             output, again = self.loss(*batch), self.loss(*batch)
         self._refuse(output, again)
+        held = {id(x) for x in nodes([output])} & {id(x) for x in nodes([again])}
         with np.errstate(all="ignore"):
-            return self._program(output, batch, arrays, quick)
+            return self._program(output, batch, held, arrays, quick)
 
-    def _program(self, output: Tensor, batch: Any, arrays: Any, quick: bool) -> Any:
+    def _program(self, output: Tensor, batch: Any, held: Any, arrays: Any, quick: bool) -> Recorded:
         """The program for a recorded loss."""
-        recording = Recording([*batch, *self.params], quick)
+        recording = Recording([*batch, *self.params], held, quick)
         results = recording.run(output, self.params)
         book = recording.book
         results = simplified(results, book, len(results), facts=False)
         loss, *gradients = faster(results, book, outside=isinstance(self.optimizer, SGD))
         c, gradients = shared_number(gradients)
         flat = book.argument(self._flat.whole, fixed=True)
-        gradient = book.argument(self._gradient.whole, fixed=True)
+        slope = Flat([p._array for p in self.params])
+        gradient = book.argument(slope.whole, fixed=True)
         dtype = self._flat.whole.dtype
         lr, t = (book.argument(np.array(x, dtype)) for x in (self.optimizer.lr, 0))
         slots = {name: book.argument(x.whole, fixed=True) for name, x in self._slots.items()}
         new = self._update(flat, gradient * c, slots, lr, t)
-        whole = {flat: self._flat.whole, gradient: self._gradient.whole}
+        whole = {flat: self._flat.whole, gradient: slope.whole}
         whole |= {symbol: self._slots[name].whole for name, symbol in slots.items()}
         params = zip(recording.arguments[len(batch) :], self._flat.parts, strict=True)
         program: dict[str, Any] = {
-            "variables": [lr, t, *recording.arguments[: len(batch)]],
+            "variables": [lr, t, *recording.arguments[: len(batch)], *recording.others],
             "places": {**dict(params), **whole},
             "loss": loss,
-            "gradients": list(zip(gradients, self._gradient.parts, strict=True)),
+            "gradients": list(zip(gradients, slope.parts, strict=True)),
             "finals": [(now, whole[old]) for old, now in new.items()],
             "again": functools.partial(self._record, arrays, quick=False) if quick else None,
         }
         kinds: list[Any] = [Scalars, Blocks] if quick else [Blocks]
         for kind in kinds:
             with contextlib.suppress(Unfit):
-                return kind(**program)
-        return Machine(**program)
+                made = kind(**program)
+                break
+        else:
+            made = Machine(**program)
+        return Recorded(made.source, made.run, tuple(recording.others.values()))
 
     def _update(self, flat: Symbol, gradient: Symbol, slots: Any, lr: Symbol, t: Symbol) -> Any:
         """What the optimizer makes of all parameters and of its state, as one array each."""
@@ -275,7 +302,8 @@ class Step:
         loss = self(*arrays)
         rtol = 1e-9 if self.params[0].dtype == np.float64 else 1e-3
         wrong = [] if np.isclose(loss, value.item(), rtol=rtol, equal_nan=True) else ["the loss"]
-        moved = max(np.max(np.abs(r - k), initial=0.0) for r, k in zip(right, kept, strict=True))
+        ways = [np.abs(r - k) for r, k in zip(right, kept, strict=True)]
+        moved = max(np.max(way, initial=0.0, where=np.isfinite(way)) for way in ways)
         for p, r in zip(self.params, right, strict=True):
             if not np.allclose(p._array, r, rtol=rtol, atol=rtol * moved, equal_nan=True):
                 wrong.append(p.name or f"a parameter of shape {p.shape}")

@@ -91,7 +91,7 @@ def _mean(x: Symbol) -> Any:
     """A mean is a sum times a number."""
     if x.function is np.mean:
         (a,) = x.args
-        return (x.value.size / a.value.size) * add_reduce(a, **x.kwargs)
+        return (x.value.size / max(a.value.size, 1)) * add_reduce(a, **x.kwargs)
     return None
 
 

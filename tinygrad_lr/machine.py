@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -77,6 +76,7 @@ class Machine:
         self.space: dict[str, Any] = {}
         self.held: dict[int, str] = {}  # names in the space, by the id of what they stand for
         self.views: dict[Any, Any] = {}
+        self.full: dict[Any, Any] = {}
         self.lines: list[str] = []
         self.arrays: dict[Symbol, Any] = dict(places)  # where a Symbol lives from step to step
         self.texts: dict[Symbol, str] = {x: f"a{i}" for i, x in enumerate(variables)}
@@ -91,6 +91,13 @@ class Machine:
             for y in inputs_of(x):
                 self.users[y].append(x)
         self.wanted: dict[Symbol, Any] = dict(finals)
+        self.kept = [loss, *self.wanted]  # until the end
+        self.rates = {
+            x for x in variables[:2] if x.value.ndim == 0
+        }  # and what depends on them alone: never 0 below a line
+        for x in self.order:
+            if x.function and all(y in self.rates for y in inputs_of(x)):
+                self.rates.add(x)
         self.last = self._last_uses()
         self.gradients: dict[Symbol, list[Any]] = {}
         for x, place in gradients:
@@ -143,7 +150,7 @@ class Machine:
 
     def _last_uses(self) -> dict[Symbol, int]:
         """The last line that needs the array of each Symbol, through views as well."""
-        last: dict[Symbol, int] = {}
+        last: dict[Symbol, int] = dict.fromkeys(self.kept, len(self.order))
         for i in range(len(self.order) - 1, -1, -1):
             x = self.order[i]
             until = max(last.get(x, i), i)
@@ -272,7 +279,8 @@ class Machine:
         function, args = x.function, x.args
         self.texts[x] = name = f"s{len(self.texts)}"
         scalars = all(np.ndim(value_of(a)) == 0 for a in args)
-        if function in SIGNS and scalars:
+        safe = function not in (np.divide, np.power) or x in self.rates or is_number(args[1])
+        if function in SIGNS and scalars and safe:
             text = f" {SIGNS[function]} ".join(map(self._scalar, args))
         elif function is np.negative and scalars:
             text = f"-{self._scalar(args[0])}"
@@ -307,12 +315,11 @@ class Machine:
 
     def _filled(self, shape: tuple[int, ...], number: Any, dtype: Any) -> str:
         """An array with nothing but one number."""
-        name = f"full_{'_'.join(map(str, shape))}_{np.dtype(dtype).name}_of_{float(number)}"
-        name = re.sub(r"\W", "_", name)
-        if name not in self.space:
-            self.space[name] = aligned(shape, dtype)
-            self.space[name].fill(number)
-        return name
+        key = shape, np.dtype(dtype), float(number)
+        if key not in self.full:
+            self.full[key] = aligned(shape, dtype)
+            self.full[key].fill(number)
+        return self._hold(self.full[key])
 
     def _sum(self, x: Symbol, i: int) -> bool:
         """A sum over the rows or the columns of a matrix, as a product with ones."""

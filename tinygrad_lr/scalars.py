@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.machine import Again, inputs_of
-from tinygrad_lr.symbols import Symbol, ordered, put_in, value_of
+from tinygrad_lr.symbols import Symbol, ordered, parts, put_in, value_of
 
 ELEMENTWISE: dict[Any, str] = {
     np.add: "({} + {})", np.subtract: "({} - {})", np.multiply: "({} * {})",
@@ -22,7 +23,8 @@ ELEMENTWISE: dict[Any, str] = {
     np.not_equal: "({} != {})", np.exp: "exp({})", np.log: "log({})", np.log1p: "log1p({})",
     np.expm1: "expm1({})", np.sqrt: "sqrt({})", np.tanh: "tanh({})", np.sin: "sin({})",
     np.cos: "cos({})", np.square: "({0} * {0})", np.where: "({1} if {0} else {2})",
-    np.maximum: "({0} if {0} > {1} else {1})", np.minimum: "({0} if {0} < {1} else {1})",
+    np.maximum: "({0} if {0} > {1} or {0} != {0} else {1})",
+    np.minimum: "({0} if {0} < {1} or {0} != {0} else {1})",
 }  # fmt: skip
 FUNCTIONS = ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos")
 MOVED = {np.transpose, np.reshape, np.broadcast_to, np.flip, np.copy, operator.getitem}
@@ -52,7 +54,7 @@ class Scalars:
     ) -> None:
         order = ordered([loss, *(x for x, _ in gradients), *(x for x, _ in finals)])
         results = [x for x in order if x.function]
-        size = sum(x.value.size for x in results)
+        size = sum(x.value.size for x in order)
         empty = any(x.value.size == 0 for x in order)
         if empty or loss.value.dtype != np.float64 or size > min(ELEMENTS * len(results), LINES):
             raise Unfit
@@ -60,7 +62,7 @@ class Scalars:
         self.values: dict[Symbol, Any] = {}
         self.uses = Counter(y for x in order for y in inputs_of(x))
         self.space: dict[str, Any] = {name: getattr(math, name) for name in FUNCTIONS}
-        self.space |= {"inf": math.inf, "isfinite": math.isfinite, "again": Again(again)}
+        self.space |= {"isfinite": math.isfinite, "again": Again(again)}
         names = ["lr", "t", *(f"a{i}" for i in range(len(variables) - 2))]
         for x, name in zip(variables, names, strict=True):
             self.values[x] = texts(x.value.shape, name)
@@ -81,13 +83,12 @@ class Scalars:
                 self.values[x] = self._value(x)
             elif x in places and x not in self.values:
                 self.values[x] = np.concatenate([self._read(g).ravel() for g, _ in gradients])
-        stores = [
-            f"{name}[{i}] = {text}"
-            for x, array in finals
-            for name, held in self.space.items()
-            if held is array
-            for i, text in enumerate(self._read(x))
-        ]
+        new, stores = [], []
+        for n, (x, array) in enumerate(finals):
+            holder = next(name for name, held in self.space.items() if held is array)
+            for i, text in enumerate(self._read(x)):
+                new.append(f"n{n}_{i} = {text}")
+                stores.append(f"{holder}[{i}] = n{n}_{i}")
         call = ", ".join(names)
         body = [
             f"def make({', '.join(self.space)}):",
@@ -95,7 +96,8 @@ class Scalars:
             "        try:",
             *(f"            {line}" for line in self.lines),
             f"            loss = {self._read(loss).item()}",
-            "        except (ArithmeticError, ValueError):",
+            *(f"            {line}" for line in new),
+            "        except (ArithmeticError, TypeError, ValueError):",
             f"            return again({call})",
             "        if not isfinite(loss):",
             f"            return again({call})",
@@ -125,7 +127,7 @@ class Scalars:
     def _value(self, x: Symbol) -> Any:
         """The texts of all elements of a result."""
         function, args = x.function, x.args
-        if function in MOVED:
+        if function in MOVED and not any(y in self.values for y in parts(args[1:])):
             rest = put_in(args[1:], value_of)
             result = np.asarray(function(self._read(args[0]), *rest, **x.kwargs), object)
         elif function in ELEMENTWISE and not x.kwargs:
@@ -162,7 +164,7 @@ class Scalars:
         for index in np.ndindex(result.shape):
             largest = x.function == np.maximum.reduce
             terms = list(lines[index])
-            result[index] = f"max({', '.join(terms)}, -inf)" if largest else total(terms)
+            result[index] = functools.reduce(larger, terms) if largest else total(terms)
         return result.reshape(x.value.shape)
 
     def _named(self, elements: Any) -> Any:
@@ -175,6 +177,11 @@ class Scalars:
                 text = f"v{len(self.lines) - 1}"
             result[index] = text
         return result
+
+
+def larger(a: str, b: str) -> str:
+    """The larger of two, nan if one is."""
+    return ELEMENTWISE[np.maximum].format(a, b)
 
 
 def texts(shape: tuple[int, ...], name: str) -> Any:

@@ -204,7 +204,7 @@ def _scattered(x: Symbol) -> Any:
         whole = isinstance(a, Symbol) and a.value.shape == x.value.shape
         if x.function is np.multiply:
             inside = _added(b.args[0]) if isinstance(b, Symbol) and b.args else None
-            if inside and b.function in (np.add, np.subtract):
+            if inside and whole and b.function in (np.add, np.subtract):
                 return b.function(a * b.args[0], a * b.args[1])
             if at and whole:
                 there = Algebra(lambda _: False).simplest(at[1] * a[at[0]], spread=True)

@@ -159,13 +159,14 @@ class Tensor(ArrayLike):
             check_dtype(data.dtype, flows and watch is not False)
         if len(arrays) == 2 and data.ndim in (0, 2):
             notice(op, inputs, data)
-        if not (watch and (flows or mode.everything)):
+        if not ((watch and flows) or mode.everything):
             cut = [x.origin for x in inputs if isinstance(x, Tensor) and x.origin]
             origin = caller(USER) if flows else cut[0] if cut else NOWHERE
             return _node(data if data.base is None else data.copy(), origin=origin)
         kept = params if params and mode.everything else known
+        flows = bool(flows and watch)
         node = _node(data, flows, op, inputs, kept, next(_serial), caller(USER))
-        if watch is not True:
+        if watch not in (True, False):
             watch.forward(node, arrays)
         return node
 
