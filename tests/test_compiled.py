@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from test_ops import arrays_in, bound, every_sample, function
 
 import tinygrad_lr as tg
-from tests.test_ops import arrays_in, bound, every_sample, function
 from tinygrad_lr import Tensor, scalars
 
 RNG = np.random.default_rng(0)

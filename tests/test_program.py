@@ -498,3 +498,37 @@ def test_long_graphs(simplify):
     loss = np.sum(x)
     program = to_numpy(loss, [w], simplify=simplify)
     assert_same(program(), [loss, *tg.grad(loss, [w])])
+
+
+def test_what_depends_on_the_data_is_computed_anew():
+    X, y = np.random.default_rng(0).normal(size=(6, 2)), np.array([0, 1, 1, 0, 1, 0])
+    w = Tensor([0.3, 0.2], requires_grad=True)
+    z = X @ w
+    for loss, at in (
+        (np.sum(z[y == 1]), lambda X, y: np.sum((X @ w.data)[y == 1])),
+        (np.sum(z) / np.sum(y == 1), lambda X, y: np.sum(X @ w.data) / np.sum(y == 1)),
+        (np.var(z), lambda X, y: np.var(X @ w.data)),
+        (np.std(z * z), lambda X, y: np.std((X @ w.data) ** 2)),
+    ):
+        program = tg.to_numpy(loss, [w])
+        given = {"X": X[1:], "y": y[1:]}
+        new = {name: value for name, value in given.items() if name in program.inputs}
+        assert_allclose(program(**new)[0], at(X[1:], y[1:]), rtol=1e-12)
+
+
+def test_an_exponent_is_no_length():
+    def loss(X, w, k):
+        return np.sum((X @ w) ** k) / 4
+
+    X, w = np.random.default_rng(0).normal(size=(4, 2)), Tensor([0.3, 0.2], requires_grad=True)
+    program = tg.to_numpy(loss(X, w, 2), [w])
+    assert_allclose(program(X=X, k=3)[0], np.sum((X @ w.data) ** 3) / 4)
+
+
+@pytest.mark.parametrize("wrong", [3.0, np.ones(2)])
+def test_what_is_no_tensor(wrong):
+    w = Tensor([0.3, 0.2], requires_grad=True)
+    with pytest.raises(TypeError, match="Tensor"):
+        tg.to_numpy(wrong, [w])
+    with pytest.raises(TypeError, match="Tensors"):
+        tg.to_numpy(w.sum(), [wrong])

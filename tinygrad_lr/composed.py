@@ -37,8 +37,8 @@ def _value(x: Any) -> Array:
 @composed
 def var(x: Array, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Array:
     """The mean squared distance from the mean (over n - ddof, as NumPy)."""
-    squares = square(x - mean(x, axis, keepdims=True))
-    return sum(squares, axis, keepdims=keepdims) / (count_reduced(x, axis) - ddof)
+    y = mean(square(x - mean(x, axis, keepdims=True)), axis, keepdims=keepdims)
+    return y * (count_reduced(x, axis) / (count_reduced(x, axis) - ddof)) if ddof else y
 
 
 @composed

@@ -19,7 +19,7 @@ from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.origin import Origin, locate, operand_texts
 from tinygrad_lr.recording import everything
 from tinygrad_lr.source import identifier
-from tinygrad_lr.symbols import Book, Symbol, put_in
+from tinygrad_lr.symbols import Book, Symbol, is_number, put_in, value_of
 from tinygrad_lr.tensor import GradientError, Tensor, gradients
 
 BUILTINS = {"np": np, "float": float, "int": int, "bool": bool, "abs": abs}
@@ -114,42 +114,49 @@ class Lowering:
             for name, y in self.space.items():
                 values = y._array if isinstance(y, Tensor) else y
                 plain = isinstance(values, np.ndarray) and not name.startswith("_")
-                if plain and values.dtype.kind in "biu" and np.array_equal(values, x):
+                if plain and values.dtype == x.dtype and np.array_equal(values, x):
                     if id(y) not in self._symbols:
                         self._held.append(y)
                         self._symbols[id(y)] = self.argument(values, identifier(name))
                     return self.read(y)
+            texts = _index_texts(locate(self._origin).text) if self._origin else []
+            for text in texts:
+                if isinstance(found := self._expression(text, x), Symbol):
+                    return found
+            if not all(map(_is_literal, texts)) and id(x) not in self._symbols:
+                self._held.append(x)
+                self._symbols[id(x)] = self.argument(x, "index")
         return self.read(x)
 
     def _number(self, node: Any, i: int, x: Any) -> Any:
         """A number that went into an operation, as what it was computed from, if that is known."""
-        if not isinstance(x, (int, float, np.number)) or isinstance(x, Length):
-            return x
-        if node.origin is None:
+        if not is_number(x) or node.origin is None:
             return x
         texts = operand_texts(locate(node.origin).text, ("np", "tg"), FUNCTIONS)
         if len(texts) != len(node.inputs):
             return x
+        n = np.asarray(value_of(x)).item()
         if texts[i].isidentifier():
-            return self._variable(texts[i], x)
-        y = self._expression(texts[i], x)
+            return self._variable(texts[i], n)
+        y = self._expression(texts[i], n)
+        if y is None and not _is_literal(texts[i]):  # what it depends on is not known: ask for it
+            return self._told(texts[i], n)
         return x if y is None else y
 
     def _variable(self, name: str, n: Any) -> Any:
         """A variable that holds a number: the length that was assigned to it, or an argument."""
         if isinstance(n, (int, np.integer)) and n > 1:
             text = self._assigned(name)
-            y = self._expression(text, n) if text else self._size(int(n))
+            y = self._expression(text, n) if text else None
             if isinstance(y, Length):
                 return y
-        if (name, n) not in self.numbers:
-            self.numbers[name, n] = self.argument(np.asarray(n), identifier(name), fixed=True)
-        return self.numbers[name, n]
+        return self._told(name, n)
 
-    def _size(self, n: int) -> Any:
-        """A length of n of an array that is data."""
-        lengths = (length for x in self.inputs for length in x.shape)
-        return next((x for x in lengths if isinstance(x, Length) and x == n), None)
+    def _told(self, text: str, n: Any) -> Symbol:
+        """An argument for a number, named as the source has it."""
+        if (text, n) not in self.numbers:
+            self.numbers[text, n] = self.argument(np.asarray(n), identifier(text), fixed=True)
+        return self.numbers[text, n]
 
     def _expression(self, text: str, value: Any) -> Any:
         """The user's expression of Symbols; None if it does not give the value.
@@ -327,6 +334,21 @@ def _assigned(name: str, code: CodeType, offset: int) -> str:
         if isinstance(target, ast.Name) and target.id == name
     ]
     return ast.unparse(max(found, key=lambda node: node.lineno).value) if found else ""
+
+
+def _index_texts(text: str) -> list[str]:
+    """What an expression like x[rows, y] has in its brackets, but for slices.
+
+    >>> _index_texts("p[np.arange(m), 1:, y]")
+    ['np.arange(m)', 'y']
+    """
+    try:
+        node = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return []
+    index = node.slice if isinstance(node, ast.Subscript) else ast.Tuple([])
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    return [ast.unparse(part) for part in parts if not isinstance(part, ast.Slice)]
 
 
 def _is_literal(text: str) -> bool:

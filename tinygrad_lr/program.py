@@ -149,11 +149,15 @@ def to_numpy(
     >>> program(X=X, Y=Y, W=W.data)[0].item()
     9.0
     """
+    if not isinstance(output, Tensor):
+        raise TypeError(f"output is a Tensor, as a loss is, not {output!r}")
     if loop and optimizer is None:
         raise ValueError("a loop needs an optimizer: to_numpy(loss, optimizer=opt, loop=True)")
     if wrt is None and optimizer is not None:
         wrt = optimizer.params
     wrt = [wrt] if isinstance(wrt, Tensor) else list(wrt or [])
+    if wrong := [x for x in wrt if not isinstance(x, Tensor)]:
+        raise TypeError(f"wrt is a list of Tensors, as model.parameters(), not of {wrong[0]!r}")
     frame = user_frame(2)
     known = names.find([output], frame)
     if simplify:

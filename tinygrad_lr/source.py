@@ -340,7 +340,8 @@ class Writer:
         """x.name(...), or np.name(x, ...) for a function of an expression."""
         first, *rest = map(self.expression, args)
         simple = isinstance(first, (ast.Name, ast.Call, ast.Attribute, ast.Subscript))
-        if name == "reshape" and not (simple or isinstance(first, ast.BinOp)):
+        whole = isinstance(first, ast.BinOp) and args[0].ndim > 0  # not a number of Python's
+        if name == "reshape" and not (simple or whole):
             rest = [ast.Tuple(rest, ast.Load())] if len(rest) > 1 else rest
         elif simple or name in ("astype", "reshape"):
             return ast.Call(ast.Attribute(first, name, ast.Load()), rest, given)

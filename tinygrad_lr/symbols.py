@@ -294,7 +294,8 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
 def _chosen(shape: tuple[Any, ...], index: Any, ndim: int) -> tuple[Any, ...]:
     """The lengths that an index of colons, dots and new axes leaves."""
     index = index if isinstance(index, tuple) else (index,)
-    if all(isinstance(i, Symbol) and i.ndim == 1 for i in index) and ndim == 1:
+    counting = (isinstance(i, Symbol) and i.ndim == 1 and i.dtype != bool for i in index)
+    if all(counting) and ndim == 1:
         return tuple(index[0].shape)
     whole = slice(None)
     if not all(i is None or i is ... or (isinstance(i, slice) and i == whole) for i in index):
