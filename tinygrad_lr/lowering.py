@@ -245,9 +245,9 @@ class Lowering:
     def _rules(self, node: Any) -> Iterator[Any]:
         """The rules of a node, given the metadata as Symbols, and remembered for comments."""
         for i, rule in zip(range(len(node.inputs)), node.op.rules, strict=False):
-            yield rule and functools.partial(self._run_rule, rule, node, i)
+            yield rule and functools.partial(self._run_rule, rule, node)
 
-    def _run_rule(self, rule: Rule, node: Any, i: int, g: Any, y: Any, *_: Any, **__: Any) -> Any:
+    def _run_rule(self, rule: Rule, node: Any, g: Any, y: Any, *_: Any, **__: Any) -> Any:
         dx = rule(g, y, *self._inputs[node], **self._params[node])
         if isinstance(dx, Symbol):
             dx.now.said = dx.now.said or f"back through {node.op.formula}"

@@ -17,7 +17,6 @@ class Arrays:
 
     def __init__(self) -> None:
         self.shown: list[dict[str, Any]] = []
-        self.arrays: list[Any] = []
         self._known: dict[Any, int] = {}
 
     def add(self, x: Any) -> int:
@@ -32,7 +31,6 @@ class Arrays:
         if key not in self._known:
             self._known[key] = len(self.shown)
             self.shown.append(shown(x))
-            self.arrays.append(x)
         return self._known[key]
 
 

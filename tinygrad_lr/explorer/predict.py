@@ -67,7 +67,7 @@ def _wrong(s: Sending, card: Card, to: Card, graph: Graph, uses: int) -> Iterato
     """Products after one mistake each, that are neither right nor a multiple of it."""
     found: list[Any] = []
     right: Any = np.asarray(s.product.sent)
-    for said, x in itertools.chain(_arrived(s, card, to), _altered(s, card, to, graph, uses)):
+    for said, x in itertools.chain(_arrived(s, card), _altered(s, card, to, graph, uses)):
         x = np.asarray(x, dtype=float)
         if x.size > right.size and x.shape == np.shape(s.product.raw) and s.product.local is None:
             x = unbroadcast(x, right)
@@ -80,7 +80,7 @@ def _wrong(s: Sending, card: Card, to: Card, graph: Graph, uses: int) -> Iterato
             return
 
 
-def _arrived(s: Sending, card: Card, to: Card) -> Iterator[tuple[str, Any]]:
+def _arrived(s: Sending, card: Card) -> Iterator[tuple[str, Any]]:
     """What is there before the copies are added up."""
     raw, sent = np.asarray(s.product.raw), np.asarray(s.product.sent)
     if raw.shape != sent.shape:
