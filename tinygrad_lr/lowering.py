@@ -244,7 +244,7 @@ class Lowering:
 
     def _rules(self, node: Any) -> Iterator[Any]:
         """The rules of a node, given the metadata as Symbols, and remembered for comments."""
-        for i, rule in zip(range(len(node.inputs)), node.op.rules, strict=False):
+        for _, rule in zip(node.inputs, node.op.rules, strict=False):
             yield rule and functools.partial(self._run_rule, rule, node)
 
     def _run_rule(self, rule: Rule, node: Any, g: Any, y: Any, *_: Any, **__: Any) -> Any:
