@@ -368,6 +368,51 @@ def test_a_loss_with_axes_and_large_arrays():
     assert_allclose(step(np.ones((1, 1000))), np.tanh(1.0) ** 2)
 
 
+STEPS = [
+    np.exp,
+    lambda a: np.maximum(a, 0),
+    lambda a: a * a,
+    lambda a: a.T + a,
+    lambda a: a @ a * 0.01,
+    lambda a: a - a.mean(axis=0, keepdims=True),
+    lambda a: a[::-1],
+    lambda a: a / (1 + np.abs(a).sum(axis=1, keepdims=True)),
+    lambda a: a.reshape(20, 80).T.reshape(40, 40),
+    lambda a: np.where(a > 0.1, a, -a * 0.5),
+    lambda a: np.concatenate([a[:20], -a[20:]]),
+    lambda a: a[:, :1] * a,
+]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_programs_drawn_at_random(seed):
+    """Arrays that are used again, turned, reversed and broadcast: whoever shares a place is seen."""
+    rng = np.random.default_rng(seed)
+    chosen, gated = rng.choice(len(STEPS), size=rng.integers(2, 7)), rng.random() < 0.5
+    optimizer = OPTIMIZERS[list(OPTIMIZERS)[seed % len(OPTIMIZERS)]]
+
+    def loss_of(W, b):
+        def loss(x):
+            a = first = np.tanh(x @ W + b)
+            for k in chosen:
+                a = np.tanh(STEPS[k](a)) * (first if gated else 1)
+            return np.mean((a - 1) ** 2) + 0.01 * np.sum(W**2)
+
+        return loss
+
+    start = rng.normal(size=(40, 40)) * 0.1, np.zeros(40)
+    twins = [[Tensor(v, requires_grad=True) for v in start] for _ in range(2)]
+    slow, fast = (
+        make(loss_of(*params), optimizer(params))
+        for make, params in zip((eager, tg.compile), twins, strict=True)
+    )
+    for _ in range(3):
+        x = rng.normal(size=(40, 40))
+        assert_allclose(fast(x), slow(Tensor(x)), rtol=1e-7)
+    for p, q in zip(*twins, strict=True):
+        assert_allclose(q.data, p.data, rtol=1e-5, atol=1e-7)
+
+
 def test_the_source_can_be_printed():
     _, fast, y = pair()
     fast[0](X, y)
