@@ -386,7 +386,7 @@ STEPS = [
 
 @pytest.mark.parametrize("seed", range(60))
 def test_programs_drawn_at_random(seed):
-    """Arrays that are used again, turned, reversed and broadcast: whoever shares a place is seen."""
+    """Arrays used again, turned, reversed and broadcast: who shares a place wrongly is seen."""
     rng = np.random.default_rng(seed)
     chosen, gated = rng.choice(len(STEPS), size=rng.integers(2, 7)), rng.random() < 0.5
     optimizer = OPTIMIZERS[list(OPTIMIZERS)[seed % len(OPTIMIZERS)]]

@@ -63,6 +63,7 @@ def refuse(what: str, shape: tuple[int, ...]) -> None:
     """Raise for the user's line, which reads the values of a tensor in a repeatable recording."""
     raise RecordingError(
         f"{what} reads the values of a tensor of shape {shape} in a step that is recorded: later "
-        f"runs would go on with the values of this one. Choose by np.where(condition, a, b), and "
-        f"look at results after the step\n  {locate(caller())}"
+        f"runs would go on with the values of this one. Choose by np.where(condition, a, b), pass "
+        f"what is made of it as an argument, and look at results after the step\n"
+        f"  {locate(caller())}"
     )
