@@ -126,10 +126,6 @@ def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
     return Step(loss, optimizer)
 
 
-def _unrecorded(*_: Any) -> float:
-    raise NotImplementedError
-
-
 class Step:
     """A training step that is recorded; see `compile`.
 
@@ -150,7 +146,8 @@ class Step:
         self._rates = attrgetter(*rates)
         self._known_rates: Any = None
         self._kinds: tuple[Any, ...] = ()
-        self.source, self._run = "", _unrecorded
+        self.source = ""
+        self._run: Any = None  # recorded by the first call
         self._others: tuple[Tensor, ...] = ()
         self._recorded: dict[Any, Any] = {}
         self._flat = Flat([p._array for p in self.params])
@@ -178,7 +175,8 @@ class Step:
             batch += tuple([x._array for x in self._others])
         if self._slots:
             return self._with_state(batch)
-        return self._run(optimizer.lr, 0, *batch)
+        loss: float = self._run(optimizer.lr, 0, *batch)
+        return loss
 
     def _with_state(self, arrays: Sequence[Any]) -> float:
         """A step of an optimizer that remembers others, which may have been made elsewhere."""
@@ -195,7 +193,7 @@ class Step:
                 f"the parameters have taken {steps} steps, but a compiled step takes as many with "
                 f"all: go on without compile"
             )
-        loss = self._run(optimizer.lr, steps[0], *arrays)
+        loss: float = self._run(optimizer.lr, steps[0], *arrays)
         if hasattr(optimizer, "steps"):
             optimizer.steps[:] = [steps[0] + 1] * len(steps)
         return loss

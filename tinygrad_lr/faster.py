@@ -15,7 +15,6 @@ from tinygrad_lr.simplify import Rule, same, tidy_always
 from tinygrad_lr.symbols import Book, Symbol, is_number, ordered, parts, put_in, value_of
 
 VIEWS = {np.transpose, np.reshape, operator.getitem}
-multiply: Any = np.multiply
 add_reduce: Any = np.add.reduce
 
 
@@ -97,11 +96,9 @@ def _mean(x: Symbol) -> Any:
 
 def _sum(x: Symbol) -> Any:
     """The sum of a sum is taken of each part, that of a product is a product of vectors."""
-    if x.function != np.add.reduce and x.function is not np.sum:
+    if x.function != np.add.reduce:
         return None
     (a,) = x.args
-    if x.function is np.sum:
-        return add_reduce(a, axis=x.kwargs.get("axis"), keepdims=x.kwargs.get("keepdims", False))
     if x.value.ndim or not isinstance(a, Symbol) or a in x.book.shared or a.value.dtype.kind != "f":
         return None
     if a.function == np.add.reduce:

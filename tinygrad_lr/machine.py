@@ -92,9 +92,8 @@ class Machine:
                 self.users[y].append(x)
         self.wanted: dict[Symbol, Any] = dict(finals)
         self.kept = [loss, *self.wanted]  # until the end
-        self.rates = {
-            x for x in variables[:2] if x.value.ndim == 0
-        }  # and what depends on them alone: never 0 below a line
+        # lr, the number of steps, and what depends on them alone: never 0 below a line
+        self.rates = {x for x in variables[:2] if x.value.ndim == 0}
         for x in self.order:
             if x.function and all(y in self.rates for y in inputs_of(x)):
                 self.rates.add(x)
