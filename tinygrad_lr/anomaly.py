@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.explain import operand_names
+from tinygrad_lr.ops import Rule
 from tinygrad_lr.origin import locate
 from tinygrad_lr.recording import recording
 from tinygrad_lr.tensor import Tensor
@@ -60,9 +62,15 @@ class Watch:
                 f"{_cure(node, arrays, where)}"
             )
 
-    def backward(self, node: Any, i: int, g: Any, dx: Any) -> None:
-        """Raise if the gradient that the rule of input i gives is not finite."""
-        g, dx, *arrays = (np.asarray(getattr(x, "_array", x)) for x in (g, dx, *node.inputs))
+    def rules(self, node: Any) -> Iterator[Any]:
+        """The rules of a node, with a look at what they give."""
+        for i, (rule, _) in enumerate(zip(node.op.rules, node.inputs, strict=False)):
+            yield rule and functools.partial(self._backward, node, i, rule)
+
+    def _backward(self, node: Any, i: int, rule: Rule, g: Any, *inputs: Any, **params: Any) -> Any:
+        """The gradient that the rule of input i gives; raises if it is not finite."""
+        result = rule(g, *inputs, **params)
+        g, dx, *arrays = (np.asarray(getattr(x, "_array", x)) for x in (g, result, *node.inputs))
         if not np.isfinite(dx).all():
             where = _first(dx)
             arrived = _at(g, where)
@@ -72,6 +80,7 @@ class Watch:
                 f"{_shown(where)}: {arrived} arrived, {_operands(node, arrays, where)}\n"
                 f"  {locate(node.origin)}{_cure(node, arrays, where, arrived)}"
             )
+        return result
 
 
 def _first(values: Any) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tinygrad_lr import ops
 from tinygrad_lr.recording import everything, recording
-from tinygrad_lr.tensor import Tensor, gradients, itself
+from tinygrad_lr.tensor import Tensor, gradients, themselves
 
 Vector = npt.NDArray[Any]
 Function = Callable[[Vector], Vector]
@@ -163,7 +163,7 @@ class _Problem:
             pairs = zip(cotangents, self.call(), strict=True)
             total = sum((ops.sum(v * y) for v, y in pairs), Tensor(0.0))
             with everything():
-                found = gradients(total, read=itself)
+                found = gradients(total, read=themselves)
             return [found.get(x, Tensor(np.zeros(x.shape))) for x in self.checked]
 
         names = [f"(gradient of {name})" for name in self.checked.values()]

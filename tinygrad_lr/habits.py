@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 HABITS = {
     "Linear": "nn.Dense(in_features, units)",
     "ReLU": 'activation="relu", or the function relu',
@@ -42,3 +44,13 @@ def missing(owner: str, name: str) -> AttributeError:
     """The error for a name that `owner` does not have."""
     here = f"; here it is {HABITS[name]}" if name in HABITS else ""
     return AttributeError(f"{owner} has no {name!r}{here}")
+
+
+class Elsewhere:
+    """A name that other libraries' arrays have: whoever asks for it is told what it is here."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, tensor: Any, owner: type) -> Any:
+        raise missing(f"a {owner.__name__}", self.name)

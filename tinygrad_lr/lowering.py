@@ -226,7 +226,7 @@ class Lowering:
             loss.name = loss.name or "loss"
         if not wrt:
             return [loss]
-        found = gradients(output, read=self.read, rules=self._rules)
+        found = gradients(output, read=self._operands, rules=self._rules)
         for x, g in found.items():
             g = g.now if isinstance(g, Symbol) else g
             if not (isinstance(g, Symbol) and g.function) or x is output:
@@ -241,6 +241,10 @@ class Lowering:
                     f"{output!r} does not depend on {x!r}: it has no gradient there"
                 )
         return [loss, *(getattr(found[x], "now", found[x]) for x in wrt)]
+
+    def _operands(self, node: Any) -> Iterator[Any]:
+        """The Symbols that the rules of a node run on."""
+        return map(self.read, (node, *node.inputs))
 
     def _rules(self, node: Any) -> Iterator[Any]:
         """The rules of a node, given the metadata as Symbols, and remembered for comments."""

@@ -38,6 +38,10 @@ def _as_array(x: Any) -> Any:
     return x if hasattr(x, "__array_function__") else np.asarray(x)
 
 
+# NumPy calls the arguments of its ufuncs x1 and x2.
+UFUNCS = {1: inspect.signature(lambda x: x), 2: inspect.signature(lambda a, b: (a, b))}
+
+
 class Op:
     """One row of the table: a NumPy function and the derivative rule of each array argument.
 
@@ -49,7 +53,7 @@ class Op:
         self.name = forward.__name__.lstrip("_")
         self.formula = formula
         self.forward = forward
-        self.signature = inspect.signature(forward)
+        self.signature = UFUNCS.get(getattr(forward, "nin", 0)) or inspect.signature(forward)
         parameters = self.signature.parameters.values()
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.rules: Iterable[Any] = EachArgument(*rules) if self.variadic else rules
@@ -58,19 +62,25 @@ class Op:
         self.arrays = [] if self.variadic else names[: len(rules)]
         self.metadata = names[len(self.arrays) :]
         self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        self.needed = len(names) - len(self.defaults)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Sort what was passed, by position or by name, into (arrays, metadata)."""
+        n = len(self.arrays)
+        if not kwargs and (self.variadic or len(args) == n == self.needed):
+            return args, self.defaults
         if self.variadic:
             return args, self.defaults | kwargs
-        n = len(self.arrays)
         params, fits = self.defaults | kwargs, len(args) == n
         if n < len(args) <= self.positional:
             more = dict(zip(self.metadata, args[n:]))  # noqa: B905 (strict= takes longer)
             params, fits = params | more, more.keys().isdisjoint(kwargs)
         if fits and [*params] == self.metadata:
             return args[:n], params
-        bound = self.signature.bind(*args, **kwargs)  # raises, in Python's own words
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.name}: {error}") from None
         bound.apply_defaults()
         return bound.args[:n], {name: bound.arguments[name] for name in self.metadata}
 
@@ -88,7 +98,6 @@ class EachArgument:
         return (functools.partial(self.rule, i) for i in itertools.count())
 
 
-NO_PARAMS: dict[str, Any] = {}
 OPERATIONS: dict[str, Op] = {}
 FUNCTIONS: dict[str, Function] = {}
 
@@ -113,17 +122,18 @@ def operation(formula: str, *rules: Rule | None) -> Callable[[Function], Functio
 
         @functools.wraps(forward)
         def call(*inputs: Any, **params: Any) -> Any:
-            if params or op.metadata:
-                inputs, params = op.bind(inputs, params)
+            inputs, params = op.bind(inputs, params)
             for x in inputs:
                 if isinstance(x, Value):
-                    return x.apply(op, inputs, params or NO_PARAMS)
+                    return x.apply(op, inputs, params)
             for value in params.values():
                 if isinstance(value, Value):
                     return value.apply(op, inputs, params)
             return forward(*[operand(x) for x in inputs], **params)
 
-        call.__doc__ = f"{formula}. {forward.__doc__ or 'As in NumPy.'}"
+        own = not isinstance(forward, np.ufunc) and forward.__doc__
+        call.__doc__ = f"{formula}. {own or 'As in NumPy.'}"
+        vars(call)["__signature__"] = op.signature
         return call if forward.__name__.startswith("_") else composed(call)
 
     return register
@@ -137,30 +147,18 @@ def composed(function: Function) -> Function:
 
 # Elementwise arithmetic
 
-
-@operation("a + b", lambda g, y, a, b: g, lambda g, y, a, b: g)
-def add(a: Array, b: Array) -> Array:
-    return np.add(a, b)
-
-
-@operation("a - b", lambda g, y, a, b: g, lambda g, y, a, b: -g)
-def subtract(a: Array, b: Array) -> Array:
-    return np.subtract(a, b)
-
-
-@operation("a * b", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)
-def multiply(a: Array, b: Array) -> Array:
-    return np.multiply(a, b)
-
-
-@operation("a / b", lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)
-def divide(a: Array, b: Array) -> Array:
-    return np.divide(a, b)
-
-
-@operation("-x", lambda g, y, x: -g)
-def negative(x: Array) -> Array:
-    return np.negative(x)
+add = operation("a + b", lambda g, y, a, b: g, lambda g, y, a, b: g)(np.add)
+subtract = operation("a - b", lambda g, y, a, b: g, lambda g, y, a, b: -g)(np.subtract)
+multiply = operation("a * b", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)(np.multiply)
+divide = operation("a / b", lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)(np.divide)
+negative = operation("-x", lambda g, y, x: -g)(np.negative)
+square = operation("square(x)", lambda g, y, x: g * 2 * x)(np.square)
+exp = operation("exp(x)", lambda g, y, x: g * y)(np.exp)
+expm1 = operation("expm1(x)", lambda g, y, x: g * (y + 1))(np.expm1)
+log1p = operation("log1p(x)", lambda g, y, x: g / (1 + x))(np.log1p)
+sin = operation("sin(x)", lambda g, y, x: g * cos(x))(np.sin)
+cos: Function = operation("cos(x)", lambda g, y, x: -g * sin(x))(np.cos)
+tanh = operation("tanh(x)", lambda g, y, x: g * (1 - y**2))(np.tanh)
 
 
 @operation(
@@ -173,36 +171,16 @@ def power(x: Array, p: Array) -> Array:
     return np.power(x, p)
 
 
-@operation("square(x)", lambda g, y, x: g * 2 * x)
-def square(x: Array) -> Array:
-    return np.square(x)
-
-
 @operation("sqrt(x)", lambda g, y, x: g / (2 * y))
 def sqrt(x: Array) -> Array:
     """Square root. At 0 the derivative is inf."""
     return np.sqrt(x)
 
 
-@operation("exp(x)", lambda g, y, x: g * y)
-def exp(x: Array) -> Array:
-    return np.exp(x)
-
-
-@operation("expm1(x)", lambda g, y, x: g * (y + 1))
-def expm1(x: Array) -> Array:
-    return np.expm1(x)
-
-
 @operation("log(x)", lambda g, y, x: g / x)
 def log(x: Array) -> Array:
     """Natural logarithm. At 0 the value is -inf and the derivative inf."""
     return np.log(x)
-
-
-@operation("log1p(x)", lambda g, y, x: g / (1 + x))
-def log1p(x: Array) -> Array:
-    return np.log1p(x)
 
 
 @operation(
@@ -213,16 +191,6 @@ def log1p(x: Array) -> Array:
 def logaddexp(a: Array, b: Array) -> Array:
     """log(exp(a) + exp(b)), without overflow."""
     return np.logaddexp(a, b)
-
-
-@operation("sin(x)", lambda g, y, x: g * cos(x))
-def sin(x: Array) -> Array:
-    return np.sin(x)
-
-
-@operation("cos(x)", lambda g, y, x: -g * sin(x))
-def cos(x: Array) -> Array:
-    return np.cos(x)
 
 
 @operation("abs(x)", lambda g, y, x: g * sign(x))
@@ -296,17 +264,9 @@ def where(condition: Array, a: Array, b: Array) -> Array:
     return np.where(condition, a, b)
 
 
-def _comparison(sign: str, compare: np.ufunc) -> Op:
-    def forward(a: Array, b: Array) -> Array:
-        return compare(a, b)
-
-    forward.__name__ = compare.__name__
-    return Op(f"a {sign} b", (None, None), forward)
-
-
 # They have no derivative: a Tensor answers them with a plain array.
 COMPARISONS = {
-    compare: _comparison(sign, compare)
+    compare: Op(f"a {sign} b", (None, None), compare)
     for sign, compare in {
         ">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_equal,
         "==": np.equal, "!=": np.not_equal,
@@ -315,11 +275,6 @@ COMPARISONS = {
 
 
 # Activations
-
-
-@operation("tanh(x)", lambda g, y, x: g * (1 - y**2))
-def tanh(x: Array) -> Array:
-    return np.tanh(x)
 
 
 @operation("σ(x)", lambda g, y, x: g * y * (1 - y))
@@ -569,8 +524,13 @@ def add_at(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
     return out
 
 
-def _swapped(binary: Function) -> Function:
-    return lambda self, other: binary(other, self)
+def _operators(function: Function) -> tuple[Function, Function]:
+    """The methods for value + other and other + value, of an operation on two arrays."""
+    op = OPERATIONS[function.__name__]
+    return (
+        lambda self, other: self.apply(op, (self, other), op.defaults),
+        lambda self, other: self.apply(op, (other, self), op.defaults),
+    )
 
 
 class Value:
@@ -588,12 +548,12 @@ class Value:
         raise NotImplementedError(f"{type(self).__name__} gives no meaning to {op.name}")
 
     __neg__, __pos__, __abs__ = negative, copy, abs
-    __add__, __radd__ = add, _swapped(add)
-    __sub__, __rsub__ = subtract, _swapped(subtract)
-    __mul__, __rmul__ = multiply, _swapped(multiply)
-    __truediv__, __rtruediv__ = divide, _swapped(divide)
-    __pow__, __rpow__ = power, _swapped(power)
-    __matmul__, __rmatmul__ = matmul, _swapped(matmul)
+    __add__, __radd__ = _operators(add)
+    __sub__, __rsub__ = _operators(subtract)
+    __mul__, __rmul__ = _operators(multiply)
+    __truediv__, __rtruediv__ = _operators(divide)
+    __pow__, __rpow__ = _operators(power)
+    __matmul__, __rmatmul__ = _operators(matmul)
     __getitem__ = getitem
     sum, astype = sum, astype
 

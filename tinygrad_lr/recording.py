@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
 from tinygrad_lr.origin import caller, locate
 
@@ -14,23 +14,32 @@ class RecordingError(TypeError):
     """A step that is recorded to be run again does what would not be the same the next time."""
 
 
-class _Mode(threading.local):
+class Mode(NamedTuple):
+    """What is recorded in this thread."""
+
     recording: Any = True  # True, False, or what watches every operation: see anomaly.py
     everything: bool = False  # also what needs no gradient, and comparisons
     repeatable: bool = False  # and nothing that reads values
 
 
-mode = _Mode()
+USUAL = Mode()
+_mode = ContextVar("mode", default=USUAL)
+mode = _mode.get
 
 
 @contextmanager
-def recording(how: Any) -> Iterator[None]:
-    """Record operations or not, in this thread; within a block that does not, nothing does."""
-    before, mode.recording = mode.recording, mode.recording and how
+def _within(change: Callable[[Mode], Mode]) -> Iterator[None]:
+    before = mode()
+    _mode.set(change(before))
     try:
         yield
     finally:
-        mode.recording = before
+        _mode.set(before)
+
+
+def recording(how: Any) -> AbstractContextManager[None]:
+    """Record operations or not, in this thread; within a block that does not, nothing does."""
+    return _within(lambda now: now._replace(recording=now.recording and how))
 
 
 def no_grad() -> AbstractContextManager[None]:
@@ -45,18 +54,12 @@ def no_grad() -> AbstractContextManager[None]:
     return recording(False)
 
 
-@contextmanager
-def everything(repeatable: bool = False) -> Iterator[None]:
+def everything(repeatable: bool = False) -> AbstractContextManager[None]:
     """Record also what needs no gradient, and comparisons, so that a program can be made of it.
 
     In a repeatable recording whatever looks at values, as an `if`, raises RecordingError.
     """
-    before = mode.everything, mode.repeatable
-    mode.everything, mode.repeatable = True, repeatable
-    try:
-        yield
-    finally:
-        mode.everything, mode.repeatable = before
+    return _within(lambda now: now._replace(everything=True, repeatable=repeatable))
 
 
 def refuse(what: str, shape: tuple[int, ...]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from heapq import heappop, heappush
 from operator import attrgetter
 from types import CodeType
 from typing import Any
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from tinygrad_lr import ops
 from tinygrad_lr.arraylike import ArrayLike
 from tinygrad_lr.explain import ShapeError, TensorWarning, explain, notice, where_from
-from tinygrad_lr.habits import missing
+from tinygrad_lr.habits import Elsewhere
 from tinygrad_lr.intake import (
     FLOATS,
     NUMBERS,
@@ -27,13 +28,14 @@ from tinygrad_lr.intake import (
     plain,
 )
 from tinygrad_lr.lengths import Length
-from tinygrad_lr.ops import NO_PARAMS, Op
+from tinygrad_lr.ops import Op
 from tinygrad_lr.origin import Origin, caller, warn
 from tinygrad_lr.recording import everything, mode, refuse
 
 NDArray = npt.NDArray[Any]
 CHANGED = 0  # in place of a hash, after a change that is known
 USER = 3  # frames from the user's own to `caller`, at least: the operation, Tensor.apply, caller
+NO_PARAMS: dict[str, Any] = {}
 NOWHERE: tuple[CodeType | None, int] = (None, 0)
 _serial = itertools.count(1)
 
@@ -135,6 +137,7 @@ class Tensor(ArrayLike):
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
         """Compute an operation and, if a gradient can flow, record it."""
+        watch, everything, _ = mode()
         arrays: list[Any] = []
         flows = False
         for x in inputs:
@@ -147,32 +150,32 @@ class Tensor(ArrayLike):
                 arrays.append(x)
             else:
                 return self.apply(op, tuple(map(plain, inputs)), params)
-        known = params and {k: metadata(v, k, op.name) for k, v in params.items()}
+        known = params
+        if params is not op.defaults:
+            known = {name: metadata(value, name, op.name) for name, value in params.items()}
         try:
             data = op.forward(*arrays, **known)
         except (ValueError, TypeError, IndexError) as error:
             raise explain(error, op, inputs) from None
         if data.__class__ is not np.ndarray:
             data = np.asarray(data)
-        watch = mode.recording
         if data.dtype not in FLOATS and data.dtype not in getattr(watch, "dtypes", ()):
             check_dtype(data.dtype, flows and watch is not False)
         if len(arrays) == 2 and data.ndim in (0, 2):
             notice(op, inputs, data)
-        if not ((watch and flows) or mode.everything):
+        if not ((watch and flows) or everything):
             cut = [x.origin for x in inputs if isinstance(x, Tensor) and x.origin]
             origin = caller(USER) if flows else cut[0] if cut else NOWHERE
             return _node(data if data.base is None else data.copy(), origin=origin)
-        kept = params if params and mode.everything else known
-        flows = bool(flows and watch)
-        node = _node(data, flows, op, inputs, kept, next(_serial), caller(USER))
-        if watch not in (True, False):
+        kept = params if everything else known
+        node = _node(data, flows and bool(watch), op, inputs, kept, next(_serial), caller(USER))
+        if watch.__class__ is not bool:
             watch.forward(node, arrays)
         return node
 
     def told(self, function: Any, inputs: Any, result: Any) -> Any:
         """The result of a function without a derivative: a plain array, if not all is recorded."""
-        if not mode.everything:
+        if not mode().everything:
             return result
         op = ops.COMPARISONS.get(function)
         if op is None:
@@ -182,7 +185,7 @@ class Tensor(ArrayLike):
 
     def look(self, what: str) -> NDArray:
         """The values, for `what` goes on with them outside of the graph."""
-        if mode.repeatable:
+        if mode().repeatable:
             refuse(what, self.shape)
         return self._array
 
@@ -251,7 +254,7 @@ class Tensor(ArrayLike):
     def shape(self) -> tuple[int, ...]:
         """The length of every axis; where all is recorded, each told by where it comes from."""
         shape = self._array.shape
-        if not mode.everything:
+        if not mode().everything:
             return shape
         return tuple([Length(n, self, i) for i, n in enumerate(shape)])
 
@@ -271,7 +274,7 @@ class Tensor(ArrayLike):
 
     def __float__(self) -> float:
         value = float(self.look("float").item())
-        if self.requires_grad and mode.recording:
+        if self.requires_grad and mode().recording:
             warn(
                 "float() of a tensor that requires a gradient: none flows through the number. For "
                 "printing use .item(); for mathematics NumPy's functions, not those of math",
@@ -279,8 +282,8 @@ class Tensor(ArrayLike):
             )
         return value
 
-    def __getattr__(self, name: str) -> Any:
-        raise missing("a Tensor", name)
+    view, unsqueeze, permute, t, clone = (Elsewhere() for _ in range(5))
+    abs, pow, norm, add_, requires_grad_ = (Elsewhere() for _ in range(5))
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
@@ -314,94 +317,84 @@ def _node(
     return t
 
 
-def _values(x: Any) -> Any:
-    """The values of a tensor; any other input as it is."""
-    return x._array if isinstance(x, Tensor) else x
+def _values(node: Any) -> list[Any]:
+    """The values of a tensor and of what it was computed from."""
+    return [x._array if isinstance(x, Tensor) else x for x in (node, *node.inputs)]
 
 
-def itself(x: Any) -> Any:
-    """x, for the rules to run on."""
-    return x
+def themselves(node: Any) -> list[Any]:
+    """A tensor and what it was computed from."""
+    return [node, *node.inputs]
+
+
+OF_THE_OPERATION: Callable[[Any], Iterable[Any]] = attrgetter("op.rules")
 
 
 def gradients(
     output: Tensor,
     gradient: Any = None,
-    read: Callable[[Any], Any] = _values,
+    read: Callable[[Any], Iterable[Any]] = _values,
     given: Mapping[Tensor, Any] | None = None,
-    rules: Callable[[Any], Iterable[Any]] = lambda node: node.op.rules,
+    rules: Callable[[Any], Iterable[Any]] | None = None,
 ) -> dict[Tensor, Any]:
     """The gradient of an output with respect to every tensor that it was computed from.
 
     This is the backward pass: from the last operation to the first, hand the gradient of the
     result through the rule of each input, and add up what arrives there. `read` tells what the
-    rules run on in place of a tensor or another input: its values, itself (so that the gradients
-    have a history, too), or another Value that stands for it. A gradient that is `given` for a
-    tensor goes on instead of the one that arrives there, which is what the result still holds, and
-    `rules` tells the rules of a node, if not its operation's.
+    rules of a node run on, its result and its inputs: their values, themselves (so that the
+    gradients have a history, too), or other Values that stand for them. A gradient that is `given`
+    for a tensor goes on instead of the one that arrives there, which is what the result still
+    holds, and `rules` tells the rules of a node, if not its operation's.
     Arrays may be shared between the gradients: do not write to them.
     """
-    seed = read(_seed(output, gradient))
-    watch = None if mode.recording in (True, False) else mode.recording
+    (seed,) = read(_seed(output, gradient))
     found: dict[Tensor, Any] = {output: seed.copy() if read is _values else seed}
-    for node in _operations(output):
-        g = given[node] if given and node in given else found.get(node)
-        if g is None:
-            continue
-        y, inputs = read(node), [read(x) for x in node.inputs]
-        for i, (x, rule) in enumerate(zip(node.inputs, rules(node))):  # noqa: B905 (as in Op.bind)
-            if isinstance(x, Tensor) and x.requires_grad and rule is not None:
-                dx = rule(g, y, *inputs, **node.params)
-                if watch:
-                    watch.backward(node, i, g, dx)
+    rules_of: Any = rules or getattr(mode().recording, "rules", OF_THE_OPERATION)
+    waiting = [(-output.serial, output)] if output.op else []
+    while waiting:  # the latest first: all that uses a result is later
+        _, node = heappop(waiting)
+        g = given[node] if given and node in given else found[node]
+        arguments = (g, *read(node))
+        for x, rule in zip(node.inputs, rules_of(node)):  # noqa: B905 (strict= takes longer)
+            if not isinstance(x, Tensor):
+                continue
+            if x._hash is not None:
+                x._look()
+            if x.serial > node.serial:
+                raise _changed(x, node)
+            if x.requires_grad and rule is not None:
+                dx = rule(*arguments, **node.params)
                 if dx.shape != x._array.shape or dx.dtype is not x._array.dtype:
                     dx = unbroadcast(dx, x)
-                found[x] = found[x] + dx if x in found else dx
+                if x in found:
+                    found[x] = found[x] + dx
+                else:
+                    found[x] = dx
+                    if x.op:
+                        heappush(waiting, (-x.serial, x))
     return found
 
 
-def _operations(output: Tensor) -> list[Any]:
-    """The operations behind an output, the last first: the order of creation is an order."""
-    seen = {output} if output.op else set()
-    waiting = list(seen)
-    first_use: dict[Tensor, Tensor] = {}
-    while waiting:
-        node = waiting.pop()
-        for x in node.inputs:
-            if not isinstance(x, Tensor):
-                continue
-            if x.op is None:
-                if x not in first_use or node.serial < first_use[x].serial:
-                    first_use[x] = node
-            elif x not in seen:
-                seen.add(x)
-                waiting.append(x)
-    _refuse_changed(first_use)
-    return sorted(seen, key=attrgetter("serial"), reverse=True)
-
-
-def _refuse_changed(first_use: dict[Tensor, Tensor]) -> None:
-    """Raise if the data of a leaf are no longer those that its first operation used."""
-    for leaf, node in first_use.items():
-        if leaf._hash is not None:
-            leaf._look()
-        if leaf.serial > node.serial:
-            raise GradientError(
-                f"{leaf.name or f'a tensor of shape {leaf.shape}'} was changed after "
-                f"{where_from(node.origin)} had used it, so the gradients would be wrong. Change "
-                f"data after backward(), or compute the output anew"
-            )
+def _changed(leaf: Tensor, node: Any) -> GradientError:
+    return GradientError(
+        f"{leaf.name or f'a tensor of shape {leaf.shape}'} was changed after "
+        f"{where_from(node.origin)} had used it, so the gradients would be wrong. Change data "
+        f"after backward(), or compute the output anew"
+    )
 
 
 def unbroadcast(g: Any, x: Tensor) -> Any:
     """Undo broadcasting: g summed over the axes along which x was repeated, in the dtype of x."""
-    if g.shape != x.shape:
-        extra = g.ndim - x.ndim
-        repeated = [i for i, n in enumerate(x.shape, extra) if n == 1 != g.shape[i]]
-        g = g.sum(axis=(*range(extra), *repeated), keepdims=not extra)
-        g = g if g.shape == x.shape else g.reshape(x.shape)
+    shape = x.shape
+    if g.shape != shape:
+        extra = g.ndim - len(shape)
+        repeated = [i for i, n in enumerate(shape, extra) if n == 1 != g.shape[i]]
+        g = g.sum((*range(extra), *repeated), keepdims=not extra)
+        g = g if g.shape == shape else g.reshape(shape)
+    if g.dtype == x.dtype:
+        return g
     check_dtype(x.dtype, True)
-    return g if g.dtype == x.dtype else g.astype(x.dtype)
+    return g.astype(x.dtype)
 
 
 def _seed(output: Tensor, gradient: Any) -> Tensor:
@@ -462,7 +455,7 @@ def grad(
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if create_graph:
         with everything():
-            found = gradients(output, gradient, itself)
+            found = gradients(output, gradient, themselves)
     else:
         found = gradients(output, gradient)
     for x in inputs:
