@@ -268,13 +268,13 @@ class Dense(Module):
 
     def forward(self, x: Any) -> Any:
         """(…, in_features) -> (…, units)."""
-        shape = getattr(x, "shape", None) or np.shape(x)
-        if shape[-1:] != self.W.shape[:1]:
+        try:
+            z = matmul(x, self.W)
+        except ShapeError:
             raise ShapeError(
                 f"{self!r} takes (..., {self.W.shape[0]}), one column a feature, but the input "
-                f"is {shape}"
-            )
-        z = matmul(x, self.W)
+                f"is {np.shape(x)}"
+            ) from None
         if self.b is not None:
             z = z + self.b
         return z if self.activation is None else self.activation(z)

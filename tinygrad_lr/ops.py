@@ -123,13 +123,10 @@ def operation(formula: str, *rules: Rule | None) -> Callable[[Function], Functio
         @functools.wraps(forward)
         def call(*inputs: Any, **params: Any) -> Any:
             inputs, params = op.bind(inputs, params)
-            for x in inputs:
+            for x in (*inputs, *params.values()) if params else inputs:
                 if isinstance(x, Value):
                     return x.apply(op, inputs, params)
-            for value in params.values():
-                if isinstance(value, Value):
-                    return value.apply(op, inputs, params)
-            return forward(*[operand(x) for x in inputs], **params)
+            return forward(*map(operand, inputs), **params)
 
         own = not isinstance(forward, np.ufunc) and forward.__doc__
         call.__doc__ = f"{formula}. {own or 'As in NumPy.'}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from operator import attrgetter
-from types import CodeType
+from types import CodeType, MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -334,7 +334,7 @@ def gradients(
     output: Tensor,
     gradient: Any = None,
     read: Callable[[Any], Iterable[Any]] = _values,
-    given: Mapping[Tensor, Any] | None = None,
+    given: Mapping[Tensor, Any] = MappingProxyType({}),
     rules: Callable[[Any], Iterable[Any]] | None = None,
 ) -> dict[Tensor, Any]:
     """The gradient of an output with respect to every tensor that it was computed from.
@@ -343,17 +343,18 @@ def gradients(
     result through the rule of each input, and add up what arrives there. `read` tells what the
     rules of a node run on, its result and its inputs: their values, themselves (so that the
     gradients have a history, too), or other Values that stand for them. A gradient that is `given`
-    for a tensor goes on instead of the one that arrives there, which is what the result still
-    holds, and `rules` tells the rules of a node, if not its operation's.
+    for a tensor on the way goes on instead of the one that arrives there, which is what the result
+    still holds, and `rules` tells the rules of a node, if not its operation's.
     Arrays may be shared between the gradients: do not write to them.
     """
     (seed,) = read(_seed(output, gradient))
     found: dict[Tensor, Any] = {output: seed.copy() if read is _values else seed}
     rules_of: Any = rules or getattr(mode().recording, "rules", OF_THE_OPERATION)
-    waiting = [(-output.serial, output)] if output.op else []
+    waiting = [(-x.serial, x) for x in {output, *given} if x.op]
+    heapify(waiting)
     while waiting:  # the latest first: all that uses a result is later
         _, node = heappop(waiting)
-        g = given[node] if given and node in given else found[node]
+        g = given[node] if node in given else found[node]
         arguments = (g, *read(node))
         for x, rule in zip(node.inputs, rules_of(node)):  # noqa: B905 (strict= takes longer)
             if not isinstance(x, Tensor):
@@ -370,7 +371,7 @@ def gradients(
                     found[x] = found[x] + dx
                 else:
                     found[x] = dx
-                    if x.op:
+                    if x.op and x not in given:
                         heappush(waiting, (-x.serial, x))
     return found
 

@@ -103,7 +103,7 @@ class Marking:
         given: dict[Tensor, Any] = {}
         behind: set[Tensor] = set()  # what cannot go on, so that nothing is known of the rest
         for change, x in itertools.chain(*reading.values()):
-            if x.op is None:
+            if x.op is None or x not in self.truth:
                 continue
             value = _spread(change.value, x.shape)
             if value is None:
