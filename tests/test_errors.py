@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import tinygrad_lr as tg
+from tinygrad_lr import Tensor
+from tinygrad_lr.habits import HABITS, Elsewhere
 
 rng = np.random.default_rng(5)
 X = rng.normal(size=(7, 4))
@@ -538,6 +540,16 @@ def test_words_of_keras_in_fit(wrong):
 )
 def test_names_of_other_frameworks(look_up, told):
     assert told in message(AttributeError, look_up)
+
+
+def test_names_of_other_frameworks_tensors_are_told_and_not_there():
+    names = [name for name, value in vars(Tensor).items() if isinstance(value, Elsewhere)]
+    assert {"view", "clone", "requires_grad_"} <= {*names}
+    for name in names:
+        assert HABITS[name] in message(
+            AttributeError, lambda name=name: getattr(parameter(4), name)
+        )
+        assert not hasattr(parameter(4), name)
 
 
 def test_optimizers_ask_for_the_parameters():

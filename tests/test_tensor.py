@@ -1,5 +1,6 @@
 """The Tensor, the recording of operations and the backward pass."""
 
+import asyncio
 import gc
 import math
 import operator
@@ -511,6 +512,21 @@ def test_no_grad_is_per_thread():
     assert recording()
     leave.set()
     thread.join()
+
+
+def test_no_grad_is_per_task():
+    async def silent():
+        with no_grad():
+            await asyncio.sleep(0)
+            return recording()
+
+    async def in_the_meantime():
+        return recording()
+
+    async def both():
+        return await asyncio.gather(silent(), in_the_meantime())
+
+    assert asyncio.run(both()) == [False, True]
 
 
 def test_leaf_made_under_no_grad_keeps_requires_grad():

@@ -1,10 +1,11 @@
 """The derivative table: every operation, once, with one rule an argument.
 
-An operation is a NumPy function under `@operation(formula, *rules)`. The rule of an argument,
-`vjp(g, y, *inputs, **params)`, takes g, the gradient with respect to the result y, and returns
-the gradient with respect to that argument. Rules are plain arithmetic, so the same rule holds for
-arrays (it gives numbers), for Tensors (it gives a graph, which can be differentiated again) and for
-any other `Value`. They ignore broadcasting, which `tensor.unbroadcast` undoes for all of them.
+An operation is a function of NumPy's, or one written here, under `operation(formula, *rules)`. The
+rule of an argument, `vjp(g, y, *inputs, **params)`, takes g, the gradient with respect to the
+result y, and returns the gradient with respect to that argument. Rules are plain arithmetic, so the
+same rule holds for arrays (it gives numbers), for Tensors (it gives a graph, which can be
+differentiated again) and for any other `Value`. They ignore broadcasting, which
+`tensor.unbroadcast` undoes for all of them.
 
 To add an operation, write it here: methods apart, every name and every tool reads this table. What
 can be composed of other operations is a plain function under `@composed` and needs no rule.

@@ -15,7 +15,7 @@ class RecordingError(TypeError):
 
 
 class Mode(NamedTuple):
-    """What is recorded in this thread."""
+    """What is recorded in this thread or task."""
 
     recording: Any = True  # True, False, or what watches every operation: see anomaly.py
     everything: bool = False  # also what needs no gradient, and comparisons
@@ -38,12 +38,12 @@ def _within(change: Callable[[Mode], Mode]) -> Iterator[None]:
 
 
 def recording(how: Any) -> AbstractContextManager[None]:
-    """Record operations or not, in this thread; within a block that does not, nothing does."""
+    """Record operations or not, in this thread or task; in a block that does not, nothing does."""
     return _within(lambda now: now._replace(recording=now.recording and how))
 
 
 def no_grad() -> AbstractContextManager[None]:
-    """Compute without recording, in this thread; a context manager and a decorator.
+    """Compute without recording, in this thread or task; a context manager and a decorator.
 
     >>> from tinygrad_lr import Tensor
     >>> w = Tensor(3.0, requires_grad=True)
