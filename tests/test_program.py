@@ -11,7 +11,7 @@ from test_ops import CASES, arrays_in, bound, function
 
 import tinygrad_lr as tg
 from examples import dask_rows, programs, titanic
-from tinygrad_lr import Tensor, to_numpy
+from tinygrad_lr import Tensor, algebra, to_numpy
 from tinygrad_lr import simplify as rewriting
 
 every_sample = pytest.mark.parametrize(("name", "sample"), CASES)
@@ -408,7 +408,7 @@ def wrong(x):
 
 def test_a_wrong_rule_is_not_used(monkeypatch):
     expected = recorded(logistic)[0]()
-    monkeypatch.setattr(rewriting, "RULES", [wrong, *rewriting.RULES])
+    monkeypatch.setitem(rewriting.RULES, np.negative, [wrong])
     assert_same(recorded(logistic)[0](), expected)
     monkeypatch.setattr(rewriting, "same", lambda x, y: True)
     with pytest.raises(AssertionError):
@@ -417,9 +417,9 @@ def test_a_wrong_rule_is_not_used(monkeypatch):
 
 def test_wrong_algebra_is_not_used(monkeypatch):
     expected = recorded(logistic)[0]()
-    monkeypatch.setattr(rewriting.Fraction, "__add__", lambda self, other: self)
+    monkeypatch.setattr(algebra.Fraction, "__add__", lambda self, other: self)
     assert_same(recorded(logistic)[0](), expected)
-    monkeypatch.setattr(rewriting, "same", lambda x, y: True)
+    monkeypatch.setattr(algebra, "same", lambda x, y: True)
     with pytest.raises(AssertionError):
         assert_same(recorded(logistic)[0](), expected)
 

@@ -50,10 +50,10 @@ class Lowering:
 
     def read(self, x: Any) -> Any:
         """The Symbol for a tensor or an array; numbers and Symbols as they are."""
-        if isinstance(x, Length):
-            return self._length(x)
-        if isinstance(x, Symbol) or not isinstance(x, (Tensor, np.ndarray)):
+        if isinstance(x, Symbol):
             return x
+        if not isinstance(x, (Tensor, np.ndarray)):
+            return self._length(x) if isinstance(x, Length) else x
         if id(x) not in self._symbols:
             node = isinstance(x, Tensor) and x.op
             self._symbols[id(x)] = self._result(x) if node else self._leaf(x)
