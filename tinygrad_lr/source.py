@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import keyword
 import operator
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.lengths import Length
+from tinygrad_lr.names import identifier
 from tinygrad_lr.symbols import (
     Book,
     Symbol,
@@ -44,20 +43,6 @@ TEMPORARY = {
 WIDTH, DEEPEST = 96, 20  # characters of a line, calls within each other
 
 
-def identifier(name: str) -> str:
-    """A name as Python has them: layers.0.W becomes W0.
-
-    >>> [identifier(name) for name in ("layers.0.W", "class", "1 - Y", "w")]
-    ['W0', 'class_', '_1_Y', 'w']
-    """
-    *path, last = name.split(".")
-    if path and last.isidentifier():
-        name = last + "".join(part for part in path if part.isdigit())
-    name = re.sub(r"\W+", "_", name).strip("_") or "x"
-    name = f"_{name}" if name[0].isdigit() else name
-    return f"{name}_" if keyword.iskeyword(name) or name in ("np", "float", "len") else name
-
-
 class Writer:
     """Writes Symbols as lines of a function.
 
@@ -72,14 +57,10 @@ class Writer:
         self._vanished = False
         self.rebound = {x: name for name, x in (rebound or {}).items() if isinstance(x, Symbol)}
         self.order = ordered(outputs)
-        self.uses = Counter(
-            x for y in self.order for x in parts((y.args, tuple(y.kwargs.values())))
-        )
+        self.uses = Counter(x for y in self.order for x in y.inputs)
         self.lines: set[Symbol] = {x for x in parts(tuple(outputs)) if x.function}
-        self.asked = {
-            x for y in self.order for n in _numbers((y.args, tuple(y.kwargs.values())))
-            for x in parts(n)
-        }  # fmt: skip
+        numbers = (n for y in self.order for n in _numbers((y.args, *y.kwargs.values())))
+        self.asked = {x for n in numbers for x in parts(n)}
         for x in self.order:
             if x.given:
                 self.names[x] = self.free(x.name or "x")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -366,7 +366,7 @@ class Book:
 
     def rewritten(
         self,
-        results: Iterable[Any],
+        results: Sequence[Any],
         rewrite: Callable[[Symbol], Any],
         improve: Callable[[Symbol, Any, Any], Any] = lambda x, y, _: y,
     ) -> list[Any]:
@@ -378,33 +378,29 @@ class Book:
             improve: a function of a Symbol, of what became of it, and of what its arguments are
                 now; gives what shall stand for it in the calls that follow.
         """
-        results = list(results)
         symbols = ordered(results)
         uses = Counter(y for x in symbols for y in x.inputs)
         self.start_again(rewrite)
         new: dict[Symbol, Any] = {}
 
         def renewed(x: Any) -> Any:
-            return self.read(new.get(x, x) if isinstance(x, Symbol) else x)
+            return new.get(x, x) if isinstance(x, Symbol) else x
 
         for x in symbols:
             y: Any = x
             args = put_in(x.args, renewed)
             if x.function:
-                y = self._write(x.function, args, put_in(x.kwargs, renewed), x.value)
+                y = self.record(x.function, *args, **put_in(x.kwargs, renewed))
             new[x] = y = improve(x, y, args)
             if uses[x] > 1 and isinstance(y, Symbol):
                 self.shared.add(y)
-        return [new.get(x.now, x.now) if isinstance(x, Symbol) else x for x in results]
+        return [put_in(x, renewed) for x in results]
 
     def record(self, function: Function, *args: Any, **kwargs: Any) -> Any:
         """The Symbol for a call; without Symbols among its arguments, its result."""
         args, kwargs = put_in(args, self.read), kwargs and put_in(kwargs, self.read)
-        values, named = put_in(args, value_of), kwargs and put_in(kwargs, value_of)
-        return self._write(function, args, kwargs, function(*values, **named))
-
-    def _write(self, function: Function, args: Any, kwargs: Any, value: Any) -> Any:
-        """What stands for a call whose value is known."""
+        known = put_in(args, value_of), kwargs and put_in(kwargs, value_of)
+        value = function(*known[0], **known[1])
         inputs = parts((args, kwargs))
         constant = function not in REPEATED and all(map(is_number, inputs))
         if constant and not any(map(_asks, args)):
