@@ -425,6 +425,9 @@ def test_what_has_no_graph_is_refused():
         tg.draw(logistic().data)
     with pytest.raises(TypeError, match="a Module and what it is called with"):
         tg.draw(logistic(), X)
+    for path in ("a.svg", Path("a.svg")):
+        with pytest.raises(TypeError, match=r"\.render\(outfile='a\.svg'\)"):
+            tg.draw(logistic(), path)
 
 
 def test_leaves_alone_and_results_without_gradient_are_pictures_too():
