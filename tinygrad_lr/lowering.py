@@ -18,9 +18,18 @@ from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.origin import Origin, locate, operand_texts
 from tinygrad_lr.symbols import Book, Symbol, is_number, put_in, value_of
 from tinygrad_lr.tensor import GradientError, Tensor, gradients
-from tinygrad_lr.wording import BUILTINS, assigned, index_texts, is_literal, replaced, traced
+from tinygrad_lr.wording import (
+    BUILTINS,
+    assigned,
+    index_texts,
+    is_literal,
+    metadata_texts,
+    replaced,
+    traced,
+)
 
 MOST_STEPS = 3  # back from a variable to what was assigned to it
+ASKED = ("index", "shape")  # metadata that may be computed from lengths
 SMALL = 8  # elements of an array without a name that are written out
 HINTS = {"sigmoid": "a", "softmax": "p", "relu": "h", "tanh": "h", "log_softmax": "log_p"}
 HINTS |= dict.fromkeys(("logistic_loss", "bernoulli_loss", "categorical_loss"), "losses")
@@ -69,7 +78,8 @@ class Lowering:
         self._origin = x.origin
         inputs = [self._number(x, i, self.read(y)) for i, y in enumerate(x.inputs)]
         self._inputs[x] = inputs
-        self._params[x] = {k: put_in(v, self._metadata) for k, v in x.params.items()}
+        params = {k: self._spelled(v) if k in ASKED else v for k, v in x.params.items()}
+        self._params[x] = put_in(params, self._metadata)
         if x.op.name == "getitem":
             self._params[x]["index"] = _counted(inputs[0], self._params[x]["index"])
         y = self._forward(x)(*inputs, **self._params[x])
@@ -129,6 +139,21 @@ class Lowering:
                 return self._given(x, "index")
         return self.read(x)
 
+    def _spelled(self, x: Any) -> Any:
+        """An index or a shape, with the lengths in it as the source computes them."""
+        found: list[Any] = []
+        put_in(x, found.append)
+        texts = metadata_texts(locate(self._origin).text) if self._origin else []
+        if self.book.fixed or len(texts) != len(found):
+            return x
+        spelled = iter([self._as_length(*pair) for pair in zip(texts, found, strict=True)])
+        return put_in(x, lambda _: next(spelled))
+
+    def _as_length(self, text: str, n: Any) -> Any:
+        """A whole number as the length that an expression gives, if it does; else as it is."""
+        y = self._expression(text, n) if text and type(n) is int else None
+        return y if isinstance(y, Length) else n
+
     def _number(self, node: Any, i: int, x: Any) -> Any:
         """A number that went into an operation, as what it was computed from, if that is known."""
         if not is_number(x) or node.origin is None:
@@ -146,12 +171,8 @@ class Lowering:
 
     def _variable(self, name: str, n: Any) -> Any:
         """A variable that holds a number: the length that was assigned to it, or an argument."""
-        if isinstance(n, (int, np.integer)) and n > 1:
-            text = self._assigned(name)
-            y = self._expression(text, n) if text else None
-            if isinstance(y, Length):
-                return y
-        return self._told(name, n)
+        length = self._as_length(self._assigned(name), n) if n > 1 else n
+        return length if isinstance(length, Length) else self._told(name, n)
 
     def _told(self, text: str, n: Any) -> Symbol:
         """An argument for a number, named as the source has it."""

@@ -106,17 +106,17 @@ def _is_free(x: Symbol) -> bool:
 def _numbers(x: Symbol) -> Any:
     """(-1) * x; a number times a number times x; a number divided by n, times x."""
     for a, b in (x.args, x.args[::-1]):
-        if is_number(a) and value_of(a) == -1:
-            return -b
-    for a, b in (x.args, x.args[::-1]):
-        if isinstance(a, Symbol) and a.function is np.divide and not (a.name or is_number(b)):
+        if is_number(a):
+            if value_of(a) == -1:
+                return -b
+            if isinstance(b, Symbol) and b.function is np.multiply and not b.name:
+                for c, d in (b.args, b.args[::-1]):
+                    if is_number(c):
+                        return value_of(a) * value_of(c) * d
+        elif isinstance(a, Symbol) and a.function is np.divide and not (a.name or is_number(b)):
             above, below = a.args
             if is_number(above) and isinstance(below, Length):
                 return above * b / below
-        if is_number(a) and isinstance(b, Symbol) and b.function is np.multiply and not b.name:
-            for c, d in (b.args, b.args[::-1]):
-                if is_number(c):
-                    return value_of(a) * value_of(c) * d
     return None
 
 
@@ -318,7 +318,7 @@ def simplified(results: list[Any], book: Book, gradients: int, facts: bool = Tru
     forward = set(ordered(results[:1]))
     backward = set(ordered(results[:gradients])) - forward
     symbols = ordered(results)
-    roots = {x for x in symbols if x.name} | set(parts(results))
+    roots = {x for x in symbols if x.name} | set(parts(*results))
     roots.update(a for x in symbols if x.function not in ARITHMETIC for a in x.inputs)
     computed: set[Symbol] = set()  # in the forward pass
     letters: set[Any] = set()

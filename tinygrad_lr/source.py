@@ -29,6 +29,7 @@ BINARY: dict[Any, type[ast.operator]] = {
     np.add: ast.Add, np.subtract: ast.Sub, np.multiply: ast.Mult, np.divide: ast.Div,
     np.matmul: ast.MatMult, np.power: ast.Pow,
     operator.add: ast.Add, operator.sub: ast.Sub, operator.mul: ast.Mult,
+    operator.floordiv: ast.FloorDiv,
 }  # fmt: skip
 COMPARE: dict[Any, type[ast.cmpop]] = {
     np.greater: ast.Gt, np.greater_equal: ast.GtE, np.less: ast.Lt, np.less_equal: ast.LtE,
@@ -58,7 +59,7 @@ class Writer:
         self.rebound = {x: name for name, x in (rebound or {}).items() if isinstance(x, Symbol)}
         self.order = ordered(outputs)
         self.uses = Counter(x for y in self.order for x in y.inputs)
-        self.lines: set[Symbol] = {x for x in parts(tuple(outputs)) if x.function}
+        self.lines: set[Symbol] = {x for x in parts(*outputs) if x.function}
         numbers = (n for y in self.order for n in _numbers((y.args, *y.kwargs.values())))
         self.asked = {x for n in numbers for x in parts(n)}
         for x in self.order:
@@ -73,7 +74,7 @@ class Writer:
                 self.lines.add(x)
         depth: dict[Symbol, int] = {}
         for x in self.order:
-            inner = (depth.get(y, 0) for y in parts((x.args,)) if y not in self.lines)
+            inner = (depth.get(y, 0) for y in parts(*x.args) if y not in self.lines)
             depth[x] = 1 + max(inner, default=0)
             if depth[x] > DEEPEST and x.function:
                 self.lines.add(x)
@@ -122,7 +123,7 @@ class Writer:
         """What is written within the expression of a Symbol."""
         found, waiting = [], [x]
         while waiting:
-            for y in parts((waiting.pop().args,)):
+            for y in parts(*waiting.pop().args):
                 if y.function and y not in self.names:
                     found.append(y)
                     waiting.append(y)
@@ -256,6 +257,8 @@ class Writer:
             for factor in factors[1:]:
                 result = ast.BinOp(result, ast.Mult(), self.expression(factor))
             return result
+        if n.terms[0] is operator.neg:
+            return ast.UnaryOp(ast.USub(), self.expression(n.terms[1]))
         sign, a, b = n.terms
         return ast.BinOp(self.expression(a), BINARY[sign](), self.expression(b))
 

@@ -133,7 +133,7 @@ class Symbol(NDArrayOperatorsMixin, Value):
     @property
     def inputs(self) -> list[Symbol]:
         """The Symbols that it is computed from, as often as its call has them."""
-        return parts((self.args, self.kwargs))
+        return parts(*self.args, *self.kwargs.values())
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -182,28 +182,25 @@ OF_THE_SHAPE: dict[Any, Function] = {
 }
 
 
-def parts(x: Any) -> list[Symbol]:
-    """The Symbols in an argument: itself, or those in its tuples, lists, dicts and slices."""
-    found, waiting = [], [x]
-    while waiting:  # from the last to the first
-        x = waiting.pop()
+def parts(*arguments: Any) -> list[Symbol]:
+    """The Symbols in arguments: themselves, or those in their tuples, lists and slices."""
+    found = []
+    for x in arguments:
         if isinstance(x, Symbol):
             found.append(x.now)
         elif isinstance(x, (tuple, list)):
-            waiting += x
-        elif isinstance(x, dict):
-            waiting += x.values()
+            found += parts(*x)
         elif isinstance(x, Length):
-            waiting += x.terms
+            found += parts(*x.terms)
         elif isinstance(x, slice):
-            waiting += (x.start, x.stop, x.step)
-    return found[::-1]
+            found += parts(x.start, x.stop, x.step)
+    return found
 
 
 def ordered(outputs: Iterable[Any]) -> list[Symbol]:
     """All Symbols that outputs are computed from, inputs before results."""
     found: dict[Symbol, None] = {}
-    waiting: list[tuple[Symbol, bool]] = [(x, False) for x in reversed(parts([*outputs]))]
+    waiting: list[tuple[Symbol, bool]] = [(x, False) for x in reversed(parts(*outputs))]
     while waiting:
         x, ready = waiting.pop()
         if ready:
@@ -401,7 +398,7 @@ class Book:
         args, kwargs = put_in(args, self.read), kwargs and put_in(kwargs, self.read)
         known = put_in(args, value_of), kwargs and put_in(kwargs, value_of)
         value = function(*known[0], **known[1])
-        inputs = parts((args, kwargs))
+        inputs = parts(*args, *kwargs.values())
         constant = function not in REPEATED and all(map(is_number, inputs))
         if constant and not any(map(_asks, args)):
             return self.number(value) if inputs and np.ndim(value) == 0 else value

@@ -75,6 +75,33 @@ def assigned(name: str, code: CodeType, offset: int) -> str:
     return ast.unparse(max(found, key=lambda node: node.lineno).value) if found else ""
 
 
+def metadata_texts(text: str) -> list[str]:
+    """What an index or a call has for metadata, number by number, "" for one left out.
+
+    >>> metadata_texts("z[: m // 2, 0]"), metadata_texts("np.reshape(z, (m, -1))")
+    (['', 'm // 2', '', '0'], ['m', '-1'])
+    """
+    try:
+        node = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return []
+    if isinstance(node, ast.Subscript):
+        return _leaves(node.slice)
+    if not isinstance(node, ast.Call):
+        return []
+    owner = getattr(node.func, "value", None)
+    of_module = isinstance(owner, ast.Name) and owner.id in ("np", "tg")
+    return [leaf for part in node.args[of_module:] for leaf in _leaves(part)]
+
+
+def _leaves(node: ast.expr | None) -> list[str]:
+    if isinstance(node, ast.Tuple | ast.List):
+        return [leaf for part in node.elts for leaf in _leaves(part)]
+    if isinstance(node, ast.Slice):
+        return [leaf for part in (node.lower, node.upper, node.step) for leaf in _leaves(part)]
+    return [ast.unparse(node) if node else ""]
+
+
 def index_texts(text: str) -> list[str]:
     """What an expression like x[rows, y] has in its brackets, but for slices.
 
