@@ -159,9 +159,19 @@ def multiclass_hinge(X, Y, y, V, c):
     return np.mean(np.sum(np.maximum(0, scores - right + 1), axis=1)) - 1
 
 
+def halves(X, Y, y, W, b):
+    Z, (m, _) = X @ W + b, X.shape
+    return np.mean(Z[: m // 2] ** 2) + np.sum(Z[m - 2] * Z[-m // 2 :])
+
+
+def reshaped(X, Y, y, W, b):
+    m, Z = len(X), X @ W + b
+    return np.mean(np.reshape(Z, (1, m)) ** 2) + np.sum(Z[1:].reshape(m - 1) ** 2 * Y[1:, 0])
+
+
 TWO = [
     logistic, logistic_by_a_function, logistic_in_columns, from_logits, labels_as_bool,
-    scaled_data, least_squares, hinge, masked,
+    scaled_data, least_squares, hinge, masked, halves, reshaped,
 ]  # fmt: skip
 FOUR = [chosen, chosen_by_arange, one_hot, cross_entropy, weighted, multiclass_hinge]
 

@@ -333,9 +333,10 @@ class Writer:
 
 
 def names_once(index: Any) -> bool:
-    """Whether an index names each element once, as one with a column for every row does."""
+    """Whether an index names each element once: a basic one, or a column for every row."""
     parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(i, Symbol) and i.function is np.arange for i in parts)
+    basic = all(i is None or i is ... or isinstance(i, (int, slice)) for i in parts)
+    return basic or any(isinstance(i, Symbol) and i.function is np.arange for i in parts)
 
 
 def negated(node: ast.expr) -> ast.expr | None:

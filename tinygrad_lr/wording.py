@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import CodeType
+from typing import Any
 
 import numpy as np
 
@@ -66,13 +67,25 @@ def assigned(name: str, code: CodeType, offset: int) -> str:
     except SyntaxError:
         return ""
     found = [
-        node
+        (node.lineno, ast.unparse(value))
         for node in ast.walk(tree)
         if isinstance(node, ast.Assign) and code.co_firstlineno <= node.lineno < line
         for target in node.targets
-        if isinstance(target, ast.Name) and target.id == name
+        for value in _given(name, target, node.value)
     ]
-    return ast.unparse(max(found, key=lambda node: node.lineno).value) if found else ""
+    return max(found)[1] if found else ""
+
+
+def _given(name: str, target: ast.expr, value: ast.expr) -> Iterator[ast.expr]:
+    """What an assignment gives to a variable, as X.shape[0] to the m of m, n = X.shape."""
+    if isinstance(target, ast.Name) and target.id == name:
+        yield value
+    elif isinstance(target, ast.Tuple):
+        places = map(ast.Constant, range(len(target.elts)))
+        values: list[Any] = [ast.Subscript(value, place, ast.Load()) for place in places]
+        values = value.elts if isinstance(value, ast.Tuple) else values
+        for pair in zip(target.elts, values, strict=False):
+            yield from _given(name, *pair)
 
 
 def metadata_texts(text: str) -> list[str]:
