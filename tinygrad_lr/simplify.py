@@ -76,8 +76,9 @@ def _neutral(x: Symbol) -> Any:
 
 def _is_all(x: Any, n: int) -> bool:
     """Whether it is a constant, and nothing but this number."""
-    constant = is_number(x) or (isinstance(x, np.ndarray) and x.dtype.kind in "iuf")
-    return constant and bool(np.all(value_of(x) == n))
+    if is_number(x):
+        return bool(value_of(x) == n)
+    return isinstance(x, np.ndarray) and x.dtype.kind in "iuf" and bool((x == n).all())
 
 
 @rule(np.negative)
