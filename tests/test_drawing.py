@@ -338,6 +338,24 @@ def test_a_summary_leaves_the_model_as_it_was(capsys):
     assert {path: dict(vars(module)) for path, module in model.named_modules()} == before
 
 
+def test_shapes_are_those_of_the_results_while_nothing_is_changed():
+    class Twice(tg.nn.Module):
+        def __init__(self):
+            self.inner, self.unused = network(2, 3), tg.nn.Dense(1, 1)
+
+        def forward(self, x):
+            assert all("forward" not in vars(module) for _, module in self.named_modules())
+            assert self.inner.output_shapes(x[:1]) == {"": (1, 3), "layers.0": (1, 3)}
+            return self.inner(x)
+
+    model = Twice()
+    expected = {"": (4, 3), "inner": (4, 3), "inner.layers.0": (4, 3)}
+    assert model.output_shapes(X) == expected
+    with pytest.raises(ValueError, match="takes"):
+        model.output_shapes(np.ones((4, 7)))
+    assert not tg.nn.WATCHED
+
+
 def test_one_layer_used_many_times_is_one_card_without_recursion():
     class Deep(tg.nn.Module):
         def __init__(self):
@@ -407,6 +425,9 @@ def test_what_has_no_graph_is_refused():
         tg.draw(logistic().data)
     with pytest.raises(TypeError, match="a Module and what it is called with"):
         tg.draw(logistic(), X)
+    for path in ("a.svg", Path("a.svg")):
+        with pytest.raises(TypeError, match=r"\.render\(outfile='a\.svg'\)"):
+            tg.draw(logistic(), path)
 
 
 def test_leaves_alone_and_results_without_gradient_are_pictures_too():

@@ -442,6 +442,19 @@ def test_a_film_keeps_what_was_then(tmp_path):
     assert told["points"][0] == [0.0, 0.0] and told["points"][-1] == [1.0, 1.0]
 
 
+def test_a_film_of_another_model_is_refused(tmp_path):
+    w, v = Tensor([3.0, 1.0], requires_grad=True), Tensor([3.0], requires_grad=True)
+    film, path = tg.Film(), tmp_path / "other.html"
+    film(((w - 1) ** 2).sum())
+    explored(((w - 2) ** 4).sum(), tmp_path, history=film)
+    with pytest.raises(ValueError, match=r"another model: v, here of shape \(1,\), is not there"):
+        tg.explore((v**2).sum(), path, history=film)
+    w = Tensor([3.0], requires_grad=True)
+    with pytest.raises(ValueError, match=r"another model: w, .* \(1,\), has the shape \(2,\)"):
+        tg.explore((w**2).sum(), path, history=film)
+    assert not path.exists()
+
+
 # Errors
 
 

@@ -26,7 +26,7 @@ def _computed(sign: Callable[[int, int], int]) -> tuple[Any, Any]:
 class Length(int):
     """A whole number that depends on a shape.
 
-    `terms` is (array, axis), or an operator and the two numbers that it was computed from.
+    `terms` is (array, axis), or an operator and the numbers that it was computed from.
 
     >>> rows = Length(4, "X", 0)
     >>> (2 * rows).terms
@@ -43,6 +43,10 @@ class Length(int):
     __add__, __radd__ = _computed(operator.add)
     __sub__, __rsub__ = _computed(operator.sub)
     __mul__, __rmul__ = _computed(operator.mul)
+    __floordiv__, __rfloordiv__ = _computed(operator.floordiv)
+
+    def __neg__(self) -> Length:
+        return Length(-int(self), operator.neg, self)
 
     def factors(self) -> Iterator[Any]:
         """The numbers that it is the product of, without ones."""

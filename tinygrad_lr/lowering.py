@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import copy
 import functools
-import linecache
 from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType
 from typing import Any
@@ -14,16 +12,24 @@ import numpy as np
 
 from tinygrad_lr import names
 from tinygrad_lr.lengths import Length
-from tinygrad_lr.ops import FUNCTIONS, Rule, sigmoid, softmax
+from tinygrad_lr.names import identifier
+from tinygrad_lr.ops import FUNCTIONS, Rule
 from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.origin import Origin, locate, operand_texts
-from tinygrad_lr.recording import everything
-from tinygrad_lr.source import identifier
 from tinygrad_lr.symbols import Book, Symbol, is_number, put_in, value_of
 from tinygrad_lr.tensor import GradientError, Tensor, gradients
+from tinygrad_lr.wording import (
+    BUILTINS,
+    assigned,
+    index_texts,
+    is_literal,
+    metadata_texts,
+    replaced,
+    traced,
+)
 
-BUILTINS = {"np": np, "float": float, "int": int, "bool": bool, "abs": abs}
 MOST_STEPS = 3  # back from a variable to what was assigned to it
+ASKED = ("index", "shape")  # metadata that may be computed from lengths
 SMALL = 8  # elements of an array without a name that are written out
 HINTS = {"sigmoid": "a", "softmax": "p", "relu": "h", "tanh": "h", "log_softmax": "log_p"}
 HINTS |= dict.fromkeys(("logistic_loss", "bernoulli_loss", "categorical_loss"), "losses")
@@ -50,10 +56,10 @@ class Lowering:
 
     def read(self, x: Any) -> Any:
         """The Symbol for a tensor or an array; numbers and Symbols as they are."""
-        if isinstance(x, Length):
-            return self._length(x)
-        if isinstance(x, Symbol) or not isinstance(x, (Tensor, np.ndarray)):
+        if isinstance(x, Symbol):
             return x
+        if not isinstance(x, (Tensor, np.ndarray)):
+            return self._length(x) if isinstance(x, Length) else x
         if id(x) not in self._symbols:
             node = isinstance(x, Tensor) and x.op
             self._symbols[id(x)] = self._result(x) if node else self._leaf(x)
@@ -72,7 +78,8 @@ class Lowering:
         self._origin = x.origin
         inputs = [self._number(x, i, self.read(y)) for i, y in enumerate(x.inputs)]
         self._inputs[x] = inputs
-        self._params[x] = {k: put_in(v, self._metadata) for k, v in x.params.items()}
+        params = {k: self._spelled(v) if k in ASKED else v for k, v in x.params.items()}
+        self._params[x] = put_in(params, self._metadata)
         if x.op.name == "getitem":
             self._params[x]["index"] = _counted(inputs[0], self._params[x]["index"])
         y = self._forward(x)(*inputs, **self._params[x])
@@ -99,7 +106,7 @@ class Lowering:
             if isinstance(y, Symbol):
                 return y
             counts = array.ndim == 1 and np.array_equal(array, np.arange(len(array)))
-            if (array.size <= SMALL or counts) and _is_literal(text):
+            if (array.size <= SMALL or counts) and is_literal(text):
                 return self.book.number(array) if array.ndim == 0 else array
         return self.argument(array, identifier(text or "x"), trained)
 
@@ -108,6 +115,14 @@ class Lowering:
         self.inputs.append(self.book.argument(array, name, fixed))
         return self.inputs[-1]
 
+    def _given(self, x: Any, name: str) -> Any:
+        """The Symbol for an array that, if there is none yet, is an argument of this name."""
+        if id(x) not in self._symbols:
+            self._held.append(x)
+            array = x._array if isinstance(x, Tensor) else x
+            self._symbols[id(x)] = self.argument(array, identifier(name))
+        return self._symbols[id(x)]
+
     def _metadata(self, x: Any) -> Any:
         """An array in an index, which is the user's variable with the same whole numbers if any."""
         if isinstance(x, np.ndarray) and id(x) not in self.known and x.size > 1:
@@ -115,18 +130,29 @@ class Lowering:
                 values = y._array if isinstance(y, Tensor) else y
                 plain = isinstance(values, np.ndarray) and not name.startswith("_")
                 if plain and values.dtype == x.dtype and np.array_equal(values, x):
-                    if id(y) not in self._symbols:
-                        self._held.append(y)
-                        self._symbols[id(y)] = self.argument(values, identifier(name))
-                    return self.read(y)
-            texts = _index_texts(locate(self._origin).text) if self._origin else []
+                    return self._given(y, name)
+            texts = index_texts(locate(self._origin).text) if self._origin else []
             for text in texts:
                 if isinstance(found := self._expression(text, x), Symbol):
                     return found
-            if not all(map(_is_literal, texts)) and id(x) not in self._symbols:
-                self._held.append(x)
-                self._symbols[id(x)] = self.argument(x, "index")
+            if not all(map(is_literal, texts)):
+                return self._given(x, "index")
         return self.read(x)
+
+    def _spelled(self, x: Any) -> Any:
+        """An index or a shape, with the lengths in it as the source computes them."""
+        found: list[Any] = []
+        put_in(x, found.append)
+        texts = metadata_texts(locate(self._origin).text) if self._origin else []
+        if self.book.fixed or len(texts) != len(found):
+            return x
+        spelled = iter([self._as_length(*pair) for pair in zip(texts, found, strict=True)])
+        return put_in(x, lambda _: next(spelled))
+
+    def _as_length(self, text: str, n: Any) -> Any:
+        """A whole number as the length that an expression gives, if it does; else as it is."""
+        y = self._expression(text, n) if text and type(n) is int else None
+        return y if isinstance(y, Length) else n
 
     def _number(self, node: Any, i: int, x: Any) -> Any:
         """A number that went into an operation, as what it was computed from, if that is known."""
@@ -139,18 +165,14 @@ class Lowering:
         if texts[i].isidentifier():
             return self._variable(texts[i], n)
         y = self._expression(texts[i], n)
-        if y is None and not _is_literal(texts[i]):  # what it depends on is not known: ask for it
+        if y is None and not is_literal(texts[i]):  # what it depends on is not known: ask for it
             return self._told(texts[i], n)
         return x if y is None else y
 
     def _variable(self, name: str, n: Any) -> Any:
         """A variable that holds a number: the length that was assigned to it, or an argument."""
-        if isinstance(n, (int, np.integer)) and n > 1:
-            text = self._assigned(name)
-            y = self._expression(text, n) if text else None
-            if isinstance(y, Length):
-                return y
-        return self._told(name, n)
+        length = self._as_length(self._assigned(name), n) if n > 1 else n
+        return length if isinstance(length, Length) else self._told(name, n)
 
     def _told(self, text: str, n: Any) -> Symbol:
         """An argument for a number, named as the source has it."""
@@ -165,15 +187,9 @@ class Lowering:
         that array of the graph with which the expression gives the value.
         """
         for _ in range(MOST_STEPS):
-            try:
-                tree = ast.fix_missing_locations(_Traced().visit(ast.parse(text, mode="eval")))
-            except SyntaxError:
+            if (found := traced(text)) is None:
                 return None
-            found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-            used = sorted(found - {"divide", *BUILTINS})
-            if not used or _draws(tree):
-                return None
-            code = compile(tree, "<user>", "eval")
+            code, used = found
             data = [x for x in self.inputs if not x.fixed]
             changes = [(name, x) for name in used for x in data]
             changes.sort(key=lambda change: change[0].lower() != str(change[1].name).lower())
@@ -183,11 +199,9 @@ class Lowering:
                 alike = np.asarray(z).dtype.kind == np.asarray(value).dtype.kind
                 if isinstance(y, (Symbol, Length)) and alike and np.array_equal(z, value):
                     return y
-            told = {name: self._assigned(name) for name in used}
-            names = {name: ast.parse(t, mode="eval").body for name, t in told.items() if t}
-            if not names:
+            if not (told := {name: t for name in used if (t := self._assigned(name))}):
                 return None
-            text = ast.unparse(_Replaced(names).visit(ast.parse(text, mode="eval")))
+            text = replaced(text, told)
         return None
 
     def _evaluated(self, code: CodeType, used: Sequence[str], change: dict[str, Any]) -> Any:
@@ -205,17 +219,16 @@ class Lowering:
         x = self.space.get(name)
         if isinstance(x, (int, float)):
             return self._variable(name, x)
-        if isinstance(x, np.ndarray) and id(x) not in self._symbols:
-            self._held.append(x)
-            self._symbols[id(x)] = self.argument(x, identifier(name))
-        if isinstance(x, (Tensor, np.ndarray)):
+        if isinstance(x, np.ndarray):
+            return self._given(x, name)
+        if isinstance(x, Tensor):
             return self.read(x)
         known = (i for i, text in self.known.items() if text == name)
         return self._symbols.get(next(known, 0))
 
     def _assigned(self, name: str) -> str:
         """What was assigned to a variable before the operation that is lowered; "" if not told."""
-        return _assigned(name, *self._origin) if self._origin else ""
+        return assigned(name, *self._origin) if self._origin else ""
 
     def run(self, output: Tensor, wrt: Sequence[Tensor]) -> list[Any]:
         """The output and its gradients."""
@@ -295,81 +308,6 @@ class Lowering:
         return state
 
 
-class _Replaced(ast.NodeTransformer):
-    """Variables as the expressions that were assigned to them."""
-
-    def __init__(self, expressions: Mapping[str, ast.expr]) -> None:
-        self.expressions = expressions
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        return self.expressions.get(node.id, node)
-
-
-class _Traced(ast.NodeTransformer):
-    """len(x) as x.shape[0], which a Symbol tells as a Length, and a quotient as a call."""
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "len" and len(node.args) == 1:
-            shape = ast.Attribute(node.args[0], "shape", ast.Load())
-            return ast.Subscript(shape, ast.Constant(0), ast.Load())
-        return node
-
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.op, ast.Div):
-            return ast.Call(ast.Name("divide", ast.Load()), [node.left, node.right], [])
-        return node
-
-
-@functools.lru_cache(maxsize=1024)
-def _assigned(name: str, code: CodeType, offset: int) -> str:
-    """What the code assigned to a variable last, before an instruction; "" if that is not told."""
-    line = list(code.co_positions())[offset // 2][0] or 0
-    try:
-        tree = ast.parse("".join(linecache.getlines(code.co_filename)))
-    except SyntaxError:
-        return ""
-    found = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and code.co_firstlineno <= node.lineno < line
-        for target in node.targets
-        if isinstance(target, ast.Name) and target.id == name
-    ]
-    return ast.unparse(max(found, key=lambda node: node.lineno).value) if found else ""
-
-
-def _index_texts(text: str) -> list[str]:
-    """What an expression like x[rows, y] has in its brackets, but for slices.
-
-    >>> _index_texts("p[np.arange(m), 1:, y]")
-    ['np.arange(m)', 'y']
-    """
-    try:
-        node = ast.parse(text, mode="eval").body
-    except SyntaxError:
-        return []
-    index = node.slice if isinstance(node, ast.Subscript) else ast.Tuple([])
-    parts = index.elts if isinstance(index, ast.Tuple) else [index]
-    return [ast.unparse(part) for part in parts if not isinstance(part, ast.Slice)]
-
-
-def _is_literal(text: str) -> bool:
-    """Whether an expression gives the same array in every run."""
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return False
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    return used <= BUILTINS.keys() and not _draws(tree)
-
-
-def _draws(tree: ast.AST) -> bool:
-    """Whether an expression draws random numbers, which running it again would change."""
-    return any(getattr(node, "attr", "") == "random" for node in ast.walk(tree))
-
-
 def _counted(x: Any, index: Any) -> Any:
     """An index with 0, 1, 2, ... for every row told by the number of rows."""
     if not isinstance(index, tuple) or not isinstance(x, Symbol):
@@ -384,71 +322,3 @@ def _counted(x: Any, index: Any) -> Any:
         return value
 
     return tuple(part(i, value) for i, value in enumerate(index))
-
-
-def canonical(
-    output: Tensor, wrt: list[Tensor], known: dict[int, str]
-) -> tuple[Tensor, list[Tensor], dict[int, str]]:
-    """The graph with the table's sigmoid and softmax in place of what spells them out."""
-    new: dict[Tensor, Tensor] = {}
-
-    def renewed(x: Any) -> Any:
-        return new.get(x, x) if isinstance(x, Tensor) else x
-
-    with everything():
-        for x in names.nodes([output]):
-            if not isinstance(x, Tensor) or x.op is None:
-                continue
-            inputs = tuple(map(renewed, x.inputs))
-            y = x
-            if (z := _sigmoid_of(x)) is not None:
-                y = sigmoid(renewed(z))
-            elif (found := _softmax_of(x)) is not None:
-                y = softmax(renewed(found[0]), found[1])
-            elif any(a is not b for a, b in zip(inputs, x.inputs, strict=True)):
-                first = next(a for a in inputs if isinstance(a, Tensor))
-                y = first.apply(x.op, inputs, x.params)
-            if y is not x:
-                new[x], y.origin = y, x.origin
-                if id(x) in known:
-                    known[id(y)] = known[id(x)]
-    return renewed(output), list(map(renewed, wrt)), known
-
-
-def _sigmoid_of(y: Tensor) -> Any:
-    """z, if y is 1 / (1 + exp(-z))."""
-    for one, below in _inputs(y, "divide"):
-        for a, b in _either_way(below, "add"):
-            if _is(one, 1) and _is(a, 1):
-                for (minus_z,) in _inputs(b, "exp"):
-                    for (z,) in _inputs(minus_z, "negative"):
-                        return z
-    return None
-
-
-def _softmax_of(y: Tensor) -> tuple[Tensor, Any] | None:
-    """(z, axis), if y is exp(z) / sum(exp(z)), or exp(z - c) / sum(exp(z - c))."""
-    for e, total in _inputs(y, "divide"):
-        for (x,) in _inputs(e, "exp"):
-            for (f,) in _inputs(total, "sum"):
-                exps = f is e or any(g is x for (g,) in _inputs(f, "exp"))
-                if exps and total.params["keepdims"]:
-                    for z, top in _inputs(x, "subtract"):
-                        if np.shape(top) == np.shape(total):
-                            return z, total.params["axis"]
-                    return x, total.params["axis"]
-    return None
-
-
-def _is(x: Any, n: float) -> bool:
-    return not isinstance(x, Tensor) and np.ndim(x) == 0 and bool(x == n)
-
-
-def _inputs(x: Any, name: str) -> list[Any]:
-    return [x.inputs] if isinstance(x, Tensor) and x.op and x.op.name == name else []
-
-
-def _either_way(x: Any, name: str) -> Iterator[Any]:
-    for a, b in _inputs(x, name):
-        yield a, b
-        yield b, a

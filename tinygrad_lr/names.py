@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
+import keyword
 import linecache
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from types import FrameType, ModuleType
@@ -93,6 +95,20 @@ def find(
         if id(x) not in names and (other := turned(x, values)) in names:
             names[id(x)] = unique(f"{bracketed(names[other])}.T", taken)
     return names
+
+
+def identifier(name: str) -> str:
+    """A name as Python has them: layers.0.W becomes W0.
+
+    >>> [identifier(name) for name in ("layers.0.W", "class", "1 - Y", "w")]
+    ['W0', 'class_', '_1_Y', 'w']
+    """
+    *path, last = name.split(".")
+    if path and last.isidentifier():
+        name = last + "".join(part for part in path if part.isdigit())
+    name = re.sub(r"\W+", "_", name).strip("_") or "x"
+    name = f"_{name}" if name[0].isdigit() else name
+    return f"{name}_" if keyword.iskeyword(name) or name in ("np", "float", "len") else name
 
 
 def unique(name: str, taken: dict[str, int]) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr import names
+from tinygrad_lr.canonical import canonical
 from tinygrad_lr.lowering import Lowering as Lowering
-from tinygrad_lr.lowering import canonical
 from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.origin import user_frame
 from tinygrad_lr.simplify import simplified

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import keyword
 import operator
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.lengths import Length
+from tinygrad_lr.names import identifier
 from tinygrad_lr.symbols import (
     Book,
     Symbol,
@@ -30,6 +29,7 @@ BINARY: dict[Any, type[ast.operator]] = {
     np.add: ast.Add, np.subtract: ast.Sub, np.multiply: ast.Mult, np.divide: ast.Div,
     np.matmul: ast.MatMult, np.power: ast.Pow,
     operator.add: ast.Add, operator.sub: ast.Sub, operator.mul: ast.Mult,
+    operator.floordiv: ast.FloorDiv,
 }  # fmt: skip
 COMPARE: dict[Any, type[ast.cmpop]] = {
     np.greater: ast.Gt, np.greater_equal: ast.GtE, np.less: ast.Lt, np.less_equal: ast.LtE,
@@ -42,20 +42,6 @@ TEMPORARY = {
     "arange": "rows",
 }  # fmt: skip
 WIDTH, DEEPEST = 96, 20  # characters of a line, calls within each other
-
-
-def identifier(name: str) -> str:
-    """A name as Python has them: layers.0.W becomes W0.
-
-    >>> [identifier(name) for name in ("layers.0.W", "class", "1 - Y", "w")]
-    ['W0', 'class_', '_1_Y', 'w']
-    """
-    *path, last = name.split(".")
-    if path and last.isidentifier():
-        name = last + "".join(part for part in path if part.isdigit())
-    name = re.sub(r"\W+", "_", name).strip("_") or "x"
-    name = f"_{name}" if name[0].isdigit() else name
-    return f"{name}_" if keyword.iskeyword(name) or name in ("np", "float", "len") else name
 
 
 class Writer:
@@ -72,14 +58,10 @@ class Writer:
         self._vanished = False
         self.rebound = {x: name for name, x in (rebound or {}).items() if isinstance(x, Symbol)}
         self.order = ordered(outputs)
-        self.uses = Counter(
-            x for y in self.order for x in parts((y.args, tuple(y.kwargs.values())))
-        )
-        self.lines: set[Symbol] = {x for x in parts(tuple(outputs)) if x.function}
-        self.asked = {
-            x for y in self.order for n in _numbers((y.args, tuple(y.kwargs.values())))
-            for x in parts(n)
-        }  # fmt: skip
+        self.uses = Counter(x for y in self.order for x in y.inputs)
+        self.lines: set[Symbol] = {x for x in parts(*outputs) if x.function}
+        numbers = (n for y in self.order for n in _numbers((y.args, *y.kwargs.values())))
+        self.asked = {x for n in numbers for x in parts(n)}
         for x in self.order:
             if x.given:
                 self.names[x] = self.free(x.name or "x")
@@ -92,7 +74,7 @@ class Writer:
                 self.lines.add(x)
         depth: dict[Symbol, int] = {}
         for x in self.order:
-            inner = (depth.get(y, 0) for y in parts((x.args,)) if y not in self.lines)
+            inner = (depth.get(y, 0) for y in parts(*x.args) if y not in self.lines)
             depth[x] = 1 + max(inner, default=0)
             if depth[x] > DEEPEST and x.function:
                 self.lines.add(x)
@@ -141,7 +123,7 @@ class Writer:
         """What is written within the expression of a Symbol."""
         found, waiting = [], [x]
         while waiting:
-            for y in parts((waiting.pop().args,)):
+            for y in parts(*waiting.pop().args):
                 if y.function and y not in self.names:
                     found.append(y)
                     waiting.append(y)
@@ -275,6 +257,8 @@ class Writer:
             for factor in factors[1:]:
                 result = ast.BinOp(result, ast.Mult(), self.expression(factor))
             return result
+        if n.terms[0] is operator.neg:
+            return ast.UnaryOp(ast.USub(), self.expression(n.terms[1]))
         sign, a, b = n.terms
         return ast.BinOp(self.expression(a), BINARY[sign](), self.expression(b))
 
@@ -349,9 +333,10 @@ class Writer:
 
 
 def names_once(index: Any) -> bool:
-    """Whether an index names each element once, as one with a column for every row does."""
+    """Whether an index names each element once: a basic one, or a column for every row."""
     parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(i, Symbol) and i.function is np.arange for i in parts)
+    basic = all(i is None or i is ... or isinstance(i, (int, slice)) for i in parts)
+    return basic or any(isinstance(i, Symbol) and i.function is np.arange for i in parts)
 
 
 def negated(node: ast.expr) -> ast.expr | None:

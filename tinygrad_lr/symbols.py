@@ -8,7 +8,8 @@ tells shapes and dtypes, and which every rewriting of the program is checked aga
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,14 +68,14 @@ class Symbol(NDArrayOperatorsMixin, Value):
         value: Any,
         function: Function | None = None,
         args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
         name: str | None = None,
         fixed: bool = False,
         given: bool = False,
     ) -> None:
         self.book, self.name, self.fixed, self.given = book, name, fixed, given
         self.value = np.asarray(value)
-        self.function, self.args, self.kwargs = function, args, dict(kwargs or {})
+        self.function, self.args, self.kwargs = function, args, kwargs or {}
         self.now, self.whole, self.hint, self.said = self, "", "", ""
         self._lengths = self._traced()  # at once: later it would be a recursion
 
@@ -130,6 +131,11 @@ class Symbol(NDArrayOperatorsMixin, Value):
         return self.shape[0]
 
     @property
+    def inputs(self) -> list[Symbol]:
+        """The Symbols that it is computed from, as often as its call has them."""
+        return parts(*self.args, *self.kwargs.values())
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """The length of every axis, each told by where it comes from."""
         if self.now is not self:
@@ -176,46 +182,51 @@ OF_THE_SHAPE: dict[Any, Function] = {
 }
 
 
-def parts(x: Any) -> Iterator[Symbol]:
-    """The Symbols in an argument: itself, or those in its tuples, lists and slices."""
-    if isinstance(x, Symbol):
-        yield x.now
-    elif isinstance(x, (tuple, list)):
-        for part in x:
-            yield from parts(part)
-    elif isinstance(x, Length):
-        yield from parts(x.terms)
-    elif isinstance(x, slice):
-        yield from parts((x.start, x.stop, x.step))
+def parts(*arguments: Any) -> list[Symbol]:
+    """The Symbols in arguments: themselves, or those in their tuples, lists and slices."""
+    found = []
+    for x in arguments:
+        if isinstance(x, Symbol):
+            found.append(x.now)
+        elif isinstance(x, (tuple, list)):
+            found += parts(*x)
+        elif isinstance(x, Length):
+            found += parts(*x.terms)
+        elif isinstance(x, slice):
+            found += parts(x.start, x.stop, x.step)
+    return found
 
 
 def ordered(outputs: Iterable[Any]) -> list[Symbol]:
     """All Symbols that outputs are computed from, inputs before results."""
     found: dict[Symbol, None] = {}
-    waiting: list[tuple[Symbol, bool]] = [(x, False) for x in reversed(list(parts(tuple(outputs))))]
+    waiting: list[tuple[Symbol, bool]] = [(x, False) for x in reversed(parts(*outputs))]
     while waiting:
         x, ready = waiting.pop()
         if ready:
             found[x] = None
         elif x not in found:
             waiting.append((x, True))
-            inputs = list(parts((x.args, tuple(x.kwargs.values()))))
-            waiting += [(y, False) for y in reversed(inputs) if y not in found]
+            waiting += [(y, False) for y in reversed(x.inputs) if y not in found]
     return list(found)
 
 
 def put_in(x: Any, change: Callable[[Any], Any]) -> Any:
-    """An argument with everything in it changed that is no tuple, list or slice."""
+    """An argument with everything in it changed that is no tuple, list, dict or slice."""
+    if isinstance(x, Symbol):
+        return change(x.now)
     if isinstance(x, tuple):
-        return tuple(put_in(part, change) for part in x)
+        return tuple([put_in(part, change) for part in x])
     if isinstance(x, list):
         return [put_in(part, change) for part in x]
+    if isinstance(x, dict):
+        return {name: put_in(part, change) for name, part in x.items()}
     if isinstance(x, slice):
-        return slice(*(put_in(part, change) for part in (x.start, x.stop, x.step)))
-    if isinstance(x, Length) and any(parts(x)):
+        return slice(*put_in((x.start, x.stop, x.step), change))
+    if isinstance(x, Length) and parts(x):
         terms = put_in(x.terms, change)
-        return Length(int(x), *terms) if any(parts(terms)) else int(x)
-    return change(x.now if isinstance(x, Symbol) else x)
+        return Length(int(x), *terms) if parts(terms) else int(x)
+    return change(x)
 
 
 def is_number(x: Any) -> bool:
@@ -236,6 +247,18 @@ def _asks(x: Any) -> bool:
 def value_of(x: Any) -> Any:
     """The array that a Symbol has in the recorded run, and anything else as it is."""
     return x.value if isinstance(x, Symbol) else int(x) if isinstance(x, Length) else x
+
+
+def same(x: Symbol, y: Any) -> bool:
+    """Whether y may stand where x does: same shape, dtype and, but for rounding, numbers."""
+    a, b = x.value, np.asarray(value_of(y))
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if (a == b).all():  # which takes a tenth of the time
+        return True
+    scale = np.max(np.abs(a), initial=0.0, where=np.isfinite(a))
+    rtol = 1e-4 if a.dtype == np.float32 else 1e-10
+    return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
 
 
 def _lengths(x: Symbol) -> tuple[Any, ...]:
@@ -328,34 +351,65 @@ class Book:
         kind: type[Symbol] = Symbol,
     ) -> None:
         self.read, self.rewrite, self.fixed, self.kind = read, rewrite, fixed, kind
-        self.symbols: list[Symbol] = []
         self.shared: set[Any] = set()
         self.facts: dict[Symbol, Any] = {}
         self.because: dict[Symbol, tuple[Symbol, Symbol]] = {}
         self._known: dict[Hashable, Any] = {}
+        self._held: list[Symbol] = []  # so that no id is used again
 
     def start_again(self, rewrite: Callable[[Symbol], Any]) -> None:
         """Write down whatever comes now as if it were new."""
-        self.rewrite, self._known = rewrite, {}
+        self.rewrite, self._known, self.shared = rewrite, {}, set()
+
+    def rewritten(
+        self,
+        results: Sequence[Any],
+        rewrite: Callable[[Symbol], Any],
+        improve: Callable[[Symbol, Any, Any], Any] = lambda x, y, _: y,
+    ) -> list[Any]:
+        """The results, with every call behind them written down anew.
+
+        Args:
+            results: Symbols, and whatever else a program may give.
+            rewrite: a function of a new Symbol that may give a simpler one.
+            improve: a function of a Symbol, of what became of it, and of what its arguments are
+                now; gives what shall stand for it in the calls that follow.
+        """
+        symbols = ordered(results)
+        uses = Counter(y for x in symbols for y in x.inputs)
+        self.start_again(rewrite)
+        new: dict[Symbol, Any] = {}
+
+        def renewed(x: Any) -> Any:
+            return new.get(x, x) if isinstance(x, Symbol) else x
+
+        for x in symbols:
+            y: Any = x
+            args = put_in(x.args, renewed)
+            if x.function:
+                y = self.record(x.function, *args, **put_in(x.kwargs, renewed))
+            new[x] = y = improve(x, y, args)
+            if uses[x] > 1 and isinstance(y, Symbol):
+                self.shared.add(y)
+        return [put_in(x, renewed) for x in results]
 
     def record(self, function: Function, *args: Any, **kwargs: Any) -> Any:
         """The Symbol for a call; without Symbols among its arguments, its result."""
-        args = put_in(args, self.read)
-        kwargs = {name: put_in(x, self.read) for name, x in kwargs.items()}
-        known = put_in(args, value_of), {k: put_in(x, value_of) for k, x in kwargs.items()}
+        args, kwargs = put_in(args, self.read), kwargs and put_in(kwargs, self.read)
+        known = put_in(args, value_of), kwargs and put_in(kwargs, value_of)
         value = function(*known[0], **known[1])
-        inputs = list(parts((args, tuple(kwargs.values()))))
-        constant = all(is_number(x) for x in inputs) and not any(map(_asks, args))
-        if constant and function not in REPEATED:
+        inputs = parts(*args, *kwargs.values())
+        constant = function not in REPEATED and all(map(is_number, inputs))
+        if constant and not any(map(_asks, args)):
             return self.number(value) if inputs and np.ndim(value) == 0 else value
-        key = function, _key(args), _key(tuple(sorted(kwargs.items())))
-        if function in COMMUTATIVE:
-            key = function, frozenset(map(_key, args)), ()
-        if key not in self._known:
+        told = map(_key, args)
+        key = frozenset(told) if function in COMMUTATIVE else tuple(told)
+        call = function, key, *map(_key, sorted(kwargs.items()))
+        if call not in self._known:
             symbol = self.kind(self, value, function, args, kwargs)
-            self.symbols.append(symbol)
-            self._known[key] = self.rewrite(symbol)
-        return self._known[key]
+            self._held.append(symbol)
+            self._known[call] = self.rewrite(symbol)
+        return self._known[call]
 
     def number(self, value: Any) -> Symbol:
         """A Symbol for a number that is always the same."""
@@ -363,17 +417,16 @@ class Book:
 
     def argument(self, value: Any, name: str | None = None, fixed: bool = False) -> Symbol:
         """A Symbol for an array that the program is given."""
-        symbol = self.kind(self, value, name=name, fixed=fixed, given=True)
-        self.symbols.append(symbol)
-        return symbol
+        self._held.append(self.kind(self, value, name=name, fixed=fixed, given=True))
+        return self._held[-1]
 
 
 def _key(x: Any) -> Hashable:
     """Equal for arguments that are the same."""
-    if isinstance(x, (tuple, list)):
-        return type(x), tuple(map(_key, x))
     if isinstance(x, Symbol):
         return id(x)
+    if isinstance(x, (tuple, list)):
+        return type(x), tuple(map(_key, x))
     if isinstance(x, Length):
         return Length, _key(x.terms)
     if isinstance(x, np.ndarray):

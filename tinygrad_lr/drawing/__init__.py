@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -63,6 +64,11 @@ def draw(
         raise ValueError(f"draw: direction is 'LR' or 'TB', not {direction!r}")
     if theme not in ("light", "dark", "auto"):
         raise ValueError(f"draw: theme is 'light', 'dark' or 'auto', not {theme!r}")
+    if inputs and isinstance(inputs[-1], (str, os.PathLike)):
+        path = os.fspath(inputs[-1])
+        raise TypeError(
+            f"draw gives a picture, and draw(...).render(outfile={path!r}) writes it to a file"
+        )
     if not isinstance(output, Module if inputs else (Module, Tensor)):
         raise TypeError(
             f"draw: a Tensor, or a Module and what it is called with, can be drawn, not "

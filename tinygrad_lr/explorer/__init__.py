@@ -68,7 +68,7 @@ def explore(
         how: the path of the file; or for a Module the data, the target, and loss(prediction,
             target), as in explore(model, X, y, tg.mse_loss), and then the path.
         path: the same by name; default "explorer.html", and no file in a notebook.
-        history: the training up to here.
+        history: the training of this computation up to here.
         title: of the page.
 
     Returns:
@@ -76,7 +76,7 @@ def explore(
 
     Raises:
         GradientError: if there is no backward pass to play.
-        ValueError: for a graph of more than 300 cards.
+        ValueError: for a graph of more than 300 cards, and for a film of another model.
 
     >>> import tempfile
     >>> w = Tensor([1.0, -2.0], requires_grad=True)
@@ -135,6 +135,7 @@ def _page(output: Any, model: Module | None, history: Film | None, title: str | 
         first = first or drawn
     data = {"views": views, "words": words.PAGE | predict.words(found)}
     if history is not None and history.frames:
+        film.check(history, found)
         data["film"] = film.told(history, arrays)
     name = title or f"{found.cards[-1].title}, forward and backward"
     assert first is not None

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_lr.drawing.cards import Graph
 from tinygrad_lr.drawing.trace import graph
 from tinygrad_lr.explorer.arrays import Arrays
 from tinygrad_lr.tensor import Tensor
@@ -66,6 +67,19 @@ class Film:
         """The steps that are kept, in order."""
         last = [self.last] if self.last and self.kept[-1].step != self.last.step else []
         return [*self.kept, *last]
+
+
+def check(film: Film, found: Graph) -> None:
+    """Raise ValueError if a film does not show the parameters of a computation."""
+    shown = {name: np.shape(value) for name, (value, _) in film.frames[-1].arrays.items()}
+    for card in found.cards:
+        if card.kind == "parameter" and shown.get(card.name) != card.value.shape:
+            has = f"has the shape {shown[card.name]}" if card.name in shown else "is not there"
+            raise ValueError(
+                f"history is the film of another model: {card.name}, here of shape "
+                f"{card.value.shape}, {has}. Call the film with the loss of this model; the name= "
+                f"of a Tensor is the same everywhere"
+            )
 
 
 def told(film: Film, arrays: Arrays) -> dict[str, Any]:

@@ -25,7 +25,8 @@ class Replay:
 
     def __init__(self, output: Tensor) -> None:
         self.root = output
-        self.nodes = [x for x in names.nodes([output]) if isinstance(x, Tensor) and x.op]
+        values = names.nodes([output])
+        self.nodes = [(x, x.op) for x in values if isinstance(x, Tensor) and x.op]
         self.left = BUDGET
         self.noise = 1e-9 * max(1.0, abs(self.output({})))
 
@@ -33,10 +34,10 @@ class Replay:
     def output(self, changed: Mapping[Any, Any]) -> float:
         """The output, if some tensors had other values."""
         values: dict[int, Any] = {id(x): array for x, array in changed.items()}
-        for node in self.nodes:
+        for node, op in self.nodes:
             if id(node) not in values and any(id(x) in values for x in node.inputs):
                 inputs = [values.get(id(x), getattr(x, "_array", x)) for x in node.inputs]
-                values[id(node)] = node.op.forward(*inputs, **node.params)  # type: ignore[union-attr]
+                values[id(node)] = op.forward(*inputs, **node.params)
         return float(np.asarray(values.get(id(self.root), self.root._array)).item())
 
     @np.errstate(all="ignore")
