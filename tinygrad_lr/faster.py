@@ -19,11 +19,11 @@ add_reduce: Any = np.add.reduce
 
 
 def _logistic(z: Any, t: Any) -> Any:
-    return np.log1p(np.exp(-z)) + (1 - t) * z
+    return np.log(1 + np.exp(-z)) + (1 - t) * z
 
 
 def _softplus(x: Any) -> Any:
-    return np.log1p(np.exp(-x)) + x
+    return np.log(1 + np.exp(-x)) + x
 
 
 def _categorical(z: Any, t: Any, weight: Any) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 import tinygrad_lr as tg
 from docs.benchmarks.problems import CHAIN, Problem
 from docs.benchmarks.with_numpy import Training
@@ -73,10 +75,10 @@ def compiled(problem: Problem) -> Training:
     weights = model.parameters()
     if len(problem.batches) == 1:
         ((X, y),) = problem.batches  # never changes: a constant of the step
-        step, batches = tg.compile(lambda: loss_of(X, y), optimizer), [()]
-    else:
-        step, batches = tg.compile(loss_of, optimizer), problem.batches
+        step = tg.compile(lambda: loss_of(X, y), optimizer)
+        while True:
+            yield step(), weights
+    step = tg.compile(loss_of, optimizer)
+    batches = [np.stack(arrays) for arrays in zip(*problem.batches, strict=True)]
     while True:
-        for batch in batches:
-            loss = step(*batch)
-        yield loss, weights
+        yield step.each(*batches)[-1], weights
