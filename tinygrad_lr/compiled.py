@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lr.blocks import Blocks
-from tinygrad_lr.faster import QUICK, faster, shared_number
+from tinygrad_lr.faster import QUICK, Bordered, faster, shared_number
 from tinygrad_lr.lowering import SMALL, Lowering
 from tinygrad_lr.machine import Machine, Plan, Unfit, aligned, made
 from tinygrad_lr.names import nodes
@@ -93,16 +93,23 @@ class Recorded(NamedTuple):
 
 
 class Flat:
-    """Arrays beside each other in one, so that one call changes all of them."""
+    """Arrays beside each other in one, so that one call changes all of them.
+
+    Attributes:
+        parts: the arrays.
+        joined: those with a row too many, which is the next one, by the number of the former.
+    """
 
     def __init__(self, arrays: Sequence[Any]) -> None:
         self.whole = aligned((sum(a.size for a in arrays),), arrays[0].dtype)
+        ends = list(itertools.accumulate(a.size for a in arrays))
         self.parts = []
-        start = 0
-        for a in arrays:
-            self.parts.append(self.whole[start : start + a.size].reshape(a.shape))
+        self.joined = {}
+        for i, (a, end) in enumerate(zip(arrays, ends, strict=True)):
+            self.parts.append(self.whole[end - a.size : end].reshape(a.shape))
             self.parts[-1][...] = a
-            start += a.size
+            if i + 1 < len(arrays) and a.ndim == 2 and arrays[i + 1].size == a.shape[1]:
+                self.joined[i] = self.whole[end - a.size : ends[i + 1]].reshape(-1, a.shape[1])
 
 
 def array_of(x: Any) -> Any:
@@ -320,26 +327,34 @@ class Step:
         """The program for a recorded loss."""
         recording = Recording([*batch, *self.params], held, quick)
         results = recording.run(output, self.params)
-        book = recording.book
+        book, slope = recording.book, Flat([p._array for p in self.params])
         results = simplified(results, book, len(results), facts=False)
-        loss, *gradients = faster(results, book, outside=isinstance(self.optimizer, SGD))
+        params = recording.arguments[len(batch) :]
+        places = dict(zip(params, self._flat.parts, strict=True))
+
+        def placed(array: Any) -> Symbol:
+            symbol = book.argument(array, fixed=True)
+            places[symbol] = array
+            return symbol
+
+        joined = {(params[i], params[i + 1]): placed(x) for i, x in self._flat.joined.items()}
+        bordered = Bordered(joined, {*recording.arguments, *recording.others})
+        loss, *gradients = faster(results, book, isinstance(self.optimizer, SGD), bordered)
         c, gradients = shared_number(gradients)
-        flat = book.argument(self._flat.whole, fixed=True)
-        slope = Flat([p._array for p in self.params])
-        gradient = book.argument(slope.whole, fixed=True)
+        targets = list(zip(gradients, slope.parts, strict=True))
+        for i, array in reversed(slope.joined.items()):
+            if (both := bordered.gradient(*gradients[i : i + 2])) is not None:
+                targets[i : i + 2] = [(both, array)]
         dtype = self._flat.whole.dtype
         lr, t = (book.argument(np.array(x, dtype)) for x in (self.optimizer.lr, 0))
-        slots = {name: book.argument(x.whole, fixed=True) for name, x in self._slots.items()}
-        new = self._update(flat, gradient * c, slots, lr, t)
-        whole = {flat: self._flat.whole, gradient: slope.whole}
-        whole |= {symbol: self._slots[name].whole for name, symbol in slots.items()}
-        params = zip(recording.arguments[len(batch) :], self._flat.parts, strict=True)
+        slots = {name: placed(x.whole) for name, x in self._slots.items()}
+        new = self._update(placed(self._flat.whole), placed(slope.whole) * c, slots, lr, t)
         plan = Plan(
             variables=[lr, t, *recording.arguments[: len(batch)], *recording.others],
-            places={**dict(params), **whole},
+            places=places,
             loss=loss,
-            gradients=list(zip(gradients, slope.parts, strict=True)),
-            finals=[(now, whole[old]) for old, now in new.items()],
+            gradients=targets,
+            finals=[(now, places[old]) for old, now in new.items()],
             again=functools.cache(lambda: self._record(arrays, False).program) if quick else None,
         )
         state = tuple(name for name, symbol in slots.items() if symbol in new)

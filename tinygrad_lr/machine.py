@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_lr.symbols import Symbol, is_number, ordered, parts, put_in, value_of
 
 VIEWS = {np.transpose, np.reshape, np.broadcast_to, np.flip, operator.getitem}
+FEW = 32  # columns
 SIGNS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**"}
 
 
@@ -25,7 +26,7 @@ def aligned(shape: tuple[int, ...], dtype: Any, raw: Any = None) -> Any:
     Args:
         raw: bytes that it lies in, 64 more than it needs; new ones if not given.
     """
-    if len(shape) == 2 and 1 < shape[1] <= 32 and shape[0] > 2 * shape[1]:
+    if len(shape) == 2 and 1 < shape[1] <= FEW and shape[0] > 2 * shape[1]:
         return aligned(shape[::-1], dtype, raw).T
     size = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, np.uint8) if raw is None else raw
@@ -173,6 +174,8 @@ class Machine:
             if x in self.texts:
                 return self.texts[x]
             if x in self.arrays:
+                return self._hold(self.arrays[x])
+            if x.function is np.transpose and self._view(x):
                 return self._hold(self.arrays[x])
             self.arrays[x] = x.value
             if x.value.ndim and x.value.dtype.kind == "f":
