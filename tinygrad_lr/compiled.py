@@ -72,8 +72,7 @@ def run(batch):
     {serials} = next(serial)
     {grads} = None
     {t}
-    result = program(optimizer.lr, {given})
-    {steps}
+    result = program(optimizer.lr, {given}){steps}
     return result
 """
 
@@ -298,7 +297,7 @@ class Step:
         if counted:
             changed.append(f"optimizer.steps.count(optimizer.steps[0]) != {len(params)}")
             count = "len(result)" if many else 1
-            steps = f"optimizer.steps[:] = [t + {count}] * {len(params)}"
+            steps = f"\n    optimizer.steps[:] = [t + {count}] * {len(params)}"
         arrays = [f"a{i}" for i in range(len(kinds))]
         others = [f"{hold(f'x{i}', x)}._array" for i, x in enumerate(recorded.others)]
         source = CHECKED.format(

@@ -29,7 +29,8 @@ def _categorical(z: Any, t: Any, weight: Any) -> Any:
     return -np.sum(_shares(z, t, weight) * log_softmax(z), axis=-1)
 
 
-# Values that overflow for large numbers, where the program starts again with those of the table.
+# Values that overflow for large numbers, where the program starts again with those of the table,
+# and that are rounded as their largest term is, which for a tiny loss is coarser.
 QUICK: Mapping[str, Callable[..., Any]] = {
     "logistic_loss": _logistic,
     "softplus": _softplus,

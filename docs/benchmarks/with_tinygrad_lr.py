@@ -71,10 +71,11 @@ def eager(problem: Problem) -> Training:
 
 
 def compiled(problem: Problem) -> Training:
+    """What never changes is a constant of the step; samples in turn are one call of `each`."""
     model, loss_of, optimizer = setup(problem)
     weights = model.parameters()
     if len(problem.batches) == 1:
-        ((X, y),) = problem.batches  # never changes: a constant of the step
+        ((X, y),) = problem.batches
         step = tg.compile(lambda: loss_of(X, y), optimizer)
         while True:
             yield step(), weights
