@@ -182,10 +182,9 @@ class Step:
             n for n, v in vars(optimizer).items() if n != "lr" and not isinstance(v, list)
         ]
         self.source = ""
-        self._recorded: dict[Any, Recorded] = {}
+        self._recorded: dict[Any, tuple[Recorded, Any, Any]] = {}  # by shapes and rates
         self._step, self._many = self._other, nothing
         self._flat = Flat([p._array for p in self.params])
-        self._owners = list(zip(self.params, self._flat.parts, strict=True))
         self._slots = {
             name: Flat(value)
             for name, value in vars(optimizer).items()
@@ -226,20 +225,23 @@ class Step:
         kinds = tuple((x.shape, x.dtype) for x in arrays)
         key = kinds, tuple(getattr(self.optimizer, name) for name in self._rates)
         self._step, self._many = self._other, nothing  # if this fails, for the next call as well
-        known = self._recorded.get(key)
-        recorded = known or self._record(arrays)
-        self.source = recorded.program.source
-        loss = self._run(recorded, arrays) if known else self._compared(recorded, arrays)
-        self._recorded[key] = recorded
-        self._step = self._checking(recorded, *key)
-        if isinstance(recorded.program, Scalars) and not recorded.others:
-            self._many = self._checking(recorded, *key, many=True)
+        if key in self._recorded:
+            recorded, step, many = self._recorded[key]
+            loss = self._run(recorded, arrays)
+        else:
+            recorded = self._record(arrays)
+            loss = self._compared(recorded, arrays)
+            step, many = self._checking(recorded, *key), nothing
+            if isinstance(recorded.program, Scalars) and not recorded.others:
+                many = self._checking(recorded, *key, many=True)
+            self._recorded[key] = recorded, step, many
+        self._step, self._many, self.source = step, many, recorded.program.source
         return loss
 
     def _run(self, recorded: Recorded, arrays: Sequence[Any]) -> float:
         """A step, wherever the parameters and the state are now."""
         optimizer: Any = self.optimizer
-        for p, part in self._owners:
+        for p, part in zip(self.params, self._flat.parts, strict=True):
             if not p.requires_grad:
                 raise RecordingError(f"{p!r} requires no gradient any more: compile the step anew")
             if p._array is not part:
@@ -273,33 +275,37 @@ class Step:
         space |= {"ndarray": np.ndarray, "program": recorded.program.run, "other": self._other}
         if many:
             space |= {"program": recorded.program.many, "other": nothing}
-        changed = []
 
-        def hold(name: str, x: Any) -> str:
-            space[name] = x
+        def hold(x: Any) -> str:
+            space[name := f"c{len(space)}"] = x
             return name
 
-        for name, rate in zip(self._rates, rates, strict=True):
-            changed.append(f"optimizer.{name} != {hold(name, rate)}")
-        params = [hold(f"p{i}", p) for i, p in enumerate(self.params)]
-        for p, part in zip(params, self._flat.parts, strict=True):
-            changed.append(f"{p}._array is not {hold(f'{p}_array', part)} or not {p}.requires_grad")
-        for name in recorded.state:
-            for i, part in enumerate(self._slots[name].parts):
-                changed.append(f"optimizer.{name}[{i}] is not {hold(f'{name}{i}', part)}")
-        for i, (shape, dtype) in enumerate(kinds):
-            expected = ", ".join(["len(a0)"] * many + [str(n) for n in shape] + [""])
+        params, arrays = [*map(hold, self.params)], [f"a{i}" for i in range(len(kinds))]
+        changed = [
+            f"optimizer.{name} != {hold(rate)}"
+            for name, rate in zip(self._rates, rates, strict=True)
+        ]
+        changed += [
+            f"{p}._array is not {hold(part)} or not {p}.requires_grad"
+            for p, part in zip(params, self._flat.parts, strict=True)
+        ]
+        changed += [
+            f"optimizer.{name}[{i}] is not {hold(part)}"
+            for name in recorded.state
+            for i, part in enumerate(self._slots[name].parts)
+        ]
+        for x, (shape, dtype) in zip(arrays, kinds, strict=True):
+            lengths = ["len(a0)"] * many + [str(n) for n in shape]
+            expected = "".join(f"{n}, " for n in lengths)
             changed.append(
-                f"a{i}.__class__ is not ndarray or a{i}.shape != ({expected}) "
-                f"or a{i}.dtype != {hold(f'd{i}', dtype)}"
+                f"{x}.__class__ is not ndarray or {x}.shape != ({expected}) "
+                f"or {x}.dtype != {hold(dtype)}"
             )
         steps, counted = "", hasattr(self.optimizer, "steps")
         if counted:
             changed.append(f"optimizer.steps.count(optimizer.steps[0]) != {len(params)}")
             count = "len(result)" if many else 1
             steps = f"\n    optimizer.steps[:] = [t + {count}] * {len(params)}"
-        arrays = [f"a{i}" for i in range(len(kinds))]
-        others = [f"{hold(f'x{i}', x)}._array" for i, x in enumerate(recorded.others)]
         source = CHECKED.format(
             n=len(kinds),
             arrays=f"[{', '.join(arrays)}]",
@@ -307,7 +313,7 @@ class Step:
             serials=" = ".join(f"{p}.serial" for p in params),
             grads=" = ".join(f"{p}.grad" for p in params),
             t="t = optimizer.steps[0]" if counted else "t = 0",
-            given=", ".join(["t", *arrays, *others]),
+            given=", ".join(["t", *arrays, *(f"{hold(x)}._array" for x in recorded.others)]),
             steps=steps,
         )
         return made(source, space)
