@@ -27,8 +27,8 @@ def counted(monkeypatch):
     made = []
 
     class Counted(blocks.Blocks):
-        def __init__(self, **program):
-            super().__init__(**program)
+        def __init__(self, plan):
+            super().__init__(plan)
             made.append(len(self.blocks))
 
     monkeypatch.setattr("tinygrad_lr.compiled.Blocks", Counted)

@@ -143,6 +143,50 @@ def test_data_that_the_function_holds_are_constants(case, rows):
     assert_same((0, a.parameters()), (0, b.parameters()))
 
 
+def affine(x, W, b):
+    return x @ W + b
+
+
+BIASES = {  # shapes of W and b, what is computed from them, how many lines are saved
+    "Dense": ((3, 2), (2,), affine, 2),
+    "a row": ((3, 2), (1, 2), affine, 2),
+    "a number": ((3, 1), (), affine, 1),
+    "b first": ((3, 2), (2,), lambda x, W, b: b + x @ W, 2),
+    "times 2": ((3, 2), (2,), lambda x, W, b: 2 * affine(x, W, b), 2),
+    "twice": ((3, 2), (2,), lambda x, W, b: affine(x, W, b) * (x @ W + b), 1),
+    "W without b": ((3, 2), (2,), lambda x, W, b: affine(x, W, b) * (x @ W), 0),
+    "b without W": ((3, 2), (2,), lambda x, W, b: affine(x, W, b) + b**2, 1),
+    "a number a row": ((3, 1), (900, 1), affine, 0),
+    "W is square": ((3, 3), (3,), lambda x, W, b: x @ W.T + b, 0),
+    "b beside x": ((3, 3), (3,), lambda x, W, b: (x + b) @ W, 0),
+}
+
+
+@pytest.mark.parametrize("case", BIASES)
+def test_a_bias_is_a_row_of_the_weights(case):
+    """X @ W + b of constant X is one product, and so are its gradients, where that is the same."""
+    *shapes, f, fewer = BIASES[case]
+    x, target = np.resize(X, (900, 3)), np.resize(NEW, (900, shapes[0][1]))
+    start = [np.random.default_rng(i).normal(size=shape) for i, shape in enumerate(shapes)]
+    params = [[Tensor(v, requires_grad=True) for v in start] for _ in range(3)]
+    slow, fast, apart = (
+        make(
+            lambda W=W, b=b: np.mean((np.tanh(f(Tensor(x), W, b)) - target) ** 2),
+            OPTIMIZERS["momentum"]([b, W] if i == 2 else [W, b]),
+        )
+        for i, (make, (W, b)) in enumerate(
+            zip((eager, tg.compile, tg.compile), params, strict=True)
+        )
+    )
+    for _ in range(5):
+        loss = slow()
+        assert_allclose([fast(), apart()], [loss, loss], rtol=1e-9)
+    for p, *others in zip(*params, strict=True):
+        for q in others:
+            assert_allclose(q.data, p.data, rtol=1e-9)
+    assert apart.source.count("\n") - fast.source.count("\n") == fewer
+
+
 def test_float32_stays_float32():
     a, b = (network(4, dtype=np.float32) for _ in range(2))
     x, loss = X.astype(np.float32), lambda m: lambda x, y: tg.cross_entropy(m(x), y)
@@ -330,12 +374,13 @@ def test_gradients_that_depend_on_the_shape_alone():
 def test_nan_stays_nan(size):
     x = np.ones(size)
     x[1] = np.nan
-    for f in (lambda z: np.sum(np.maximum(z, 0)), np.max):
-        w = Tensor(np.ones(size), requires_grad=True)
-        step = tg.compile(lambda x: f(x * w), tg.optim.SGD([w], lr=0.0))  # noqa: B023
+    w = Tensor(np.ones(size), requires_grad=True)
+    for loss in (lambda x: np.sum(np.maximum(x * w, 0)), lambda x: np.max(x * w)):
+        step = tg.compile(loss, tg.optim.SGD([w], lr=0.0))
         assert step(np.ones(size)) > 0
         with np.errstate(invalid="ignore"):
             assert np.isnan(step(x))
+        w.data = np.ones(size)
 
 
 def test_infinite_steps_are_taken():
@@ -411,6 +456,72 @@ def test_programs_drawn_at_random(seed):
         assert_allclose(fast(x), slow(Tensor(x)), rtol=1e-7)
     for p, q in zip(*twins, strict=True):
         assert_allclose(q.data, p.data, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("case", ["mse", "logistic", "softmax", "tanh", "relu"])
+def test_each_is_a_step_on_one_after_the_other(case, optimizer):
+    slow, fast, y = pair(case, optimizer)
+    batches = [X, NEW, -X, 2 * NEW], [y, y[::-1], y, y]
+    for first, last in ((0, 3), (3, 4), (0, 4)):
+        some = [arrays[first:last] for arrays in batches]
+        losses = [slow[0](*batch) for batch in zip(*some, strict=True)]
+        assert_allclose(fast[0].each(*map(np.stack, some)), losses, rtol=1e-9)
+    assert fast[0].each(np.empty((0, 7, 3)), np.empty((0, *y.shape), y.dtype)) == []
+    assert_same(slow, fast)
+    for p in fast[1]:
+        assert p.grad is None
+
+
+def test_each_takes_one_element_of_every_array_a_step():
+    w = Tensor(1.0, requires_grad=True)
+    step = tg.compile(lambda x, y: (w * x - y) ** 2, tg.optim.SGD([w], lr=0.5))
+    assert step.each([1.0, 2.0], [1.0, 0.0]) == [0.0, 4.0]
+    assert w.item() == -3.0
+    assert step.each(np.ones(3), [-3.0, -3.0, 1.0]) == [0.0, 0.0, 16.0]
+    assert w.item() == 1.0
+    for _ in range(2):
+        with pytest.raises(ValueError, match="3, 4"):
+            step.each(np.ones(3), np.ones(4))
+    assert w.item() == 1.0
+
+
+def test_each_notices_what_was_changed_before():
+    slow, fast, y = pair("logistic", "Adam")
+    x, labels = np.stack([X, NEW, X]), np.stack([y, y, y])
+    for i in range(5):
+        for _, params, opt in (slow, fast):
+            if i == 1:
+                opt.lr = 0.02
+            if i == 2:
+                params[0].data = params[0].data + 1
+            if i == 3:
+                opt.betas = 0.8, 0.99
+        losses = [slow[0](*batch) for batch in zip(x[:, i:], labels[:, i:], strict=True)]
+        assert_allclose(fast[0].each(x[:, i:], labels[:, i:]), losses, rtol=1e-9)
+    assert_same(slow, fast)
+    fast[1][0].requires_grad = False
+    with pytest.raises(tg.RecordingError, match="requires no gradient"):
+        fast[0].each(x[:, i:], labels[:, i:])
+
+
+@pytest.mark.parametrize("rows", [1, 2000])
+def test_each_goes_on_after_a_step_that_overflows(rows):
+    W = Tensor([[1.0]], requires_grad=True)
+    x = np.resize([1.0, 1.0, -1e3, 1.0, 1e4, 0.5], (rows, 6)).T[..., None]
+    y = np.resize([0.0, 1.0, 1.0, 1.0, 0.0, 1.0], (rows, 6)).T[..., None]
+    twin = Tensor(W.data, requires_grad=True)
+    slow, fast = (
+        make(
+            lambda x, y, w=w: tg.binary_cross_entropy_with_logits(x @ w, y),
+            tg.optim.SGD([w], lr=0.1, momentum=0.5),
+        )
+        for make, w in ((eager, twin), (tg.compile, W))
+    )
+    for _ in range(2):
+        losses = [slow(Tensor(a), b) for a, b in zip(x, y, strict=True)]
+        assert_allclose(fast.each(x, y), losses, rtol=1e-9, atol=1e-15)
+    assert_allclose(W.data, twin.data, rtol=1e-9)
 
 
 def test_the_source_can_be_printed():

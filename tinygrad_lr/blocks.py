@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.machine import Machine, aligned
-from tinygrad_lr.scalars import Unfit
-from tinygrad_lr.symbols import Book, Symbol, add_at, astype, ordered, parts, put, put_in
+from tinygrad_lr.machine import Machine, Plan, Unfit, aligned
+from tinygrad_lr.symbols import Book, Symbol, add_at, astype, parts, put, put_in
 
 LARGE = 2**22  # bytes, of data and of what is computed from them, that leave the cache
 BLOCK = 2**20  # bytes of a block
@@ -21,7 +20,7 @@ SUMS = {np.matmul, np.vdot, np.add.reduce}
 
 
 class Blocks:
-    """A step that adds up what blocks of rows contribute; arguments as for `Machine`.
+    """A step that adds up what blocks of rows contribute.
 
     Rows are what lies along the longest axis of the data, wherever that axis is in an array.
 
@@ -32,16 +31,9 @@ class Blocks:
         Unfit: if the data are few, or rows depend on each other before they are added up.
     """
 
-    def __init__(
-        self,
-        variables: Sequence[Symbol],
-        places: Mapping[Symbol, Any],
-        loss: Symbol,
-        gradients: Sequence[tuple[Any, Any]],
-        finals: Sequence[tuple[Symbol, Any]],
-        again: Callable[[], Any] | None,
-    ) -> None:
-        order = ordered([loss, *(x for x, _ in gradients), *(x for x, _ in finals)])
+    def __init__(self, plan: Plan) -> None:
+        variables, places, *_ = plan
+        order = plan.order()
         batch, changing = dict.fromkeys(variables[2:]), {*variables, *places}
         for x in order:
             if not changing.isdisjoint(_inputs(x)):
@@ -77,13 +69,15 @@ class Blocks:
                 new = self._on_block(inner, part)
                 variable = [new.get(x, x) for x in (*batch, *held)]
                 results = [(new[x], term) for x, term in zip(sums, terms, strict=True)]
-                programs[n] = Machine(variable, places, loss.book.number(0.0), results, [])
+                programs[n] = Machine(
+                    Plan(variable, places, plan.loss.book.number(0.0), results, [])
+                )
             self.blocks.append((programs[n].run, [self._cut(x, part) for x in batch], arrays))
         for x, total in zip(sums, totals, strict=True):  # what follows reads the total
             place = x.book.argument(total, fixed=True)
             x.function, x.args, x.kwargs = operator.getitem, (place, ...), {}
             places = {**places, place: total}
-        rest = Machine(variables, places, loss, gradients, finals, again)
+        rest = Machine(plan._replace(places=places))
         self._rest, self.source = rest.run, "\n".join(p.source for p in (*programs.values(), rest))
 
     def run(self, lr: Any, t: Any, *batch: Any) -> float:

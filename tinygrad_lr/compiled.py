@@ -7,19 +7,18 @@ import copy
 import functools
 import itertools
 from collections.abc import Callable, Collection, Sequence
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.blocks import Blocks
-from tinygrad_lr.faster import QUICK, faster, shared_number
+from tinygrad_lr.faster import QUICK, Bordered, faster, shared_number
 from tinygrad_lr.lowering import SMALL, Lowering
-from tinygrad_lr.machine import Machine, aligned
+from tinygrad_lr.machine import Machine, Plan, Unfit, aligned, made
 from tinygrad_lr.names import nodes
 from tinygrad_lr.optim import SGD, Adam, Optimizer
 from tinygrad_lr.recording import RecordingError, everything
-from tinygrad_lr.scalars import Scalars, Unfit
+from tinygrad_lr.scalars import Scalars
 from tinygrad_lr.simplify import simplified
 from tinygrad_lr.symbols import Symbol
 from tinygrad_lr.tensor import Tensor, _serial, grad
@@ -63,35 +62,72 @@ class Recording(Lowering):
         return self.book.number(array) if array.ndim == 0 else self.book.argument(array, fixed=True)
 
 
-class Recorded(NamedTuple):
-    """A program: what is run, as text and as a function, and tensors that it takes as well."""
+CHECKED = """\
+def run(batch):
+    if len(batch) != {n}:
+        return other(batch)
+    {arrays} = batch
+    if {changed}:
+        return other(batch)
+    {serials} = next(serial)
+    {grads} = None
+    {t}
+    result = program(optimizer.lr, {given}){steps}
+    return result
+"""
 
-    source: str
-    run: Callable[..., float]
+
+class Recorded(NamedTuple):
+    """A recorded step.
+
+    Attributes:
+        program: what runs it.
+        others: tensors that it takes as well.
+        state: the names of the optimizer's lists that it changes.
+    """
+
+    program: Any
     others: tuple[Tensor, ...]
+    state: tuple[str, ...]
 
 
 class Flat:
-    """Arrays beside each other in one, so that one call changes all of them."""
+    """Arrays beside each other in one, so that one call changes all of them.
+
+    Attributes:
+        parts: the arrays.
+        joined: those with a row too many, which is the next one, by the number of the former.
+    """
 
     def __init__(self, arrays: Sequence[Any]) -> None:
         self.whole = aligned((sum(a.size for a in arrays),), arrays[0].dtype)
+        ends = list(itertools.accumulate(a.size for a in arrays))
         self.parts = []
-        start = 0
-        for a in arrays:
-            self.parts.append(self.whole[start : start + a.size].reshape(a.shape))
+        self.joined = {}
+        for i, (a, end) in enumerate(zip(arrays, ends, strict=True)):
+            self.parts.append(self.whole[end - a.size : end].reshape(a.shape))
             self.parts[-1][...] = a
-            start += a.size
+            if i + 1 < len(arrays) and a.ndim == 2 and arrays[i + 1].size == a.shape[1]:
+                self.joined[i] = self.whole[end - a.size : ends[i + 1]].reshape(-1, a.shape[1])
 
 
-def adopt(p: Tensor, part: Any) -> None:
-    """Let a parameter live in a part of the flat array, with the values that it has."""
-    if not p.requires_grad:
-        raise RecordingError(f"{p!r} requires no gradient any more: compile the step anew")
-    if p._array is not part:
-        part[...] = p._array
-        p._array = part
-    p.changing()
+def array_of(x: Any) -> Any:
+    """An array as it is, and of what else a Tensor can be made."""
+    return x if x.__class__ is np.ndarray else Tensor(x)._array
+
+
+def nothing(_: Sequence[Any]) -> list[float]:
+    """The losses of no steps."""
+    return []
+
+
+def program_for(plan: Plan) -> Scalars | Blocks | Machine:
+    """The program of the kind that is fastest."""
+    with contextlib.suppress(Unfit):
+        return Scalars(plan)
+    with contextlib.suppress(Unfit):
+        return Blocks(plan)
+    return Machine(plan)
 
 
 def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
@@ -142,16 +178,13 @@ class Step:
         self.loss, self.optimizer, self.params = loss, optimizer, optimizer.params
         if len({p.dtype for p in self.params}) > 1:
             raise TypeError("compile: all parameters have the same dtype, float32 or float64")
-        rates = [n for n, v in vars(optimizer).items() if n != "lr" and not isinstance(v, list)]
-        self._rates = attrgetter(*rates)
-        self._known_rates: Any = None
-        self._kinds: tuple[Any, ...] = ()
+        self._rates = [
+            n for n, v in vars(optimizer).items() if n != "lr" and not isinstance(v, list)
+        ]
         self.source = ""
-        self._run: Any = None  # recorded by the first call
-        self._others: tuple[Tensor, ...] = ()
-        self._recorded: dict[Any, Any] = {}
+        self._recorded: dict[Any, tuple[Recorded, Any, Any]] = {}  # by shapes and rates
+        self._step, self._many = self._other, nothing
         self._flat = Flat([p._array for p in self.params])
-        self._owners = list(zip(self.params, self._flat.parts, strict=True))
         self._slots = {
             name: Flat(value)
             for name, value in vars(optimizer).items()
@@ -160,56 +193,130 @@ class Step:
 
     def __call__(self, *batch: Any) -> float:
         """One step on a batch of arrays; the loss before it."""
-        optimizer = self.optimizer
-        if self._rates(optimizer) != self._known_rates or len(batch) != len(self._kinds):
-            return self._other(batch)
-        for x, (shape, dtype) in zip(batch, self._kinds):  # noqa: B905
-            if x.__class__ is not np.ndarray or x.shape != shape or x.dtype is not dtype:
-                return self._other(batch)
-        now = next(_serial)
-        for p, part in self._owners:
-            if p._array is not part or p._hash is not None or not p.requires_grad:
-                adopt(p, part)
-            p.serial, p.grad = now, None
-        if self._others:
-            batch += tuple([x._array for x in self._others])
-        if self._slots:
-            return self._with_state(batch)
-        loss: float = self._run(optimizer.lr, 0, *batch)
+        return self._step(batch)
+
+    def each(self, first: Any, *others: Any) -> list[float]:
+        """A step on each element of the first axis of arrays in turn; the losses before them.
+
+        A model of a handful of numbers takes many steps faster so than one by one.
+
+        >>> import tinygrad_lr as tg
+        >>> w = tg.Tensor(0.0, requires_grad=True)
+        >>> step = tg.compile(lambda x, y: (w * x - y) ** 2, tg.optim.SGD([w], lr=0.25))
+        >>> step.each(np.array([1.0, 2.0]), np.array([2.0, 4.0]))
+        [4.0, 4.0]
+        >>> w.item()
+        3.0
+        """
+        arrays = [first, *others]
+        losses = self._many(arrays)
+        if len(losses) < len(first):
+            arrays = [array_of(x) for x in arrays]
+            if len({len(x) for x in arrays}) > 1:
+                raise ValueError(f"each: the arrays have {[len(x) for x in arrays]} elements")
+        while (i := len(losses)) < len(first):
+            losses.append(self(*(x[i, ...] for x in arrays)))
+            losses += self._many([x[i + 1 :] for x in arrays])
+        return losses
+
+    def _other(self, batch: Sequence[Any]) -> float:
+        """A step after a change: of shapes, of rates, or of where parameters live."""
+        arrays = list(map(array_of, batch))
+        kinds = tuple((x.shape, x.dtype) for x in arrays)
+        key = kinds, tuple(getattr(self.optimizer, name) for name in self._rates)
+        self._step, self._many = self._other, nothing  # if this fails, for the next call as well
+        if key in self._recorded:
+            recorded, step, many = self._recorded[key]
+            loss = self._run(recorded, arrays)
+        else:
+            recorded = self._record(arrays)
+            loss = self._compared(recorded, arrays)
+            step, many = self._checking(recorded, *key), nothing
+            if isinstance(recorded.program, Scalars) and not recorded.others:
+                many = self._checking(recorded, *key, many=True)
+            self._recorded[key] = recorded, step, many
+        self._step, self._many, self.source = step, many, recorded.program.source
         return loss
 
-    def _with_state(self, arrays: Sequence[Any]) -> float:
-        """A step of an optimizer that remembers others, which may have been made elsewhere."""
+    def _run(self, recorded: Recorded, arrays: Sequence[Any]) -> float:
+        """A step, wherever the parameters and the state are now."""
         optimizer: Any = self.optimizer
+        for p, part in zip(self.params, self._flat.parts, strict=True):
+            if not p.requires_grad:
+                raise RecordingError(f"{p!r} requires no gradient any more: compile the step anew")
+            if p._array is not part:
+                part[...] = p._array
+                p._array = part
+            p.changing()
+            p.grad = None
         for name, flat in self._slots.items():
             slots = getattr(optimizer, name)
             for i, part in enumerate(flat.parts):
                 if slots[i] is not part:
                     part[...] = slots[i]
                     slots[i] = part
-        steps = getattr(optimizer, "steps", (0,))
+        steps = getattr(optimizer, "steps", [0])
         if any(t != steps[0] for t in steps):
             raise RecordingError(
                 f"the parameters have taken {steps} steps, but a compiled step takes as many with "
                 f"all: go on without compile"
             )
-        loss: float = self._run(optimizer.lr, steps[0], *arrays)
-        if hasattr(optimizer, "steps"):
-            optimizer.steps[:] = [steps[0] + 1] * len(steps)
+        others = [x._array for x in recorded.others]
+        loss: float = recorded.program.run(optimizer.lr, steps[0], *arrays, *others)
+        steps[:] = [steps[0] + 1] * len(steps)
         return loss
 
-    def _other(self, batch: Sequence[Any]) -> float:
-        """A step on a batch of other shapes than the last."""
-        arrays = [x if x.__class__ is np.ndarray else Tensor(x)._array for x in batch]
-        kinds, rates = tuple((x.shape, x.dtype) for x in arrays), self._rates(self.optimizer)
-        known = self._recorded.get((kinds, rates))
-        self._known_rates = None  # whatever fails now is tried again by the next call
-        program = known or self._record(arrays)
-        self.source, self._run, self._others = program
-        self._known_rates, self._kinds = rates, kinds
-        loss = self(*arrays) if known else self._checked(arrays)
-        self._recorded[kinds, rates] = program
-        return loss
+    def _checking(self, recorded: Recorded, kinds: Any, rates: Any, many: bool = False) -> Any:
+        """A function that runs a program where all is as it was when that was recorded.
+
+        It is made as a text, since loops would take longer than a small program.
+        """
+        space: dict[str, Any] = {"optimizer": self.optimizer, "serial": _serial}
+        space |= {"ndarray": np.ndarray, "program": recorded.program.run, "other": self._other}
+        if many:
+            space |= {"program": recorded.program.many, "other": nothing}
+
+        def hold(x: Any) -> str:
+            space[name := f"c{len(space)}"] = x
+            return name
+
+        params, arrays = [*map(hold, self.params)], [f"a{i}" for i in range(len(kinds))]
+        changed = [
+            f"optimizer.{name} != {hold(rate)}"
+            for name, rate in zip(self._rates, rates, strict=True)
+        ]
+        changed += [
+            f"{p}._array is not {hold(part)} or not {p}.requires_grad"
+            for p, part in zip(params, self._flat.parts, strict=True)
+        ]
+        changed += [
+            f"optimizer.{name}[{i}] is not {hold(part)}"
+            for name in recorded.state
+            for i, part in enumerate(self._slots[name].parts)
+        ]
+        for x, (shape, dtype) in zip(arrays, kinds, strict=True):
+            lengths = ["len(a0)"] * many + [str(n) for n in shape]
+            expected = "".join(f"{n}, " for n in lengths)
+            changed.append(
+                f"{x}.__class__ is not ndarray or {x}.shape != ({expected}) "
+                f"or {x}.dtype != {hold(dtype)}"
+            )
+        steps, counted = "", hasattr(self.optimizer, "steps")
+        if counted:
+            changed.append(f"optimizer.steps.count(optimizer.steps[0]) != {len(params)}")
+            count = "len(result)" if many else 1
+            steps = f"\n    optimizer.steps[:] = [t + {count}] * {len(params)}"
+        source = CHECKED.format(
+            n=len(kinds),
+            arrays=f"[{', '.join(arrays)}]",
+            changed=" or ".join(changed),
+            serials=" = ".join(f"{p}.serial" for p in params),
+            grads=" = ".join(f"{p}.grad" for p in params),
+            t="t = optimizer.steps[0]" if counted else "t = 0",
+            given=", ".join(["t", *arrays, *(f"{hold(x)}._array" for x in recorded.others)]),
+            steps=steps,
+        )
+        return made(source, space)
 
     def _record(self, arrays: Sequence[Any], quick: bool = True) -> Recorded:
         """The program of a step on arrays of these shapes."""
@@ -225,36 +332,38 @@ class Step:
         """The program for a recorded loss."""
         recording = Recording([*batch, *self.params], held, quick)
         results = recording.run(output, self.params)
-        book = recording.book
+        book, slope = recording.book, Flat([p._array for p in self.params])
         results = simplified(results, book, len(results), facts=False)
-        loss, *gradients = faster(results, book, outside=isinstance(self.optimizer, SGD))
+        params = recording.arguments[len(batch) :]
+        places = dict(zip(params, self._flat.parts, strict=True))
+
+        def placed(array: Any) -> Symbol:
+            symbol = book.argument(array, fixed=True)
+            places[symbol] = array
+            return symbol
+
+        joined = {(params[i], params[i + 1]): placed(x) for i, x in self._flat.joined.items()}
+        bordered = Bordered(joined, {*recording.arguments, *recording.others})
+        loss, *gradients = faster(results, book, isinstance(self.optimizer, SGD), bordered)
         c, gradients = shared_number(gradients)
-        flat = book.argument(self._flat.whole, fixed=True)
-        slope = Flat([p._array for p in self.params])
-        gradient = book.argument(slope.whole, fixed=True)
+        targets = list(zip(gradients, slope.parts, strict=True))
+        for i, array in reversed(slope.joined.items()):
+            if (both := bordered.gradient(*gradients[i : i + 2])) is not None:
+                targets[i : i + 2] = [(both, array)]
         dtype = self._flat.whole.dtype
         lr, t = (book.argument(np.array(x, dtype)) for x in (self.optimizer.lr, 0))
-        slots = {name: book.argument(x.whole, fixed=True) for name, x in self._slots.items()}
-        new = self._update(flat, gradient * c, slots, lr, t)
-        whole = {flat: self._flat.whole, gradient: slope.whole}
-        whole |= {symbol: self._slots[name].whole for name, symbol in slots.items()}
-        params = zip(recording.arguments[len(batch) :], self._flat.parts, strict=True)
-        program: dict[str, Any] = {
-            "variables": [lr, t, *recording.arguments[: len(batch)], *recording.others],
-            "places": {**dict(params), **whole},
-            "loss": loss,
-            "gradients": list(zip(gradients, slope.parts, strict=True)),
-            "finals": [(now, whole[old]) for old, now in new.items()],
-            "again": functools.partial(self._record, arrays, quick=False) if quick else None,
-        }
-        kinds: list[Any] = [Scalars, Blocks] if quick else [Blocks]
-        for kind in kinds:
-            with contextlib.suppress(Unfit):
-                made = kind(**program)
-                break
-        else:
-            made = Machine(**program)
-        return Recorded(made.source, made.run, tuple(recording.others.values()))
+        slots = {name: placed(x.whole) for name, x in self._slots.items()}
+        new = self._update(placed(self._flat.whole), placed(slope.whole) * c, slots, lr, t)
+        plan = Plan(
+            variables=[lr, t, *recording.arguments[: len(batch)], *recording.others],
+            places=places,
+            loss=loss,
+            gradients=targets,
+            finals=[(now, places[old]) for old, now in new.items()],
+            again=functools.cache(lambda: self._record(arrays, False).program) if quick else None,
+        )
+        state = tuple(name for name, symbol in slots.items() if symbol in new)
+        return Recorded(program_for(plan), tuple(recording.others.values()), state)
 
     def _update(self, flat: Symbol, gradient: Symbol, slots: Any, lr: Symbol, t: Symbol) -> Any:
         """What the optimizer makes of all parameters and of its state, as one array each."""
@@ -283,7 +392,7 @@ class Step:
                     f"{values[0]!r}, then {values[1]!r}. Pass what changes as an argument"
                 )
 
-    def _checked(self, arrays: Sequence[Any]) -> float:
+    def _compared(self, recorded: Recorded, arrays: Sequence[Any]) -> float:
         """The first step, done both ways."""
         optimizer, kept = self.optimizer, [p._array.copy() for p in self.params]
         lists = [x for name, x in vars(optimizer).items() if name in ("steps", *self._slots)]
@@ -297,7 +406,7 @@ class Step:
             p._array = k.copy()
         for values, before in zip(lists, state, strict=True):
             values[:] = before
-        loss = self(*arrays)
+        loss = self._run(recorded, arrays)
         rtol = 1e-9 if self.params[0].dtype == np.float64 else 1e-3
         wrong = [] if np.isclose(loss, value.item(), rtol=rtol, equal_nan=True) else ["the loss"]
         ways = [np.abs(r - k) for r, k in zip(right, kept, strict=True)]
@@ -306,7 +415,6 @@ class Step:
             if not np.allclose(p._array, r, rtol=rtol, atol=rtol * moved, equal_nan=True):
                 wrong.append(p.name or f"a parameter of shape {p.shape}")
         if wrong:
-            self._known_rates = None
             for p, r in zip(self.params, right, strict=True):
                 p._array[...] = r
             raise RecordingError(

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import operator
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.losses import _shares
+from tinygrad_lr.machine import FEW, VIEWS
 from tinygrad_lr.ops import log_softmax
 from tinygrad_lr.simplify import Rule, same, tidy_always
 from tinygrad_lr.symbols import Book, Symbol, is_number, ordered, parts, put_in, value_of
 
-VIEWS = {np.transpose, np.reshape, operator.getitem}
 add_reduce: Any = np.add.reduce
 
 
 def _logistic(z: Any, t: Any) -> Any:
-    return np.log1p(np.exp(-z)) + (1 - t) * z
+    return np.log(1 + np.exp(-z)) + (1 - t) * z
 
 
 def _softplus(x: Any) -> Any:
-    return np.log1p(np.exp(-x)) + x
+    return np.log(1 + np.exp(-x)) + x
 
 
 def _categorical(z: Any, t: Any, weight: Any) -> Any:
     return -np.sum(_shares(z, t, weight) * log_softmax(z), axis=-1)
 
 
-# Values that overflow for large numbers, where the program starts again with those of the table.
+# Values that overflow for large numbers, where the program starts again with those of the table,
+# and that are rounded as their largest term is, which for a tiny loss is coarser.
 QUICK: Mapping[str, Callable[..., Any]] = {
     "logistic_loss": _logistic,
     "softplus": _softplus,
@@ -67,7 +67,8 @@ def _numbers_outside(x: Symbol) -> Any:
         if c * d == 1:
             return None
         return (c * d) * function(a, b)
-    linear = function == np.add.reduce or (function in VIEWS and isinstance(args[0], Symbol))
+    view = function in VIEWS and function is not np.broadcast_to  # tidy moves numbers into that
+    linear = function == np.add.reduce or (view and isinstance(args[0], Symbol))
     if linear:
         c, a = _scaled(args[0])
         return None if c == 1 else c * function(a, *args[1:], **x.kwargs)
@@ -123,13 +124,57 @@ def _square(x: Symbol) -> Any:
     return None
 
 
-def faster(results: list[Any], book: Book, outside: bool) -> list[Any]:
+class Bordered:
+    """Constant data with a column of ones: X @ W + b is one product, and so are its gradients.
+
+    Args:
+        joined: the matrix of W and, as its last row, b, by the two.
+        changing: what may be another in every step.
+    """
+
+    def __init__(
+        self, joined: Mapping[tuple[Symbol, Symbol], Symbol], changing: Collection[Symbol]
+    ) -> None:
+        self.joined, self.changing = joined, changing
+        self._known: dict[Symbol, Symbol] = {}
+
+    def _with_ones(self, X: Symbol) -> Symbol | None:
+        """X with one more column, if it is constant and has so few that this takes no time."""
+        if X.function or X in self.changing or X.value.ndim != 2 or X.value.shape[1] >= FEW:
+            return None
+        if X not in self._known:
+            array = np.pad(X.value, ((0, 0), (0, 1)), constant_values=1)
+            self._known[X] = X.book.argument(array, fixed=True)
+        return self._known[X]
+
+    def output(self, x: Symbol) -> Any:
+        """X @ W + b, if that is what it is."""
+        for product, b in (x.args, x.args[::-1]) if x.function is np.add else ():
+            if isinstance(product, Symbol) and product.function is np.matmul:
+                X, W = product.args
+                if (W, b) in self.joined and (X1 := self._with_ones(X)) is not None:
+                    return X1 @ self.joined[W, b]
+        return None
+
+    def gradient(self, dW: Any, db: Any) -> Any:
+        """X.T @ dZ and the sum of the rows of dZ, if that is what they are."""
+        functions = [getattr(x, "function", None) for x in (dW, db)]
+        if functions != [np.matmul, np.add.reduce]:
+            return None
+        turned, dZ = dW.args
+        rows = dZ is db.args[0] and db.kwargs.get("axis", 0) in (0, (0,))
+        X1 = self._with_ones(turned.args[0]) if rows and turned.function is np.transpose else None
+        return None if X1 is None else X1.T @ dZ
+
+
+def faster(results: list[Any], book: Book, outside: bool, bordered: Bordered) -> list[Any]:
     """The results, in fewer passes over large arrays.
 
     Args:
         outside: whether numbers shall multiply results rather than what these are computed from.
     """
-    rules: list[Rule] = [_mean, _sum, _square, *([_numbers_outside] if outside else [])]
+    rules: list[Rule] = [bordered.output, _mean, _sum, _square]
+    rules += [_numbers_outside] if outside else []
 
     def rewrite(x: Symbol) -> Any:
         y = tidy_always(x)

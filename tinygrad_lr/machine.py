@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.symbols import Symbol, is_number, ordered, parts, put_in, value_of
 
 VIEWS = {np.transpose, np.reshape, np.broadcast_to, np.flip, operator.getitem}
+FEW = 32  # columns
 SIGNS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**"}
 
 
@@ -23,7 +26,7 @@ def aligned(shape: tuple[int, ...], dtype: Any, raw: Any = None) -> Any:
     Args:
         raw: bytes that it lies in, 64 more than it needs; new ones if not given.
     """
-    if len(shape) == 2 and 1 < shape[1] <= 32 and shape[0] > 2 * shape[1]:
+    if len(shape) == 2 and 1 < shape[1] <= FEW and shape[0] > 2 * shape[1]:
         return aligned(shape[::-1], dtype, raw).T
     size = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.zeros(size + 64, np.uint8) if raw is None else raw
@@ -31,48 +34,51 @@ def aligned(shape: tuple[int, ...], dtype: Any, raw: Any = None) -> Any:
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-class Again:
-    """A step by the formulas that do not overflow; its program is made when it is needed.
+class Unfit(Exception):
+    """A plan for another kind of program."""
 
-    Args:
-        make: makes the program.
+
+class Plan(NamedTuple):
+    """What a step computes, and where.
+
+    Attributes:
+        variables: the Symbols of lr, of the number of steps before, and of the arrays of a batch.
+        places: the arrays that Symbols live in: parameters, state, gradients.
+        loss: what the step returns.
+        gradients: what is computed first, each with the array of its own that it is written to.
+        finals: what is computed then, with the arrays, still in use, that it is written to.
+        again: gives the program to start again with where the loss is not finite.
     """
 
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self.make, self.run = make, None
+    variables: Sequence[Symbol]
+    places: Mapping[Symbol, Any]
+    loss: Symbol
+    gradients: Sequence[tuple[Any, Any]]
+    finals: Sequence[tuple[Symbol, Any]]
+    again: Callable[[], Any] | None = None
 
-    def __call__(self, *args: Any) -> float:
-        run: Any = self.run
-        if run is None:
-            self.run = run = self.make().run
-        loss: float = run(*args)
-        return loss
+    def order(self) -> list[Symbol]:
+        """All that is computed, inputs before results."""
+        return ordered([self.loss, *(x for x, _ in self.gradients), *(x for x, _ in self.finals)])
+
+
+def made(source: str, space: Mapping[str, Any]) -> Any:
+    """The function `run` that a text defines, whose other names stand for what is in a space."""
+    lines = [f"def make({', '.join(space)}):", *source.splitlines(), "return run"]
+    found: dict[str, Any] = {}
+    exec(compile("\n    ".join(lines), "<compiled>", "exec"), found)
+    return found["make"](**space)
 
 
 class Machine:
     """A step as a function of lr, the number of steps before, and the arrays of a batch.
 
-    Args:
-        variables: the Symbols of what the function is called with, in order.
-        places: the arrays that Symbols live in: parameters, state, gradients.
-        loss: what the function returns.
-        gradients: what is computed first, each with the array of its own that it is written to.
-        finals: what is computed then, with the arrays, still in use, that it is written to.
-        again: makes the program to start again with where the loss is not finite.
-
     Attributes:
         source: what is run.
     """
 
-    def __init__(
-        self,
-        variables: Sequence[Symbol],
-        places: Mapping[Symbol, Any],
-        loss: Symbol,
-        gradients: Sequence[tuple[Any, Any]],
-        finals: Sequence[tuple[Symbol, Any]],
-        again: Callable[[], Machine] | None = None,
-    ) -> None:
+    def __init__(self, plan: Plan) -> None:
+        variables, places, loss, gradients, finals, again = plan
         self.space: dict[str, Any] = {}
         self.held: dict[int, str] = {}  # names in the space, by the id of what they stand for
         self.views: dict[Any, Any] = {}
@@ -80,8 +86,7 @@ class Machine:
         self.lines: list[str] = []
         self.arrays: dict[Symbol, Any] = dict(places)  # where a Symbol lives from step to step
         self.texts: dict[Symbol, str] = {x: f"a{i}" for i, x in enumerate(variables)}
-        results = [loss, *(x for x, _ in gradients), *(x for x, _ in finals)]
-        self.order = ordered(results)
+        self.order = plan.order()
         self.changing = set(variables) | set(places)
         for x in self.order:
             if x.function and any(y in self.changing for y in inputs_of(x)):
@@ -111,34 +116,24 @@ class Machine:
             self.ending.setdefault(max(self.last.get(x, i), i), []).append(x)
         self.free: dict[Any, list[Any]] = {}
         self.owned: dict[Symbol, Any] = {}
+        given = ", ".join(self.texts[x] for x in variables)
         for i, x in enumerate(self.order):
             if x in self.changing and x not in self.texts and x not in places:
                 self._compute(x, i)
                 if x is loss and again:
-                    given = ", ".join(self.texts[v] for v in variables)
                     self.lines.append(f"if not finite({self._scalar(x)}):")
-                    self.lines.append(f"    return again({given})")
-                    self.space |= {"finite": math.isfinite, "again": Again(again)}
+                    self.lines.append(f"    return again().run({given})")
+                    self.space |= {"finite": math.isfinite, "again": again}
                 for place in self.gradients.get(x, ()):
                     self._copy(x, place)
                 self._release(i)
         for x, place in finals:
             self._copy(x, place)
         self.lines.append(f"return {self._scalar(loss)}")
-        self.space["errstate"] = np.errstate
-        self.source = "\n".join(
-            [
-                f"def make({', '.join(self.space)}):",
-                f"    def run({', '.join(self.texts[x] for x in variables)}):",
-                '        with errstate(over="ignore", divide="ignore", invalid="ignore"):',
-                *(f"            {line}" for line in self.lines),
-                "    return run",
-                "",
-            ]
-        )
-        made: dict[str, Any] = {}
-        exec(compile(self.source, "<compiled>", "exec"), made)
-        self.run: Callable[..., float] = made["make"](**self.space)
+        self.source = "\n    ".join([f"def run({given}):", *self.lines])
+        quiet = contextvars.copy_context()  # to enter it takes less than np.errstate
+        quiet.run(np.seterr, all="ignore")
+        self.run: Callable[..., float] = functools.partial(quiet.run, made(self.source, self.space))
 
     def _copy(self, x: Symbol, place: Any) -> None:
         """Write a value to where it is wanted, if it is not there."""
@@ -179,6 +174,8 @@ class Machine:
             if x in self.texts:
                 return self.texts[x]
             if x in self.arrays:
+                return self._hold(self.arrays[x])
+            if x.function is np.transpose and self._view(x):
                 return self._hold(self.arrays[x])
             self.arrays[x] = x.value
             if x.value.ndim and x.value.dtype.kind == "f":

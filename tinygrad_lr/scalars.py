@@ -5,15 +5,14 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.machine import Again, inputs_of
-from tinygrad_lr.symbols import Symbol, ordered, parts, put_in, value_of
+from tinygrad_lr.machine import VIEWS, Plan, Unfit, inputs_of, made
+from tinygrad_lr.symbols import Symbol, parts, put_in, value_of
 
 ELEMENTWISE: dict[Any, str] = {
     np.add: "({} + {})", np.subtract: "({} - {})", np.multiply: "({} * {})",
@@ -26,93 +25,101 @@ ELEMENTWISE: dict[Any, str] = {
     np.maximum: "({0} if {0} > {1} or {0} != {0} else {1})",
     np.minimum: "({0} if {0} < {1} or {0} != {0} else {1})",
 }  # fmt: skip
-FUNCTIONS = ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos")
-MOVED = {np.transpose, np.reshape, np.broadcast_to, np.flip, np.copy, operator.getitem}
+FUNCTIONS = ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos", "isfinite")
+MOVED = {*VIEWS, np.copy}
 ELEMENTS = 25  # of an array, up to which a call of NumPy takes longer than the floats
 LINES = 2000
 
 
-class Unfit(Exception):
-    """A program that is not one of a handful of numbers."""
+PROGRAM = """\
+def run({given}):
+    losses = []
+    {held}
+    try:
+        for {batch} in {batches}:
+            {lines}
+            if not isfinite(loss):
+                break
+            {state} = {new}
+            losses.append(loss)
+    except (ArithmeticError, TypeError, ValueError):
+        pass
+    {stores}
+    return {result}
+"""
 
 
 class Scalars:
-    """A step in Python's floats; arguments as for `Machine`.
+    """A step in Python's floats.
+
+    Attributes:
+        source: what is run.
+        run: the step, called as that of a `Machine`.
+        many: steps on arrays of batches, as long as all goes well; gives a list of losses.
 
     Raises:
-        Unfit: if the arrays are too large, or it calls what has no counterpart.
+        Unfit: if the arrays are too large, or it calls what has no counterpart, or there is no
+            program to go to where floats raise an error.
     """
 
-    def __init__(
-        self,
-        variables: Sequence[Symbol],
-        places: Mapping[Symbol, Any],
-        loss: Symbol,
-        gradients: Sequence[tuple[Any, Any]],
-        finals: Sequence[tuple[Symbol, Any]],
-        again: Callable[[], Any],
-    ) -> None:
-        order = ordered([loss, *(x for x, _ in gradients), *(x for x, _ in finals)])
+    def __init__(self, plan: Plan) -> None:
+        order = plan.order()
         results = [x for x in order if x.function]
         size = sum(x.value.size for x in order)
         empty = any(x.value.size == 0 for x in order)
-        if empty or loss.value.dtype != np.float64 or size > min(ELEMENTS * len(results), LINES):
+        small = size <= min(ELEMENTS * len(results), LINES)
+        if empty or plan.loss.value.dtype != np.float64 or not (small and plan.again):
             raise Unfit
         self.lines: list[str] = []
-        self.values: dict[Symbol, Any] = {}
         self.uses = Counter(y for x in order for y in inputs_of(x))
-        self.space: dict[str, Any] = {name: getattr(math, name) for name in FUNCTIONS}
-        self.space |= {"isfinite": math.isfinite, "again": Again(again)}
-        names = ["lr", "t", *(f"a{i}" for i in range(len(variables) - 2))]
-        for x, name in zip(variables, names, strict=True):
-            self.values[x] = texts(x.value.shape, name)
-            if name.startswith("a"):
-                self._unpack(self.values[x], f"{name}.ravel()")
-        holders = {id(array): array for _, array in finals}
-        for i, array in enumerate(holders.values()):
-            self.space[f"b{i}"] = array
-            elements = texts(array.shape, f"b{i}")
-            self._unpack(elements, f"b{i}")
-            for x, place in places.items():
+        given, used = ["lr", "t", *(f"a{i}" for i in range(len(plan.variables) - 2))], set(order)
+        self.values = {
+            x: texts(x.value.shape if x in used else (), name)
+            for x, name in zip(plan.variables, given, strict=True)
+        }
+        holders = [array for _, array in plan.finals]
+        elements = [texts(array.shape, f"b{n}") for n, array in enumerate(holders)]
+        for x, place in plan.places.items():
+            for array, names in zip(holders, elements, strict=True):
                 if np.may_share_memory(place, array):
                     start = (place.ctypes.data - array.ctypes.data) // array.itemsize
-                    part = elements[start : start + place.size]
-                    self.values[x] = part.reshape(place.shape)
+                    self.values[x] = names[start : start + place.size].reshape(place.shape)
         for x in order:
             if x.function:
                 self.values[x] = self._value(x)
-            elif x in places and x not in self.values:
-                self.values[x] = np.concatenate([self._read(g).ravel() for g, _ in gradients])
-        new, stores = [], []
-        for n, (x, array) in enumerate(finals):
-            holder = next(name for name, held in self.space.items() if held is array)
-            for i, text in enumerate(self._read(x)):
-                new.append(f"n{n}_{i} = {text}")
-                stores.append(f"{holder}[{i}] = n{n}_{i}")
-        call = ", ".join(names)
-        body = [
-            f"def make({', '.join(self.space)}):",
-            f"    def run({call}):",
-            "        try:",
-            *(f"            {line}" for line in self.lines),
-            f"            loss = {self._read(loss).item()}",
-            *(f"            {line}" for line in new),
-            "        except (ArithmeticError, TypeError, ValueError):",
-            f"            return again({call})",
-            "        if not isfinite(loss):",
-            f"            return again({call})",
-            *(f"        {line}" for line in stores),
-            "        return loss",
-            "    return run",
-        ]
-        self.source = "\n".join(body) + "\n"
-        made: dict[str, Any] = {}
-        exec(compile(self.source, "<compiled>", "exec"), made)
-        self.run = made["make"](**self.space)
+            elif x in plan.places and x not in self.values:
+                own = [g for g, y in plan.gradients if np.may_share_memory(y, plan.places[x])]
+                self.values[x] = np.concatenate([self._read(g).ravel() for g in own])
+        self.lines.append(f"loss = {self._read(plan.loss).item()}")
+        new = [text for x, _ in plan.finals for text in self._read(x)]
+        state = [name for names in elements for name in names]
+        if plan.variables[1] in used:
+            state, new = [*state, "t"], [*new, "t + 1"]
+        held = [f"{target(names)} = b{n}.tolist()" for n, names in enumerate(elements)]
+        stores = [f"b{n}[{i}] = b{n}_{i}" for n, a in enumerate(holders) for i in range(a.size)]
+        space = {f"b{n}": memoryview(array) for n, array in enumerate(holders)}
+        space |= {name: getattr(math, name) for name in FUNCTIONS}
+        lists = [f"{name}.tolist()" for name in given[2:]]
 
-    def _unpack(self, elements: Any, text: str) -> None:
-        names = ", ".join(elements.ravel())
-        self.lines.append(f"({names},) = {text}.tolist()")
+        def program(batches: str, result: str) -> str:
+            return PROGRAM.format(
+                given=", ".join(given),
+                state=target(state),
+                held="\n    ".join(held),
+                batch=target(nested(self.values[x]) for x in plan.variables[2:]),
+                batches=batches,
+                lines="\n            ".join(self.lines),
+                new=", ".join(new),
+                stores="\n    ".join(stores),
+                result=result,
+            )
+
+        self.source = program(
+            f"(({''.join(f'{x}, ' for x in lists)}),)",
+            f"losses[0] if losses else again().run({', '.join(given)})",
+        )
+        self.run = made(self.source, space | {"again": plan.again})
+        self.many = made(program(f"zip({', '.join(lists)})", "losses"), space)
 
     def _read(self, x: Any) -> Any:
         """The texts of all elements of an argument."""
@@ -192,6 +199,16 @@ def texts(shape: tuple[int, ...], name: str) -> Any:
     return result
 
 
+def target(names: Iterable[str]) -> str:
+    """What a list of values is assigned to."""
+    return f"[{', '.join(names)}]"
+
+
+def nested(elements: Any) -> str:
+    """The elements of an array, to be assigned what `tolist` makes of one."""
+    return target(map(nested, elements)) if np.ndim(elements) else str(elements)
+
+
 def literal(x: Any) -> str:
     """A number as it is written in a program."""
     if not math.isfinite(x):
@@ -221,5 +238,5 @@ def folded(form: str, *operands: str) -> str:
 
 def total(terms: Iterable[str]) -> str:
     """A sum."""
-    kept = [text for text in terms if text != "0.0"]
-    return f"({' + '.join(kept)})" if kept else "0.0"
+    kept = [text for text in terms if text != "0.0"] or ["0.0"]
+    return f"({' + '.join(kept)})" if len(kept) > 1 else kept[0]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 import tinygrad_lr as tg
 from docs.benchmarks.problems import CHAIN, Problem
 from docs.benchmarks.with_numpy import Training
@@ -69,14 +71,15 @@ def eager(problem: Problem) -> Training:
 
 
 def compiled(problem: Problem) -> Training:
+    """What never changes is a constant of the step; samples in turn are one call of `each`."""
     model, loss_of, optimizer = setup(problem)
     weights = model.parameters()
     if len(problem.batches) == 1:
-        ((X, y),) = problem.batches  # never changes: a constant of the step
-        step, batches = tg.compile(lambda: loss_of(X, y), optimizer), [()]
-    else:
-        step, batches = tg.compile(loss_of, optimizer), problem.batches
+        ((X, y),) = problem.batches
+        step = tg.compile(lambda: loss_of(X, y), optimizer)
+        while True:
+            yield step(), weights
+    step = tg.compile(loss_of, optimizer)
+    batches = [np.stack(arrays) for arrays in zip(*problem.batches, strict=True)]
     while True:
-        for batch in batches:
-            loss = step(*batch)
-        yield loss, weights
+        yield step.each(*batches)[-1], weights
