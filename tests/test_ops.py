@@ -8,6 +8,7 @@ import ast
 import inspect
 import math
 import operator
+import pickle
 import sys
 from collections import namedtuple
 
@@ -896,6 +897,24 @@ def test_astype_casts_the_gradient_back():
 def test_wrong_call_is_refused(f, error):
     with pytest.raises(error):
         f(leaf(X))
+
+
+def test_an_operation_has_one_home():
+    def own(x):
+        return x
+
+    own.__name__ = "sin"
+    for function in (np.sin, own):
+        with pytest.raises(ValueError, match="ops has an operation named sin"):
+            operation("sin(x)", lambda g, y, x: g)(function)
+    assert tg.sin(leaf(X)).op.rules[0](1.0, None, 0.0) == 1.0
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_operations_can_be_pickled_and_tell_their_arguments(name):
+    function = FUNCTIONS[name]
+    assert pickle.loads(pickle.dumps(function)) is function
+    assert "x1" not in inspect.signature(function).parameters
 
 
 # The checkers themselves

@@ -1,6 +1,7 @@
 """The Tensor, the recording of operations and the backward pass."""
 
 import asyncio
+import copy
 import gc
 import math
 import operator
@@ -19,6 +20,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lr as tg
 from tinygrad_lr import GradientError, Tensor, no_grad
+from tinygrad_lr.recording import everything
 
 
 def leaf(x, dtype=None):
@@ -838,3 +840,55 @@ print(*{name.partition(".")[0] for name in sys.modules.keys() - before})
     imported = set(result.stdout.split())
     assert "tinygrad_lr" in imported
     assert imported <= sys.stdlib_module_names | {"tinygrad_lr", "numpy"}
+
+
+def test_a_gradient_may_be_the_result_of_a_computation():
+    x, v = leaf([1.0, 2.0, 3.0]), leaf([0.5, -1.0, 2.0])
+    assert_array_equal(tg.grad(x**2, [x], gradient=v * 3)[0], 6 * x.data * v.data)
+    (found,) = tg.grad(x**2, [x], gradient=v * 3, create_graph=True)
+    assert_array_equal(tg.grad(found.sum(), [v])[0], 6 * x.data)
+    single = leaf([1.0, 1.0, 1.0], dtype=np.float32)
+    (found,) = tg.grad(x**2, [x], gradient=single, create_graph=True)
+    assert_array_equal(found.data, 2 * x.data)
+
+
+def test_copies_of_results_have_places_in_the_order():
+    x = leaf([1.0, 2.0])
+    y = x**2
+    for z in (copy.copy(y), copy.deepcopy(y)):
+        inner = z.inputs[0]
+        assert_array_equal(
+            tg.grad((z * y).sum(), [inner])[0], [4.0, 32.0] if inner is x else [2, 16]
+        )
+
+
+def test_a_recording_that_is_closed_late_ends_alone():
+    def batches():
+        with no_grad():
+            while True:
+                yield np.ones(3)
+
+    iterator = batches()
+    with everything(repeatable=True):
+        next(iterator)
+        assert not recording()
+    iterator.close()
+    assert bool(leaf(1.0) > 0) is True
+    assert recording()
+
+
+def test_data_that_are_held_are_looked_at_once_in_a_backward_pass(monkeypatch):
+    w, looks = leaf(np.eye(3)), []
+    h = np.ones((2, 3))
+    for _ in range(20):
+        h = h @ w
+    loss, held = h.sum(), w.data
+    monkeypatch.setattr(
+        tg.tensor, "fingerprint", lambda array: looks.append(array) or hash(array.tobytes())
+    )
+    loss.backward()
+    assert len(looks) == 1
+    loss = (h @ w).sum()
+    held += 1
+    with pytest.raises(GradientError, match="was changed"):
+        loss.backward()

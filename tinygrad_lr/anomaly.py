@@ -67,9 +67,9 @@ class Watch:
         for i, (rule, _) in enumerate(zip(node.op.rules, node.inputs, strict=False)):
             yield rule and functools.partial(self._backward, node, i, rule)
 
-    def _backward(self, node: Any, i: int, rule: Rule, g: Any, *inputs: Any, **params: Any) -> Any:
+    def _backward(self, node: Any, i: int, rule: Rule, g: Any, *others: Any, **params: Any) -> Any:
         """The gradient that the rule of input i gives; raises if it is not finite."""
-        result = rule(g, *inputs, **params)
+        result = rule(g, *others, **params)
         g, dx, *arrays = (np.asarray(getattr(x, "_array", x)) for x in (g, result, *node.inputs))
         if not np.isfinite(dx).all():
             where = _first(dx)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-HABITS = {
+OF_ARRAYS = {
+    "view": "reshape",
+    "unsqueeze": "t[:, None], or np.expand_dims(t, axis)",
+    "permute": "transpose",
+    "t": "T",
+    "clone": "copy",
+    "abs": "abs(t)",
+    "pow": "t ** p",
+    "norm": "np.sqrt(np.sum(t ** 2))",
+    "requires_grad_": "Tensor(data, requires_grad=True)",
+    "add_": "t.data += x",
+}
+HABITS = OF_ARRAYS | {
     "Linear": "nn.Dense(in_features, units)",
     "ReLU": 'activation="relu", or the function relu',
     "Sigmoid": 'activation="sigmoid", or the function sigmoid',
@@ -20,16 +32,6 @@ HABITS = {
     "zeros": "Tensor(np.zeros(shape))",
     "ones": "Tensor(np.ones(shape))",
     "randn": "Tensor(rng.normal(size=shape))",
-    "view": "reshape",
-    "unsqueeze": "t[:, None], or np.expand_dims(t, axis)",
-    "permute": "transpose",
-    "t": "T",
-    "clone": "copy",
-    "abs": "abs(t)",
-    "pow": "t ** p",
-    "norm": "np.sqrt(np.sum(t ** 2))",
-    "requires_grad_": "Tensor(data, requires_grad=True)",
-    "add_": "t.data += x",
     "weight": "W, of the shape (in_features, units)",
     "bias": "b",
     "train": "nothing: no layer behaves differently in training",
@@ -49,7 +51,7 @@ def missing(owner: str, name: str) -> AttributeError:
 class Elsewhere:
     """A name that other libraries' arrays have: whoever asks for it is told what it is here."""
 
-    def __set_name__(self, owner: type, name: str) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
 
     def __get__(self, tensor: Any, owner: type) -> Any:

@@ -262,7 +262,7 @@ class Dense(Module):
         """(…, in_features) -> (…, units)."""
         try:
             z = matmul(x, self.W)
-        except ShapeError:
+        except ValueError:
             raise ShapeError(
                 f"{self!r} takes (..., {self.W.shape[0]}), one column a feature, but the input "
                 f"is {np.shape(x)}"

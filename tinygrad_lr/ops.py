@@ -17,6 +17,7 @@ import functools
 import inspect
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -68,7 +69,7 @@ class Op:
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Sort what was passed, by position or by name, into (arrays, metadata)."""
         n = len(self.arrays)
-        if not kwargs and (self.variadic or len(args) == n == self.needed):
+        if len(args) == n == self.needed and not kwargs:
             return args, self.defaults
         if self.variadic:
             return args, self.defaults | kwargs
@@ -100,6 +101,7 @@ class EachArgument:
 
 
 OPERATIONS: dict[str, Op] = {}
+HOMES: dict[str, str] = {}  # the module of each operation
 FUNCTIONS: dict[str, Function] = {}
 
 
@@ -113,12 +115,12 @@ def operation(formula: str, *rules: Rule | None) -> Callable[[Function], Functio
     Raises:
         ValueError: if another module has an operation of the same name.
     """
+    module = sys._getframe(1).f_globals["__name__"]  # of the rules: the function may be NumPy's
 
     def register(forward: Function) -> Function:
         op = Op(formula, rules, forward)
-        known = OPERATIONS.setdefault(op.name, op)
-        if known.forward.__module__ != forward.__module__:
-            raise ValueError(f"{known.forward.__module__} has an operation named {op.name}")
+        if HOMES.setdefault(op.name, module) != module:
+            raise ValueError(f"{HOMES[op.name]} has an operation named {op.name}")
         OPERATIONS[op.name] = op
 
         @functools.wraps(forward)
@@ -129,6 +131,7 @@ def operation(formula: str, *rules: Rule | None) -> Callable[[Function], Functio
                     return x.apply(op, inputs, params)
             return forward(*map(operand, inputs), **params)
 
+        call.__module__, call.__qualname__ = module, forward.__name__
         own = not isinstance(forward, np.ufunc) and forward.__doc__
         call.__doc__ = f"{formula}. {own or 'As in NumPy.'}"
         vars(call)["__signature__"] = op.signature
@@ -525,10 +528,15 @@ def add_at(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
 def _operators(function: Function) -> tuple[Function, Function]:
     """The methods for value + other and other + value, of an operation on two arrays."""
     op = OPERATIONS[function.__name__]
-    return (
-        lambda self, other: self.apply(op, (self, other), op.defaults),
-        lambda self, other: self.apply(op, (other, self), op.defaults),
-    )
+
+    def forth(self: Value, other: Array) -> Any:
+        return self.apply(op, (self, other), op.defaults)
+
+    def back(self: Value, other: Array) -> Any:
+        return self.apply(op, (other, self), op.defaults)
+
+    forth.__doc__, back.__doc__ = op.formula, f"{op.formula}, reflected"
+    return forth, back
 
 
 class Value:
@@ -552,8 +560,10 @@ class Value:
     __truediv__, __rtruediv__ = _operators(divide)
     __pow__, __rpow__ = _operators(power)
     __matmul__, __rmatmul__ = _operators(matmul)
-    __getitem__ = getitem
     sum, astype = sum, astype
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.apply(OPERATIONS["getitem"], (self,), {"index": index})
 
     def reshape(self, *shape: Any) -> Any:
         """The same elements in another shape: reshape(2, 3) or reshape((2, 3))."""

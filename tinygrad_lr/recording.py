@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -28,18 +28,14 @@ mode = _mode.get
 
 
 @contextmanager
-def _within(change: Callable[[Mode], Mode]) -> Iterator[None]:
+def recording(how: Any) -> Iterator[None]:
+    """Record operations or not, in this thread or task; in a block that does not, nothing does."""
     before = mode()
-    _mode.set(change(before))
+    _mode.set(before._replace(recording=before.recording and how))
     try:
         yield
-    finally:
-        _mode.set(before)
-
-
-def recording(how: Any) -> AbstractContextManager[None]:
-    """Record operations or not, in this thread or task; in a block that does not, nothing does."""
-    return _within(lambda now: now._replace(recording=now.recording and how))
+    finally:  # of a generator, perhaps, which is closed in another block
+        _mode.set(mode()._replace(recording=before.recording))
 
 
 def no_grad() -> AbstractContextManager[None]:
@@ -54,12 +50,18 @@ def no_grad() -> AbstractContextManager[None]:
     return recording(False)
 
 
-def everything(repeatable: bool = False) -> AbstractContextManager[None]:
+@contextmanager
+def everything(repeatable: bool = False) -> Iterator[None]:
     """Record also what needs no gradient, and comparisons, so that a program can be made of it.
 
     In a repeatable recording whatever looks at values, as an `if`, raises RecordingError.
     """
-    return _within(lambda now: now._replace(everything=True, repeatable=repeatable))
+    before = mode()
+    _mode.set(before._replace(everything=True, repeatable=repeatable))
+    try:
+        yield
+    finally:
+        _mode.set(mode()._replace(everything=before.everything, repeatable=before.repeatable))
 
 
 def refuse(what: str, shape: tuple[int, ...]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from operator import attrgetter
 from types import CodeType, MappingProxyType
 from typing import Any
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tinygrad_lr import ops
 from tinygrad_lr.arraylike import ArrayLike
 from tinygrad_lr.explain import ShapeError, TensorWarning, explain, notice, where_from
-from tinygrad_lr.habits import Elsewhere
+from tinygrad_lr.habits import OF_ARRAYS, Elsewhere
 from tinygrad_lr.intake import (
     FLOATS,
     NUMBERS,
@@ -137,7 +137,7 @@ class Tensor(ArrayLike):
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
         """Compute an operation and, if a gradient can flow, record it."""
-        watch, everything, _ = mode()
+        watch, whole, _ = mode()
         arrays: list[Any] = []
         flows = False
         for x in inputs:
@@ -159,16 +159,17 @@ class Tensor(ArrayLike):
             raise explain(error, op, inputs) from None
         if data.__class__ is not np.ndarray:
             data = np.asarray(data)
+        recorded = flows and watch is not False
         if data.dtype not in FLOATS and data.dtype not in getattr(watch, "dtypes", ()):
-            check_dtype(data.dtype, flows and watch is not False)
+            check_dtype(data.dtype, recorded)
         if len(arrays) == 2 and data.ndim in (0, 2):
             notice(op, inputs, data)
-        if not ((watch and flows) or everything):
+        if not (recorded or whole):
             cut = [x.origin for x in inputs if isinstance(x, Tensor) and x.origin]
             origin = caller(USER) if flows else cut[0] if cut else NOWHERE
             return _node(data if data.base is None else data.copy(), origin=origin)
-        kept = params if everything else known
-        node = _node(data, flows and bool(watch), op, inputs, kept, next(_serial), caller(USER))
+        kept = params if whole else known
+        node = _node(data, recorded, op, inputs, kept, next(_serial), caller(USER))
         if watch.__class__ is not bool:
             watch.forward(node, arrays)
         return node
@@ -282,9 +283,6 @@ class Tensor(ArrayLike):
             )
         return value
 
-    view, unsqueeze, permute, t, clone = (Elsewhere() for _ in range(5))
-    abs, pow, norm, add_, requires_grad_ = (Elsewhere() for _ in range(5))
-
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError(
             "a Tensor is not assigned to in parts, its history would be wrong: build the result "
@@ -298,6 +296,10 @@ class Tensor(ArrayLike):
         extra += [f"op={self.op.name}"] if self.op else []
         extra += ["requires_grad=True"] if self.requires_grad and not self.op else []
         return f"Tensor({', '.join([values, *extra])})"
+
+
+for foreign in OF_ARRAYS:  # one by one, as a __getattr__ would slow down every attribute
+    setattr(Tensor, foreign, Elsewhere(foreign))
 
 
 def _node(
@@ -344,22 +346,27 @@ def gradients(
     rules of a node run on, its result and its inputs: their values, themselves (so that the
     gradients have a history, too), or other Values that stand for them. A gradient that is `given`
     for a tensor on the way goes on instead of the one that arrives there, which is what the result
-    still holds, and `rules` tells the rules of a node, if not its operation's.
+    still holds, and `rules` tells the rules of a node, if not its operation's or those that
+    `detect_anomaly` watches.
     Arrays may be shared between the gradients: do not write to them.
     """
-    (seed,) = read(_seed(output, gradient))
-    found: dict[Tensor, Any] = {output: seed.copy() if read is _values else seed}
+    seed, *_ = read(_seed(output, gradient))
+    if read is _values:
+        seed = seed.copy()  # it may be the user's, and backward() makes gradients read-only
+    found: dict[Tensor, Any] = {output: seed}
     rules_of: Any = rules or getattr(mode().recording, "rules", OF_THE_OPERATION)
-    waiting = [(-x.serial, x) for x in {output, *given} if x.op]
-    heapify(waiting)
+    # A sorted list is a heap. Copies have the serial of their original: id tells them apart.
+    waiting = sorted((-x.serial, id(x), x) for x in {output, *given} if x.op)
+    looked: set[Tensor] = set()  # at each once, for it takes a pass over the data
     while waiting:  # the latest first: all that uses a result is later
-        _, node = heappop(waiting)
+        _, _, node = heappop(waiting)
         g = given[node] if node in given else found[node]
         arguments = (g, *read(node))
         for x, rule in zip(node.inputs, rules_of(node)):  # noqa: B905 (strict= takes longer)
             if not isinstance(x, Tensor):
                 continue
-            if x._hash is not None:
+            if x._hash is not None and x not in looked:
+                looked.add(x)
                 x._look()
             if x.serial > node.serial:
                 raise _changed(x, node)
@@ -372,13 +379,13 @@ def gradients(
                 else:
                     found[x] = dx
                     if x.op and x not in given:
-                        heappush(waiting, (-x.serial, x))
+                        heappush(waiting, (-x.serial, id(x), x))
     return found
 
 
-def _changed(leaf: Tensor, node: Any) -> GradientError:
+def _changed(x: Tensor, node: Any) -> GradientError:
     return GradientError(
-        f"{leaf.name or f'a tensor of shape {leaf.shape}'} was changed after "
+        f"{x.name or f'a tensor of shape {x.shape}'} was changed after "
         f"{where_from(node.origin)} had used it, so the gradients would be wrong. Change data "
         f"after backward(), or compute the output anew"
     )

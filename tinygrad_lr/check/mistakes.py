@@ -11,9 +11,9 @@ import numpy as np
 
 from tinygrad_lr.check.diagnosis import Candidates, NDArray, ratio
 from tinygrad_lr.check.loss_check import one_hot
-from tinygrad_lr.check.way import OF_ITS_OPERATION, Way
+from tinygrad_lr.check.way import Way
 from tinygrad_lr.origin import Origin, locate, operand_texts
-from tinygrad_lr.tensor import Tensor
+from tinygrad_lr.tensor import OF_THE_OPERATION, Tensor
 
 
 def altered(way: Way) -> Candidates:
@@ -60,7 +60,7 @@ def _with_rule(nodes: list[Tensor], i: int, wrong: Callable[..., Any]) -> Callab
     step = {node: n for n, node in enumerate(nodes)}
 
     def rules(node: Tensor) -> Iterable[Any]:
-        of_node: Iterable[Any] = OF_ITS_OPERATION(node)
+        of_node: Iterable[Any] = OF_THE_OPERATION(node)
         if node not in step:
             return of_node
         told = partial(wrong, step[node])

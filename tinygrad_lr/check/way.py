@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.check.judgement import Judgement
 from tinygrad_lr.check.marking import Marking
-from tinygrad_lr.tensor import Tensor, gradients
-
-OF_ITS_OPERATION: Callable[[Any], Any] = attrgetter("op.rules")
+from tinygrad_lr.tensor import OF_THE_OPERATION, Tensor, gradients
 
 
 class Way:
@@ -43,7 +40,7 @@ class Way:
                         waiting.append(y)
 
     def gradient(
-        self, given: Mapping[Tensor, Any], rules: Callable[[Any], Any] = OF_ITS_OPERATION
+        self, given: Mapping[Tensor, Any], rules: Callable[[Any], Any] = OF_THE_OPERATION
     ) -> Any:
         """The value's gradient if others are given, or rules; None if the shapes do not fit."""
         if self.x in given:
@@ -69,7 +66,7 @@ class Way:
 
     def _term(self, y: Tensor) -> Any:
         def only(node: Tensor) -> Any:
-            return OF_ITS_OPERATION(node) if node is y else ()
+            return OF_THE_OPERATION(node) if node is y else ()
 
         g = self.judged.given.get(y, self.judged.found[y])
         return gradients(y, g, rules=only)[self.x] / self.share
