@@ -205,6 +205,40 @@ def test_another_number_of_samples_is_recorded_anew():
     assert_same(slow, fast)
 
 
+def test_the_function_is_not_called_for_what_is_known():
+    calls = []
+    w = Tensor(np.ones(3), requires_grad=True)
+
+    def loss(x):
+        calls.append(x.shape)
+        return np.mean((x @ w) ** 2)
+
+    step = tg.compile(loss, tg.optim.SGD([w], lr=0.1))
+    step(X), step(X[:5])
+    recorded = len(calls)
+    step(X), step(X[:5]), step(X.tolist()), step(X), step.each([X, X])
+    assert len(calls) == recorded
+    w.data = np.zeros(3)
+    assert step(X) == 0
+    assert len(calls) == recorded
+    step.optimizer.weight_decay = 0.1
+    step(X)
+    assert len(calls) > recorded
+
+
+@pytest.mark.parametrize("rows", [3, 2000])
+def test_numpy_warns_as_it_did(rows):
+    w = Tensor(np.ones(3), requires_grad=True)
+    step = tg.compile(lambda x: np.sum(np.exp(x @ w)), tg.optim.SGD([w], lr=0.0))
+    with np.errstate(over="raise", divide="call"):
+        before = np.geterr()
+        step(np.zeros((rows, 3)))
+        assert step(np.full((rows, 3), 1e3)) == np.inf
+        assert np.geterr() == before
+    with pytest.raises(FloatingPointError), np.errstate(over="raise"):
+        np.exp(np.array([1e3]))
+
+
 def test_rates_parameters_and_eager_steps_may_change_between_steps():
     slow, fast, y = pair("logistic", "Adam")
     for i in range(12):
