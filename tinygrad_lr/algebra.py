@@ -216,13 +216,11 @@ class Algebra:
         rest.sort(key=lambda term: term[1] < 0)
         result = self._sum(rest)
         for a, n in shared:
-            power = self.letters[a] if n == 1 else self.letters[a] ** n
-            result = power if result is None else power * result
+            result = _by(self._power(a, n), result)
         below = None
         for g, n in f.below.items():
             for _ in range(n):
-                factor = self._sum(list(g))
-                below = factor if below is None else below * factor
+                below = _by(below, self._sum([*g]))
         over, under = _ratio(common)
         if result is None:
             result = over
@@ -231,10 +229,11 @@ class Algebra:
         elif over != 1:
             result = over * result
         if under != 1:
-            below = under if below is None else under * below
-        if below is None:
-            return result
-        return self.book.record(np.divide, result, below)
+            below = _by(under, below)
+        return result if below is None else self.book.record(np.divide, result, below)
+
+    def _power(self, a: int, n: int) -> Any:
+        return self.letters[a] if n == 1 else self.letters[a] ** n
 
     def _sum(self, terms: list[tuple[Any, Any]]) -> Any:
         """A sum of products; None for 1."""
@@ -242,20 +241,21 @@ class Algebra:
         for term, c in terms:
             product: Any = None
             for a, n in term:
-                letter = self.letters[a]
-                power = letter if n == 1 else letter**n
-                product = power if product is None else product * power
+                product = _by(product, self._power(a, n))
             size = abs(c)
             size = int(size) if float(size).is_integer() else size
-            if product is None:
-                product = size
-            elif size != 1:
-                product = size * product
+            if size != 1 or product is None:
+                product = _by(size, product)
             if total is None:
                 total = product if c > 0 else -product
             else:
                 total = total + product if c > 0 else total - product
         return None if type(total) is int and total == 1 else total
+
+
+def _by(a: Any, b: Any) -> Any:
+    """a * b, where None is a 1 that is not written."""
+    return b if a is None else a if b is None else a * b
 
 
 def _common(a: Any, b: Any) -> Any:
