@@ -36,11 +36,11 @@ class Blocks:
         order = plan.order()
         batch, changing = dict.fromkeys(variables[2:]), {*variables, *places}
         for x in order:
-            if not changing.isdisjoint(_inputs(x)):
+            if not changing.isdisjoint(x.inputs):
                 changing.add(x)
         changing |= {x for x in order if x.function is np.transpose}  # else read as another array
         steps = [x for x in order if x.function and x in changing]
-        given = [y for x in steps for y in _inputs(x) if y in batch or y not in changing]
+        given = [y for x in steps for y in x.inputs if y in batch or y not in changing]
         self.m = m = max((n for x in given for n in x.value.shape), default=0)
         self.data = dict.fromkeys(x for x in given if m in x.value.shape)
         held = [x for x in self.data if x not in batch]
@@ -98,8 +98,8 @@ class Blocks:
         inner, sums = [], []
         after: set[Symbol] = set()  # sums, and what depends on them
         for x in steps:
-            late = not after.isdisjoint(_inputs(x))
-            if any(self.m in y.value.shape for y in (x, *_inputs(x))):
+            late = not after.isdisjoint(x.inputs)
+            if any(self.m in y.value.shape for y in (x, *x.inputs)):
                 if late or not self._separable(x):
                     raise Unfit
                 inner.append(x)
@@ -112,7 +112,7 @@ class Blocks:
 
     def _separable(self, x: Symbol) -> bool:
         """Whether a row of the result depends on that row of the inputs only, or it is a sum."""
-        f, m, shapes = x.function, self.m, [y.value.shape for y in (x, *_inputs(x))]
+        f, m, shapes = x.function, self.m, [y.value.shape for y in (x, *x.inputs)]
         new, old = shapes[:2]
         if any(shape.count(m) > 1 for shape in shapes):
             return False
@@ -180,7 +180,3 @@ def _in_blocks(array: Any, cuts: Sequence[Any]) -> list[Any]:
         blocks[-1][...] = part
         raw = raw[part.nbytes + 64 :]
     return blocks
-
-
-def _inputs(x: Symbol) -> list[Symbol]:
-    return list(parts((x.args, tuple(x.kwargs.values()))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 from tinygrad_lr.losses import _shares
 from tinygrad_lr.machine import FEW, VIEWS
 from tinygrad_lr.ops import log_softmax
-from tinygrad_lr.simplify import Rule, same, tidy_always
-from tinygrad_lr.symbols import Book, Symbol, is_number, ordered, parts, put_in, value_of
+from tinygrad_lr.simplify import Rule, tidy_always
+from tinygrad_lr.symbols import Book, Symbol, is_number, same, value_of
 
 add_reduce: Any = np.add.reduce
 
@@ -186,24 +185,7 @@ def faster(results: list[Any], book: Book, outside: bool, bordered: Bordered) ->
                 return z
         return x
 
-    symbols = ordered(results)
-    uses = Counter(y for x in symbols for y in parts((x.args, tuple(x.kwargs.values()))))
-    book.start_again(rewrite)
-    book.shared = set()
-    new: dict[Symbol, Any] = {}
-
-    def renewed(x: Any) -> Any:
-        return new.get(x, x) if isinstance(x, Symbol) else x
-
-    for x in symbols:
-        y: Any = x
-        if x.function:
-            kwargs = {name: put_in(value, renewed) for name, value in x.kwargs.items()}
-            y = book.record(x.function, *put_in(x.args, renewed), **kwargs)
-        new[x] = y
-        if uses[x] > 1 and isinstance(y, Symbol):
-            book.shared.add(y)
-    return [renewed(x.now if isinstance(x, Symbol) else x) for x in results]
+    return book.rewritten(results, rewrite)
 
 
 def shared_number(results: list[Any]) -> tuple[float, list[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,8 @@ def fingerprint(data: npt.NDArray[Any]) -> int:
 
 def _real(x: Any) -> Any:
     """x, if it holds real numbers and nothing would get lost in an array."""
-    if isinstance(x, np.ma.MaskedArray):
+    ma = sys.modules.get("numpy.ma")  # slow to import, and without it there is no such array
+    if ma and isinstance(x, ma.MaskedArray):
         raise TypeError("a masked array would lose its mask: fill it first, with .filled(value)")
     array = np.asarray(operand(x))
     if array.dtype.kind not in "biuf":

@@ -409,4 +409,4 @@ def cell(x: Any, dtype: Any) -> Any:
 
 def inputs_of(x: Symbol) -> list[Symbol]:
     """The Symbols that are no numbers among what a Symbol is computed from."""
-    return [y for y in parts((x.args, tuple(x.kwargs.values()))) if not is_number(y)]
+    return [y for y in x.inputs if not is_number(y)]

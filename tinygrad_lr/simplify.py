@@ -27,9 +27,9 @@ from tinygrad_lr.symbols import (
     parts,
     put,
     put_in,
+    same,
     value_of,
 )
-from tinygrad_lr.symbols import same as same
 
 Rule = Callable[[Symbol], Any]
 RULES: dict[Any, list[Rule]] = defaultdict(list)  # by the functions whose calls they rewrite

@@ -357,10 +357,6 @@ class Book:
         self._known: dict[Hashable, Any] = {}
         self._held: list[Symbol] = []  # so that no id is used again
 
-    def start_again(self, rewrite: Callable[[Symbol], Any]) -> None:
-        """Write down whatever comes now as if it were new."""
-        self.rewrite, self._known, self.shared = rewrite, {}, set()
-
     def rewritten(
         self,
         results: Sequence[Any],
@@ -377,7 +373,7 @@ class Book:
         """
         symbols = ordered(results)
         uses = Counter(y for x in symbols for y in x.inputs)
-        self.start_again(rewrite)
+        self.rewrite, self._known, self.shared = rewrite, {}, set()
         new: dict[Symbol, Any] = {}
 
         def renewed(x: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import datetime
 import importlib.metadata
 import math
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import tinygrad_lr
 from docs.benchmarks.measure import (
     BASELINE,
     COMPETITORS,
@@ -120,6 +122,7 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="a second each; writes nothing")
     options = parser.parse_args()
+    compileall.compile_dir(Path(tinygrad_lr.__file__).parent, quiet=1)  # as an installer does
     os.environ.update(ONE_THREAD)  # before the processes that inherit it
     races = {}
     for workload in options.only or PROBLEMS:
