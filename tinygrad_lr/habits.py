@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 OF_ARRAYS = {
@@ -16,22 +17,7 @@ OF_ARRAYS = {
     "requires_grad_": "Tensor(data, requires_grad=True)",
     "add_": "t.data += x",
 }
-HABITS = OF_ARRAYS | {
-    "Linear": "nn.Dense(in_features, units)",
-    "ReLU": 'activation="relu", or the function relu',
-    "Sigmoid": 'activation="sigmoid", or the function sigmoid',
-    "Tanh": 'activation="tanh", or the function tanh',
-    "Softmax": 'activation="softmax", or the function softmax',
-    "MSELoss": "mse_loss(pred, target)",
-    "BCELoss": "binary_cross_entropy(pred, target)",
-    "BCEWithLogitsLoss": "binary_cross_entropy_with_logits(logits, target)",
-    "CrossEntropyLoss": "cross_entropy(logits, target)",
-    "nll_loss": "cross_entropy(logits, target)",
-    "tensor": "Tensor(data, requires_grad=True)",
-    "from_numpy": "Tensor(array)",
-    "zeros": "Tensor(np.zeros(shape))",
-    "ones": "Tensor(np.ones(shape))",
-    "randn": "Tensor(rng.normal(size=shape))",
+OF_MODULES = {
     "weight": "W, of the shape (in_features, units)",
     "bias": "b",
     "train": "nothing: no layer behaves differently in training",
@@ -40,6 +26,27 @@ HABITS = OF_ARRAYS | {
     "predict": "model(X)",
     "compile": "the function fit(model, X, y, loss, optimizer, epochs)",
 }
+HABITS = (
+    OF_ARRAYS
+    | OF_MODULES
+    | {
+        "Linear": "nn.Dense(in_features, units)",
+        "ReLU": 'activation="relu", or the function relu',
+        "Sigmoid": 'activation="sigmoid", or the function sigmoid',
+        "Tanh": 'activation="tanh", or the function tanh',
+        "Softmax": 'activation="softmax", or the function softmax',
+        "MSELoss": "mse_loss(pred, target)",
+        "BCELoss": "binary_cross_entropy(pred, target)",
+        "BCEWithLogitsLoss": "binary_cross_entropy_with_logits(logits, target)",
+        "CrossEntropyLoss": "cross_entropy(logits, target)",
+        "nll_loss": "cross_entropy(logits, target)",
+        "tensor": "Tensor(data, requires_grad=True)",
+        "from_numpy": "Tensor(array)",
+        "zeros": "Tensor(np.zeros(shape))",
+        "ones": "Tensor(np.ones(shape))",
+        "randn": "Tensor(rng.normal(size=shape))",
+    }
+)
 
 
 def missing(owner: str, name: str) -> AttributeError:
@@ -49,10 +56,16 @@ def missing(owner: str, name: str) -> AttributeError:
 
 
 class Elsewhere:
-    """A name that other libraries' arrays have: whoever asks for it is told what it is here."""
+    """A name that other libraries have: whoever asks for it is told what it is here."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def __get__(self, tensor: Any, owner: type) -> Any:
-        raise missing(f"a {owner.__name__}", self.name)
+    def __get__(self, owner: Any, kind: type) -> Any:
+        raise missing(f"a {kind.__name__}", self.name)
+
+
+def tell(kind: type, names: Iterable[str]) -> None:
+    """Let a class tell of names; a __getattr__ would slow down all of its attributes."""
+    for name in names:
+        setattr(kind, name, Elsewhere(name))

@@ -228,14 +228,14 @@ def _value(x: Array) -> Array:
 
 def _target(loss: str, pred: Array, target: Array) -> Array:
     """The target, if its shape is that of the prediction; labels in the prediction's dtype."""
-    target, shape = _value(target), _values(pred).shape
-    if shape != target.shape:
+    target, values = _value(target), _values(pred)
+    if values.shape != target.shape:
         raise ValueError(
-            f"{loss}: the prediction has the shape {shape} and the target {target.shape}; they "
-            f"must be equal (a .reshape of one of them?)"
+            f"{loss}: the prediction has the shape {values.shape} and the target {target.shape}; "
+            f"they must be equal (a .reshape of one of them?)"
         )
-    dtype = getattr(pred, "dtype", None)
-    return target.astype(dtype) if dtype in FLOATS and target.dtype not in FLOATS else target
+    cast = values.dtype in FLOATS and target.dtype not in FLOATS
+    return target.astype(values.dtype) if cast else target
 
 
 def _values(x: Array) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr.explain import ShapeError
-from tinygrad_lr.habits import missing
+from tinygrad_lr.habits import OF_MODULES, missing, tell
 from tinygrad_lr.ops import log_softmax, matmul, relu, sigmoid, softmax, softplus, tanh
 from tinygrad_lr.recording import no_grad
 from tinygrad_lr.tensor import Tensor
@@ -40,9 +40,6 @@ class Module:
         for shapes in WATCHED:
             shapes[id(self)] = np.shape(result)
         return result
-
-    def __getattr__(self, name: str) -> Any:
-        raise missing(type(self).__name__, name)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the model computes."""
@@ -206,6 +203,9 @@ class Module:
                     f"{os.fspath(path)} is damaged or no .npz file: {error}"
                 ) from error
         self.load_state_dict(state)
+
+
+tell(Module, OF_MODULES)
 
 
 class Dense(Module):

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from tinygrad_lr import ops
 from tinygrad_lr.arraylike import ArrayLike
 from tinygrad_lr.explain import ShapeError, TensorWarning, explain, notice, where_from
-from tinygrad_lr.habits import OF_ARRAYS, Elsewhere
+from tinygrad_lr.habits import OF_ARRAYS, tell
 from tinygrad_lr.intake import (
     FLOATS,
     NUMBERS,
@@ -298,8 +298,7 @@ class Tensor(ArrayLike):
         return f"Tensor({', '.join([values, *extra])})"
 
 
-for foreign in OF_ARRAYS:  # one by one, as a __getattr__ would slow down every attribute
-    setattr(Tensor, foreign, Elsewhere(foreign))
+tell(Tensor, OF_ARRAYS)
 
 
 def _node(
@@ -351,8 +350,8 @@ def gradients(
     Arrays may be shared between the gradients: do not write to them.
     """
     seed, *_ = read(_seed(output, gradient))
-    if read is _values:
-        seed = seed.copy()  # it may be the user's, and backward() makes gradients read-only
+    if gradient is not None and read is _values:
+        seed = seed.copy()  # backward() makes gradients read-only, and this may be the user's
     found: dict[Tensor, Any] = {output: seed}
     rules_of: Any = rules or getattr(mode().recording, "rules", OF_THE_OPERATION)
     # A sorted list is a heap. Copies have the serial of their original: id tells them apart.
@@ -425,7 +424,7 @@ def _seed(output: Tensor, gradient: Any) -> Tensor:
                 f"backward starts from a scalar, and this has the shape {output.shape}: take its "
                 f".sum() or .mean(), or pass gradient=, an array of that shape"
             )
-        return _node(np.ones(output.shape, output.dtype))
+        return _node(np.array(1, output.dtype, ndmin=output.ndim))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
     seed = seed if seed.dtype == output.dtype else seed.astype(output.dtype)
     if seed.shape != output.shape:
