@@ -21,7 +21,7 @@ from tinygrad_lr.recording import RecordingError, everything
 from tinygrad_lr.scalars import Scalars
 from tinygrad_lr.simplify import simplified
 from tinygrad_lr.symbols import Symbol
-from tinygrad_lr.tensor import Tensor, _serial, grad
+from tinygrad_lr.tensor import Tensor, grad, serials
 
 FLAT = (SGD, Adam)  # what they do to an element depends on that element alone
 
@@ -271,7 +271,7 @@ class Step:
 
         It is made as a text, since loops would take longer than a small program.
         """
-        space: dict[str, Any] = {"optimizer": self.optimizer, "serial": _serial}
+        space: dict[str, Any] = {"optimizer": self.optimizer, "serial": serials}
         space |= {"ndarray": np.ndarray, "program": recorded.program.run, "other": self._other}
         if many:
             space |= {"program": recorded.program.many, "other": nothing}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.losses import _shares
+from tinygrad_lr.losses import class_shares
 from tinygrad_lr.machine import FEW, VIEWS
 from tinygrad_lr.ops import log_softmax
 from tinygrad_lr.simplify import Rule, tidy_always
@@ -25,7 +25,7 @@ def _softplus(x: Any) -> Any:
 
 
 def _categorical(z: Any, t: Any, weight: Any) -> Any:
-    return -np.sum(_shares(z, t, weight) * log_softmax(z), axis=-1)
+    return -np.sum(class_shares(z, t, weight) * log_softmax(z), axis=-1)
 
 
 # Values that overflow for large numbers, where the program starts again with those of the table,

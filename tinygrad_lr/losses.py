@@ -122,13 +122,13 @@ def _by_class(labels: Array, classes: int) -> Array:
     return labels[..., None] == np.arange(classes)
 
 
-def _shares(z: Array, t: Array, weight: Array) -> Array:
+def class_shares(z: Array, t: Array, weight: Array) -> Array:
     """Probabilities, of labels too, times the weights of the classes."""
     return by_columns(t if t.ndim == z.ndim else _by_class(t, z.shape[-1])) * weight
 
 
 def _categorical_rule(g: Array, y: Array, z: Array, t: Array, weight: Array) -> Array:
-    shares = _shares(z, t, weight)
+    shares = class_shares(z, t, weight)
     return g[..., None] * (softmax(z) * sum(shares, -1, keepdims=True) - shares)
 
 
@@ -141,7 +141,7 @@ def _categorical_rule(g: Array, y: Array, z: Array, t: Array, weight: Array) -> 
 @np.errstate(invalid="ignore")  # 0 * -inf, for a class ruled out by its logit, is thrown away
 def _categorical_loss(z: Array, t: Array, weight: Array) -> Array:
     """-sum(weight * t * log(softmax(z))) over the last axis, exact for every z."""
-    shares = _shares(z, t, weight)
+    shares = class_shares(z, t, weight)
     return -np.sum(np.where(shares == 0, 0, shares * log_softmax(z)), axis=-1)
 
 

@@ -37,7 +37,7 @@ CHANGED = 0  # in place of a hash, after a change that is known
 USER = 3  # frames from the user's own to `caller`, at least: the operation, Tensor.apply, caller
 NO_PARAMS: dict[str, Any] = {}
 NOWHERE: tuple[CodeType | None, int] = (None, 0)
-_serial = itertools.count(1)
+serials = itertools.count(1)  # of operations, and of changes of leaves
 
 
 class GradientError(ValueError, RuntimeError):
@@ -122,7 +122,7 @@ class Tensor(ArrayLike):
 
     def changing(self) -> NDArray:
         """The data, for whoever changes them in place: what was computed before is out of date."""
-        self.serial = next(_serial)
+        self.serial = next(serials)
         if self._hash is not None:
             self._hash = CHANGED
         return self._array
@@ -131,7 +131,7 @@ class Tensor(ArrayLike):
         """Notice a change that was made from outside, and whether one can still be made."""
         now = fingerprint(self._array)
         if self._hash not in (CHANGED, now):
-            self.serial = next(_serial)
+            self.serial = next(serials)
         only_ours = sys.getrefcount(self._array) == 2  # in self, and as an argument of this call
         self._hash = None if only_ours else now
 
@@ -169,7 +169,7 @@ class Tensor(ArrayLike):
             origin = caller(USER) if flows else cut[0] if cut else NOWHERE
             return _node(data if data.base is None else data.copy(), origin=origin)
         kept = params if whole else known
-        node = _node(data, recorded, op, inputs, kept, next(_serial), caller(USER))
+        node = _node(data, recorded, op, inputs, kept, next(serials), caller(USER))
         if watch.__class__ is not bool:
             watch.forward(node, arrays)
         return node
@@ -182,7 +182,7 @@ class Tensor(ArrayLike):
         if op is None:
             self.look(f"np.{function.__name__}")
             return result
-        return _node(np.asarray(result), False, op, inputs, NO_PARAMS, next(_serial), caller(USER))
+        return _node(np.asarray(result), False, op, inputs, NO_PARAMS, next(serials), caller(USER))
 
     def look(self, what: str) -> NDArray:
         """The values, for `what` goes on with them outside of the graph."""
