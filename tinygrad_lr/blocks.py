@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.machine import Machine, Plan, Unfit, aligned
-from tinygrad_lr.symbols import Book, Symbol, add_at, astype, parts, put, put_in
+from tinygrad_lr.symbols import ELEMENTWISE, Book, Symbol, add_at, astype, parts, put, put_in
 
 LARGE = 2**22  # bytes, of data and of what is computed from them, that leave the cache
 BLOCK = 2**20  # bytes of a block
@@ -122,9 +122,8 @@ class Blocks:
             return self._by_row(*x.args[:2]) if m in old else f is operator.getitem
         if f is np.reshape:
             return m in old and prod(old[: old.index(m)]) == prod(new[: new.index(m)])
-        elementwise = isinstance(f, np.ufunc) and not f.signature
         along = getattr(f, "__name__", "") == "reduce"  # along another axis, as there are rows
-        return elementwise or along or f in ROW_BY_ROW
+        return f in ELEMENTWISE or along or f in ROW_BY_ROW
 
     def _by_row(self, base: Symbol, index: Any) -> bool:
         """Whether an index takes something of every row: by a colon, or by 0, 1, 2, ..."""

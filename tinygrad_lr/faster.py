@@ -9,11 +9,9 @@ import numpy as np
 
 from tinygrad_lr.losses import class_shares
 from tinygrad_lr.machine import FEW, VIEWS
-from tinygrad_lr.ops import log_softmax
+from tinygrad_lr.ops import add_reduce, log_softmax
 from tinygrad_lr.simplify import Rule, tidy_always
-from tinygrad_lr.symbols import Book, Symbol, is_number, same, value_of
-
-add_reduce: Any = np.add.reduce
+from tinygrad_lr.symbols import Book, Symbol, axes_of, is_number, same, value_of
 
 
 def _logistic(z: Any, t: Any) -> Any:
@@ -161,7 +159,7 @@ class Bordered:
         if functions != [np.matmul, np.add.reduce]:
             return None
         turned, dZ = dW.args
-        rows = dZ is db.args[0] and db.kwargs.get("axis", 0) in (0, (0,))
+        rows = dZ is db.args[0] and axes_of(db) == [0]
         X1 = self._with_ones(turned.args[0]) if rows and turned.function is np.transpose else None
         return None if X1 is None else X1.T @ dZ
 

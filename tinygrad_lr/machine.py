@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.symbols import Symbol, is_number, ordered, parts, put_in, value_of
+from tinygrad_lr.symbols import Symbol, axes_of, is_number, ordered, parts, put_in, value_of
 
 VIEWS = {np.transpose, np.reshape, np.broadcast_to, np.flip, operator.getitem}
 FEW = 32  # columns
@@ -319,11 +319,10 @@ class Machine:
 
     def _sum(self, x: Symbol, i: int) -> bool:
         """A sum over the rows or the columns of a matrix, as a product with ones."""
-        (a,), axis = x.args, x.kwargs.get("axis", 0)
-        axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
-        if not isinstance(axis, int) or a.value.ndim != 2 or a.value.dtype.kind != "f":
+        (a,), axes = x.args, axes_of(x)
+        if len(axes) != 1 or a.value.ndim != 2 or a.value.dtype.kind != "f":
             return False
-        axis %= 2
+        (axis,) = axes
         out = self._place(x, i, ())
         row = self._view_of(in_a_row(out))
         ones = self._filled((a.value.shape[axis],), 1, a.value.dtype)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.machine import VIEWS, Plan, Unfit, inputs_of, made
-from tinygrad_lr.symbols import Symbol, parts, put_in, value_of
+from tinygrad_lr.symbols import Symbol, axes_of, parts, put_in, value_of
 
-ELEMENTWISE: dict[Any, str] = {
+FORMS: dict[Any, str] = {
     np.add: "({} + {})", np.subtract: "({} - {})", np.multiply: "({} * {})",
     np.divide: "({} / {})", np.power: "({} ** {})", np.negative: "(-{})",
     np.absolute: "abs({})", np.greater: "({} > {})", np.greater_equal: "({} >= {})",
@@ -24,7 +24,7 @@ ELEMENTWISE: dict[Any, str] = {
     np.minimum: "({0} if {0} < {1} or {0} != {0} else {1})",
 }  # fmt: skip
 FUNCTIONS = ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos")  # NumPy's and math's
-ELEMENTWISE |= {getattr(np, name): f"{name}({{}})" for name in FUNCTIONS}
+FORMS |= {getattr(np, name): f"{name}({{}})" for name in FUNCTIONS}
 MOVED = {*VIEWS, np.copy}
 ELEMENTS = 25  # of an array on average, up to which a call of NumPy takes longer than the floats
 LINES = 2000  # of a program, which has about one for an element
@@ -131,7 +131,7 @@ class Scalars:
         if function in MOVED and not any(y in self.values for y in parts(args[1:])):
             rest = put_in(args[1:], value_of)
             result = np.asarray(function(self._read(args[0]), *rest, **x.kwargs), object)
-        elif function in ELEMENTWISE and not x.kwargs:
+        elif function in FORMS and not x.kwargs:
             result = each(functools.partial(folded, function), *map(self._read, args))
         elif function in (np.matmul, np.dot, np.vdot):
             a, b = map(self._read, args)
@@ -153,13 +153,11 @@ class Scalars:
 
     def _reduced(self, x: Symbol) -> Any:
         """The sums, or the largest, of elements along axes."""
-        a, axis = self._read(x.args[0]), x.kwargs.get("axis", 0)
-        axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        gone = sorted(i % a.ndim for i in axes)
+        a, gone = self._read(x.args[0]), axes_of(x)
         rest = [i for i in range(a.ndim) if i not in gone]
         lines = a.transpose([*rest, *gone]).reshape([a.shape[i] for i in rest] + [-1])
         result = np.empty(lines.shape[:-1], object)
-        largest = functools.partial(functools.reduce, ELEMENTWISE[np.maximum].format)
+        largest = functools.partial(functools.reduce, FORMS[np.maximum].format)
         join: Any = largest if x.function == np.maximum.reduce else total
         for index in np.ndindex(result.shape):
             result[index] = join(lines[index])
@@ -223,7 +221,7 @@ def folded(function: Any, *operands: str) -> str:
         return b if a == "0.0" else a
     if function is np.subtract and b == "0.0":
         return a
-    return ELEMENTWISE[function].format(*operands)
+    return FORMS[function].format(*operands)
 
 
 def total(terms: Iterable[str]) -> str:

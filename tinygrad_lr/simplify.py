@@ -18,10 +18,12 @@ import numpy as np
 from tinygrad_lr.algebra import ARITHMETIC, MOST_OPERATIONS, Algebra, factors
 from tinygrad_lr.lengths import Length
 from tinygrad_lr.symbols import (
+    ELEMENTWISE,
     Book,
     Symbol,
     add_at,
     astype,
+    axes_of,
     is_number,
     ordered,
     parts,
@@ -34,7 +36,6 @@ from tinygrad_lr.symbols import (
 Rule = Callable[[Symbol], Any]
 RULES: dict[Any, list[Rule]] = defaultdict(list)  # by the functions whose calls they rewrite
 numpy: Any = np  # whose own types do not know of Symbols
-ELEMENTWISE = {f for f in vars(np).values() if isinstance(f, np.ufunc) and not f.signature}
 
 
 def rule(*functions: Any) -> Callable[[Rule], Rule]:
@@ -195,15 +196,10 @@ def _mean(x: Symbol) -> Any:
         y = total.args[0] / n
         return -y if y.function is np.mean else None
     if total.function == np.add.reduce and isinstance(total.args[0], Symbol):
-        counted, axis = total.args[0], total.kwargs.get("axis", 0)
-        sizes = counted.shape if axis is None else [counted.shape[i] for i in _tuple(axis)]
-        if factors(n) == factors(math.prod(sizes)):
+        counted = total.args[0]
+        if factors(n) == factors(math.prod(counted.shape[i] for i in axes_of(total))):
             return numpy.mean(counted, **total.kwargs)
     return None
-
-
-def _tuple(axis: Any) -> tuple[int, ...]:
-    return axis if isinstance(axis, tuple) else (axis,)
 
 
 @rule(np.add.reduce)
@@ -262,7 +258,7 @@ def _scattered_sum(x: Symbol) -> Any:
 def _total_of_rows(x: Symbol) -> Any:
     """The sums of rows that hold one value each, which is then what they come to."""
     at = _added(x.args[0])
-    if at is None or x.args[0].ndim != 2 or _tuple(x.kwargs.get("axis", 0)) not in ((1,), (-1,)):
+    if at is None or x.args[0].ndim != 2 or axes_of(x) != [1]:
         return None
     index, value = at
     if not (isinstance(index, tuple) and len(index) == 2 and _are_rows(index[0])):

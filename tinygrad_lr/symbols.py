@@ -7,6 +7,7 @@ tells shapes and dtypes, and which every rewriting of the program is checked aga
 
 from __future__ import annotations
 
+import math
 import operator
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -155,23 +156,22 @@ class Symbol(NDArrayOperatorsMixin, Value):
     @property
     def size(self) -> int:
         """The number of elements."""
-        n = 1
-        for length in self.shape:
-            n = n * length
-        return n
+        return math.prod(self.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements."""
-        return np.asarray(self.value).dtype
+        dtype: np.dtype[Any] = self.value.dtype
+        return dtype
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__name__", self.function)
-        return f"<symbol {self.name or ''} {name} {np.shape(self.value)}>"
+        return f"<symbol {self.name or ''} {name} {self.value.shape}>"
 
     __hash__ = object.__hash__
 
 
+ELEMENTWISE = {f for f in vars(np).values() if isinstance(f, np.ufunc) and not f.signature}
 REDUCTIONS: dict[Any, Function] = {
     np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce
 }  # fmt: skip
@@ -261,15 +261,20 @@ def same(x: Symbol, y: Any) -> bool:
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
 
 
+def axes_of(x: Symbol) -> list[int]:
+    """The axes that a reduction goes over, from the first on."""
+    ndim, axis = x.args[0].ndim, x.kwargs.get("axis", None if x.function is np.mean else 0)
+    axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return sorted(i % ndim for i in axes)
+
+
 def _lengths(x: Symbol) -> tuple[Any, ...]:
     """Where the length of each axis comes from, None where it is not known."""
-    shape, function = np.shape(x.value), x.function
+    shape, function = x.value.shape, x.function
     a: Any
     found: Any
     unknown: tuple[Any, ...] = (None,) * len(shape)
-    if function in (np.where, np.clip) or (
-        isinstance(function, np.ufunc) and not function.signature
-    ):
+    if function in (np.where, np.clip) or function in ELEMENTWISE:
         found = list(unknown)
         for a in (a for a in x.args if isinstance(a, Symbol)):
             for i in range(1, a.ndim + 1):
@@ -303,9 +308,7 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
         axes = range(a.ndim)[::-1] if order is None else order
         return tuple(a.shape[i] for i in axes)
     if function is np.mean or getattr(function, "__name__", "") == "reduce":
-        axis = x.kwargs.get("axis", None if function is np.mean else 0)
-        axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        gone = {i % a.ndim for i in axes}
+        gone = axes_of(x)
         if x.kwargs.get("keepdims"):
             return tuple(1 if i in gone else n for i, n in enumerate(a.shape))
         return tuple(n for i, n in enumerate(a.shape) if i not in gone)
