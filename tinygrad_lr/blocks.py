@@ -33,11 +33,7 @@ class Blocks:
 
     def __init__(self, plan: Plan) -> None:
         variables, places, *_ = plan
-        order = plan.order()
-        batch, changing = dict.fromkeys(variables[2:]), {*variables, *places}
-        for x in order:
-            if not changing.isdisjoint(x.inputs):
-                changing.add(x)
+        batch, order, changing = dict.fromkeys(variables[2:]), plan.order(), plan.changing()
         changing |= {x for x in order if x.function is np.transpose}  # else read as another array
         steps = [x for x in order if x.function and x in changing]
         given = [y for x in steps for y in x.inputs if y in batch or y not in changing]

@@ -58,8 +58,16 @@ class Plan(NamedTuple):
     again: Callable[[], Any] | None = None
 
     def order(self) -> list[Symbol]:
-        """All that is computed, inputs before results."""
+        """All Symbols of the step, inputs before results."""
         return ordered([self.loss, *(x for x, _ in self.gradients), *(x for x, _ in self.finals)])
+
+    def changing(self) -> set[Symbol]:
+        """What may be another in every step: what it is given, and what depends on that."""
+        found = {*self.variables, *self.places}
+        for x in self.order():
+            if not found.isdisjoint(x.inputs):
+                found.add(x)
+        return found
 
 
 def made(source: str, space: Mapping[str, Any]) -> Any:
@@ -86,21 +94,17 @@ class Machine:
         self.lines: list[str] = []
         self.arrays: dict[Symbol, Any] = dict(places)  # where a Symbol lives from step to step
         self.texts: dict[Symbol, str] = {x: f"a{i}" for i, x in enumerate(variables)}
-        self.order = plan.order()
-        self.changing = set(variables) | set(places)
-        for x in self.order:
-            if x.function and any(y in self.changing for y in inputs_of(x)):
-                self.changing.add(x)
+        self.order, self.changing = plan.order(), plan.changing()
         self.users: dict[Symbol, list[Symbol]] = {x: [] for x in self.order}
         for x in self.order:
-            for y in inputs_of(x):
+            for y in x.inputs:
                 self.users[y].append(x)
         self.wanted: dict[Symbol, Any] = dict(finals)
         self.kept = [loss, *self.wanted]  # until the end
         # lr, the number of steps, and what depends on them alone: never 0 below a line
         self.rates = {x for x in variables[:2] if x.value.ndim == 0}
         for x in self.order:
-            if x.function and all(y in self.rates for y in inputs_of(x)):
+            if not x.given and self.rates.issuperset(x.inputs):
                 self.rates.add(x)
         self.last = self._last_uses()
         self.gradients: dict[Symbol, list[Any]] = {}
@@ -148,7 +152,7 @@ class Machine:
         for i in range(len(self.order) - 1, -1, -1):
             x = self.order[i]
             until = max(last.get(x, i), i)
-            for y in inputs_of(x):
+            for y in x.inputs:
                 last[y] = max(last.get(y, i), until if x.function in VIEWS else i)
         return last
 
@@ -162,10 +166,9 @@ class Machine:
     def _hold(self, value: Any) -> str:
         """A name for an object that the function keeps."""
         if id(value) not in self.held:
-            self.held[id(value)] = (
-                f"{'b' if isinstance(value, np.ndarray) else 'c'}{len(self.space)}"
-            )
-            self.space[self.held[id(value)]] = value
+            kind = "b" if isinstance(value, np.ndarray) else "c"
+            self.held[id(value)] = name = f"{kind}{len(self.space)}"
+            self.space[name] = value
         return self.held[id(value)]
 
     def _operand(self, x: Any) -> str:
@@ -261,9 +264,9 @@ class Machine:
         """A call that makes a new array."""
 
         def text(a: Any) -> str:
-            if isinstance(a, tuple) and any(True for _ in parts(a)):
+            if isinstance(a, tuple) and parts(a):
                 return f"({', '.join(map(text, a))},)"
-            if isinstance(a, list) and any(True for _ in parts(a)):
+            if isinstance(a, list) and parts(a):
                 return f"[{', '.join(map(text, a))}]"
             return self._operand(a)
 
@@ -404,8 +407,3 @@ def cell(x: Any, dtype: Any) -> Any:
     if isinstance(x, Symbol) and not is_number(x):
         return x
     return np.asarray(value_of(x), dtype) if np.ndim(value_of(x)) == 0 else x
-
-
-def inputs_of(x: Symbol) -> list[Symbol]:
-    """The Symbols that are no numbers among what a Symbol is computed from."""
-    return [y for y in x.inputs if not is_number(y)]

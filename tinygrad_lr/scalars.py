@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.machine import VIEWS, Plan, Unfit, inputs_of, made
+from tinygrad_lr.machine import VIEWS, Plan, Unfit, made
 from tinygrad_lr.symbols import Symbol, axes_of, parts, put_in, value_of
 
 FORMS: dict[Any, str] = {
@@ -69,7 +69,7 @@ class Scalars:
         if empty or plan.loss.value.dtype != np.float64 or not (small and plan.again):
             raise Unfit
         self.lines: list[str] = []
-        self.uses = Counter(y for x in order for y in inputs_of(x))
+        self.uses = Counter(y for x in order for y in x.inputs)
         given, used = ["lr", "t", *(f"a{i}" for i in range(len(plan.variables) - 2))], set(order)
         self.values = {
             x: texts(x.value.shape if x in used else (), name)
