@@ -96,7 +96,7 @@ class Flat:
 
     Attributes:
         parts: the arrays.
-        joined: those with a row too many, which is the next one, by the number of the former.
+        joined: matrices and the next array as their last row, by the number of the matrix.
     """
 
     def __init__(self, arrays: Sequence[Any]) -> None:
@@ -123,10 +123,9 @@ def nothing(_: Sequence[Any]) -> list[float]:
 
 def program_for(plan: Plan) -> Scalars | Blocks | Machine:
     """The program of the kind that is fastest."""
-    with contextlib.suppress(Unfit):
-        return Scalars(plan)
-    with contextlib.suppress(Unfit):
-        return Blocks(plan)
+    for kind in (Scalars, Blocks):
+        with contextlib.suppress(Unfit):
+            return kind(plan)
     return Machine(plan)
 
 

@@ -6,7 +6,7 @@ import ast
 import operator
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from tinygrad_lr.symbols import (
     Book,
     Symbol,
     add_at,
+    asked,
     astype,
     is_number,
     ordered,
@@ -60,8 +61,7 @@ class Writer:
         self.order = ordered(outputs)
         self.uses = Counter(x for y in self.order for x in y.inputs)
         self.lines: set[Symbol] = {x for x in parts(*outputs) if x.function}
-        numbers = (n for y in self.order for n in _numbers((y.args, *y.kwargs.values())))
-        self.asked = {x for n in numbers for x in parts(n)}
+        self.asked = {x for y in self.order for x in parts(asked(y.args, *y.kwargs.values()))}
         for x in self.order:
             if x.given:
                 self.names[x] = self.free(x.name or "x")
@@ -273,7 +273,7 @@ class Writer:
 
         if isinstance(index, tuple) and index:
             colons = ndim - sum(i is not None and i is not ... for i in index)
-            if ... in [i for i in index if i is ...] and colons <= 2 and not masked(index):
+            if any(i is ... for i in index) and colons <= 2 and not masked(index):
                 at = next(n for n, i in enumerate(index) if i is ...)
                 index = (*index[:at], *[slice(None)] * colons, *index[at + 1 :])
             inner: ast.expr = ast.Tuple([part(i) for i in index], ast.Load())
@@ -400,14 +400,3 @@ def is_cheap(x: Symbol) -> bool:
         return True
     named = sum(isinstance(a, Symbol) and a.name is not None for a in x.args)
     return x.function in (np.add, np.subtract) and named == 1 and any(map(is_number, x.args))
-
-
-def _numbers(x: Any) -> Iterable[Length]:
-    """The numbers in an argument that are asked of shapes."""
-    if isinstance(x, Length):
-        yield x
-    elif isinstance(x, (tuple, list)):
-        for part in x:
-            yield from _numbers(part)
-    elif isinstance(x, slice):
-        yield from _numbers((x.start, x.stop, x.step))

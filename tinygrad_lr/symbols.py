@@ -184,7 +184,7 @@ OF_THE_SHAPE: dict[Any, Function] = {
 
 def parts(*arguments: Any) -> list[Symbol]:
     """The Symbols in arguments: themselves, or those in their tuples, lists and slices."""
-    found = []
+    found: list[Symbol] = []
     for x in arguments:
         if isinstance(x, Symbol):
             found.append(x.now)
@@ -194,6 +194,19 @@ def parts(*arguments: Any) -> list[Symbol]:
             found += parts(*x.terms)
         elif isinstance(x, slice):
             found += parts(x.start, x.stop, x.step)
+    return found
+
+
+def asked(*arguments: Any) -> list[Length]:
+    """The numbers in arguments that are asked of shapes, wherever they are in them."""
+    found: list[Length] = []
+    for x in arguments:
+        if isinstance(x, Length):
+            found.append(x)
+        elif isinstance(x, (tuple, list)):
+            found += asked(*x)
+        elif isinstance(x, slice):
+            found += asked(x.start, x.stop, x.step)
     return found
 
 
@@ -235,13 +248,6 @@ def is_number(x: Any) -> bool:
         return not (x.now.function or x.now.given)
     plain = isinstance(x, (int, float, np.number)) and not isinstance(x, (bool, Length))
     return plain or (isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "iuf")
-
-
-def _asks(x: Any) -> bool:
-    """Whether an argument asks for a shape."""
-    if isinstance(x, (tuple, list)):
-        return any(map(_asks, x))
-    return isinstance(x, Length) or (isinstance(x, slice) and _asks((x.start, x.stop, x.step)))
 
 
 def value_of(x: Any) -> Any:
@@ -399,7 +405,7 @@ class Book:
         value = function(*known[0], **known[1])
         inputs = parts(*args, *kwargs.values())
         constant = function not in REPEATED and all(map(is_number, inputs))
-        if constant and not any(map(_asks, args)):
+        if constant and not asked(args):
             return self.number(value) if inputs and np.ndim(value) == 0 else value
         told = map(_key, args)
         key = frozenset(told) if function in COMMUTATIVE else tuple(told)
