@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.machine import Machine, Plan, Unfit, aligned
-from tinygrad_lr.symbols import ELEMENTWISE, Book, Symbol, add_at, astype, parts, put, put_in
+from tinygrad_lr.symbols import (
+    ELEMENTWISE,
+    Book,
+    Symbol,
+    add_at,
+    astype,
+    in_full,
+    parts,
+    put,
+    put_in,
+)
 
 LARGE = 2**22  # bytes, of data and of what is computed from them, that leave the cache
 BLOCK = 2**20  # bytes of a block
@@ -123,12 +133,9 @@ class Blocks:
 
     def _by_row(self, base: Symbol, index: Any) -> bool:
         """Whether an index takes something of every row: by a colon, or by 0, 1, 2, ..."""
-        index = index if isinstance(index, tuple) else (index,)
         if any(y.dtype == bool for y in parts(index)):  # it may stand for several axes
             return False
-        dots = [slice(None)] * (base.ndim - sum(i is not None and i is not ... for i in index))
-        at = next((n for n, i in enumerate(index) if i is ...), len(index))
-        keys = [i for i in (*index[:at], *dots, *index[at + 1 :]) if i is not None]
+        keys = [i for i in in_full(index, base.ndim) if i is not None]
         key = keys[base.value.shape.index(self.m)]
         if isinstance(key, Symbol):
             return key in self.counts

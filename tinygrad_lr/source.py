@@ -19,6 +19,7 @@ from tinygrad_lr.symbols import (
     add_at,
     asked,
     astype,
+    in_full,
     is_number,
     ordered,
     parts,
@@ -274,8 +275,7 @@ class Writer:
         if isinstance(index, tuple) and index:
             colons = ndim - sum(i is not None and i is not ... for i in index)
             if any(i is ... for i in index) and colons <= 2 and not masked(index):
-                at = next(n for n, i in enumerate(index) if i is ...)
-                index = (*index[:at], *[slice(None)] * colons, *index[at + 1 :])
+                index = in_full(index, ndim)
             inner: ast.expr = ast.Tuple([part(i) for i in index], ast.Load())
         else:
             inner = part(index)

@@ -274,6 +274,14 @@ def axes_of(x: Symbol) -> list[int]:
     return sorted(i % ndim for i in axes)
 
 
+def in_full(index: Any, ndim: int) -> tuple[Any, ...]:
+    """An index as a tuple, with a colon for every axis that its dots or its end leave out."""
+    index = index if isinstance(index, tuple) else (index,)
+    colons = [slice(None)] * (ndim - sum(i is not None and i is not ... for i in index))
+    at = next((n for n, i in enumerate(index) if i is ...), len(index))
+    return (*index[:at], *colons, *index[at + 1 :])
+
+
 def _lengths(x: Symbol) -> tuple[Any, ...]:
     """Where the length of each axis comes from, None where it is not known."""
     shape, function = x.value.shape, x.function
@@ -324,18 +332,16 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
 
 
 def _chosen(shape: tuple[Any, ...], index: Any, ndim: int) -> tuple[Any, ...]:
-    """The lengths that an index of colons, dots and new axes leaves."""
-    index = index if isinstance(index, tuple) else (index,)
+    """The lengths that an index of colons and new axes leaves, or one of places along an axis."""
+    index = in_full(index, len(shape))
     counting = (isinstance(i, Symbol) and i.ndim == 1 and i.dtype != bool for i in index)
     if all(counting) and ndim == 1:
         return tuple(index[0].shape)
     whole = slice(None)
-    if not all(i is None or i is ... or (isinstance(i, slice) and i == whole) for i in index):
+    if not all(i is None or (isinstance(i, slice) and i == whole) for i in index):
         return (None,) * ndim
-    dots = [whole] * (len(shape) - sum(isinstance(i, slice) for i in index))
-    at = next((n for n, i in enumerate(index) if i is ...), len(index))
     lengths = iter(shape)
-    return tuple(1 if i is None else next(lengths) for i in (*index[:at], *dots, *index[at + 1 :]))
+    return tuple(1 if i is None else next(lengths) for i in index)
 
 
 REPEATED = {np.zeros, np.broadcast_to}  # what they make is told by the call, not by its elements
