@@ -447,6 +447,12 @@ def test_a_loss_with_axes_and_large_arrays():
     assert_allclose(step(np.ones((1, 1000))), np.tanh(1.0) ** 2)
 
 
+def test_a_stack_of_one_matrix_with_one_element():
+    W = Tensor(np.full((1, 1, 1), 2.0), requires_grad=True)
+    step = tg.compile(lambda x: np.mean((W @ x) ** 2), tg.optim.SGD([W], lr=0.25))
+    assert [step(np.ones((3, 1, 40))) for _ in range(2)] == [4.0, 1.0]
+
+
 STEPS = [
     np.exp,
     lambda a: np.maximum(a, 0),

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.symbols import Symbol, axes_of, is_number, ordered, parts, put_in, value_of
+from tinygrad_lr.symbols import (
+    ELEMENTWISE,
+    Symbol,
+    axes_of,
+    is_number,
+    ordered,
+    parts,
+    put_in,
+    value_of,
+)
 
 VIEWS = {np.transpose, np.reshape, np.broadcast_to, np.flip, operator.getitem}
 FEW = 32  # columns
@@ -188,12 +197,12 @@ class Machine:
         return repr(x) if isinstance(x, (int, float, str, type(None))) else self._hold(x)
 
     def _lone(self, a: Any, x: Symbol) -> str:
-        """An operand of a result, without axes if it has one element: that is faster."""
+        """An operand of a result, without axes if it is one for all elements: that is faster."""
         array = self._array(a)
-        lone = isinstance(array, np.ndarray) and array.size == 1 < x.value.size
-        if not lone or array.ndim == 0:
-            return self._operand(a)
-        return self._view_of(array.reshape(()))
+        lone = isinstance(array, np.ndarray) and array.size == 1 < x.value.size and array.ndim
+        if lone and x.function in ELEMENTWISE:
+            return self._view_of(array.reshape(()))
+        return self._operand(a)
 
     def _scalar(self, x: Any) -> str:
         """What arithmetic of numbers takes."""
@@ -228,7 +237,7 @@ class Machine:
         elif function == np.add.reduce and self._sum(x, i):
             pass
         elif isinstance(function, np.ufunc) and not x.kwargs:
-            self._elementwise(x, i)
+            self._ufunc(x, i)
         elif getattr(function, "__name__", "") == "reduce":
             axis, keepdims = x.kwargs.get("axis", 0), bool(x.kwargs.get("keepdims"))
             out = self._hold(self._place(x, i, ()))
@@ -240,8 +249,8 @@ class Machine:
             self.texts[x] = f"d{len(self.texts)}"
             self.lines.append(f"{self.texts[x]} = {self._call(x)}")
 
-    def _elementwise(self, x: Symbol, i: int) -> None:
-        """A call of a function of every element, which writes to a place."""
+    def _ufunc(self, x: Symbol, i: int) -> None:
+        """A call of a function of every element, or of every matrix, which writes to a place."""
         kind = np.result_type(*map(value_of, x.args))
         operands = [self._lone(cell(a, kind), x) for a in x.args]
         if x.function is np.maximum and x.value.size > 1000 and is_number(x.args[1]):
