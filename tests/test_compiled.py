@@ -447,6 +447,13 @@ def test_a_loss_with_axes_and_large_arrays():
     assert_allclose(step(np.ones((1, 1000))), np.tanh(1.0) ** 2)
 
 
+def test_a_batch_is_turned_without_a_call():
+    W = Tensor(np.full((40, 1), 0.1), requires_grad=True)
+    step = tg.compile(lambda x: np.mean((x @ W) ** 2), tg.optim.SGD([W], lr=0.01))
+    assert_allclose([step(np.ones((50, 40))) for _ in range(2)], [16.0, 0.64])
+    assert "a2.T" in step.source
+
+
 def test_a_stack_of_one_matrix_with_one_element():
     W = Tensor(np.full((1, 1, 1), 2.0), requires_grad=True)
     step = tg.compile(lambda x: np.mean((W @ x) ** 2), tg.optim.SGD([W], lr=0.25))

@@ -243,7 +243,7 @@ class Machine:
             out = self._hold(self._place(x, i, ()))
             given = f"{self._operand(args[0])}, {axis}, None, {out}, {keepdims}"
             self.lines.append(f"{self._name(function)}({given})")
-        elif function is np.transpose and x.shape == args[0].shape[::-1] and len(args) == 1:
+        elif function is np.transpose and all(a is None for a in (*args[1:], *x.kwargs.values())):
             self.texts[x] = f"{self._operand(args[0])}.T"
         else:
             self.texts[x] = f"d{len(self.texts)}"
