@@ -109,8 +109,6 @@ def _sum(x: Symbol) -> Any:
         return x.book.record(np.vdot, *a.args)
     if a.function is np.square:
         return x.book.record(np.vdot, a.args[0], a.args[0])
-    if a.function is np.power and is_number(a.args[1]) and value_of(a.args[1]) == 2:
-        return x.book.record(np.vdot, a.args[0], a.args[0])
     return None
 
 
