@@ -20,6 +20,7 @@ from tinygrad_lr.symbols import (
     asked,
     astype,
     in_full,
+    is_call,
     is_number,
     ordered,
     parts,
@@ -149,7 +150,7 @@ class Writer:
                 if isinstance(out, Symbol) and out in self.names:
                     before += ".copy()"
                 place = ast.unparse(self.subscript(ast.Name(name), index, x.ndim))
-                zeros = isinstance(out, Symbol) and out.function is np.zeros
+                zeros = is_call(out, np.zeros)
                 told = ast.unparse(self.expression(value))
                 text = f"{place} = {told}"
                 if x.function is add_at and not names_once(index):
@@ -334,9 +335,9 @@ class Writer:
 
 def names_once(index: Any) -> bool:
     """Whether an index names each element once: a basic one, or a column for every row."""
-    parts = index if isinstance(index, tuple) else (index,)
-    basic = all(i is None or i is ... or isinstance(i, (int, slice)) for i in parts)
-    return basic or any(isinstance(i, Symbol) and i.function is np.arange for i in parts)
+    index = index if isinstance(index, tuple) else (index,)
+    basic = all(i is None or i is ... or isinstance(i, (int, slice)) for i in index)
+    return basic or any(is_call(i, np.arange) for i in index)
 
 
 def negated(node: ast.expr) -> ast.expr | None:

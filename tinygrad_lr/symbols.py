@@ -250,6 +250,11 @@ def is_number(x: Any) -> bool:
     return plain or (isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "iuf")
 
 
+def is_call(x: Any, *functions: Function) -> bool:
+    """Whether it is a Symbol that one of the functions computes."""
+    return isinstance(x, Symbol) and x.function in functions
+
+
 def value_of(x: Any) -> Any:
     """The array that a Symbol has in the recorded run, and anything else as it is."""
     return x.value if isinstance(x, Symbol) else int(x) if isinstance(x, Length) else x
