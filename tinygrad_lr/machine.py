@@ -109,13 +109,12 @@ class Machine:
             for y in x.inputs:
                 self.users[y].append(x)
         self.wanted: dict[Symbol, Any] = dict(finals)
-        self.kept = [loss, *self.wanted]  # until the end
         # lr, the number of steps, and what depends on them alone: never 0 below a line
         self.rates = {x for x in variables[:2] if x.value.ndim == 0}
         for x in self.order:
             if not x.given and self.rates.issuperset(x.inputs):
                 self.rates.add(x)
-        self.last = self._last_uses()
+        self.last = self._last_uses([loss, *self.wanted])
         self.gradients: dict[Symbol, list[Any]] = {}
         for x, place in gradients:
             if x not in self.changing:
@@ -155,9 +154,12 @@ class Machine:
         elif self.arrays.get(x) is not place:
             self.lines.append(f"{self._name(np.copyto)}({self._hold(place)}, {self._operand(x)})")
 
-    def _last_uses(self) -> dict[Symbol, int]:
-        """The last line that needs the array of each Symbol, through views as well."""
-        last: dict[Symbol, int] = dict.fromkeys(self.kept, len(self.order))
+    def _last_uses(self, kept: Sequence[Symbol]) -> dict[Symbol, int]:
+        """The last line that needs the array of each Symbol, through views as well.
+
+        Those that are `kept` are needed at the end.
+        """
+        last: dict[Symbol, int] = dict.fromkeys(kept, len(self.order))
         for i in range(len(self.order) - 1, -1, -1):
             x = self.order[i]
             until = max(last.get(x, i), i)
