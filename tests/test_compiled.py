@@ -348,6 +348,9 @@ def test_what_is_no_loss_and_no_optimizer():
         tg.compile(lambda: W * 2, sgd)()
     with pytest.raises(TypeError, match="SGD or Adam"):
         tg.compile(lambda: W.sum(), "sgd")
+    single = Tensor(np.ones(2, np.float32), requires_grad=True)
+    with pytest.raises(TypeError, match="are float32 and float64"):
+        tg.compile(lambda: (W * single).sum(), tg.optim.SGD([W, single], lr=0.1))
     with pytest.raises(tg.GradientError, match="does not depend"):
         tg.compile(lambda: Tensor(1.0, requires_grad=True) * 2, sgd)()
 
