@@ -23,7 +23,7 @@ from tinygrad_lr.symbols import (
 )
 
 VIEWS = {np.transpose, np.reshape, np.broadcast_to, np.flip, operator.getitem}
-FEW = 32  # columns
+FEW = 32  # columns, up to which a matrix is stored by columns
 SIGNS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**"}
 
 
