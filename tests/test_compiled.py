@@ -348,6 +348,9 @@ def test_what_is_no_loss_and_no_optimizer():
         tg.compile(lambda: W * 2, sgd)()
     with pytest.raises(TypeError, match="SGD or Adam"):
         tg.compile(lambda: W.sum(), "sgd")
+    single = Tensor(np.ones(2, np.float32), requires_grad=True)
+    with pytest.raises(TypeError, match="are float32 and float64"):
+        tg.compile(lambda: (W * single).sum(), tg.optim.SGD([W, single], lr=0.1))
     with pytest.raises(tg.GradientError, match="does not depend"):
         tg.compile(lambda: Tensor(1.0, requires_grad=True) * 2, sgd)()
 
@@ -445,6 +448,19 @@ def test_a_loss_with_axes_and_large_arrays():
     W = Tensor(np.full((1000, 1), 0.001), requires_grad=True)
     step = tg.compile(lambda x: np.tanh(x @ W) ** 2, tg.optim.SGD([W], lr=0.1))
     assert_allclose(step(np.ones((1, 1000))), np.tanh(1.0) ** 2)
+
+
+def test_a_batch_is_turned_without_a_call():
+    W = Tensor(np.full((40, 1), 0.1), requires_grad=True)
+    step = tg.compile(lambda x: np.mean((x @ W) ** 2), tg.optim.SGD([W], lr=0.01))
+    assert_allclose([step(np.ones((50, 40))) for _ in range(2)], [16.0, 0.64])
+    assert "a2.T" in step.source
+
+
+def test_a_stack_of_one_matrix_with_one_element():
+    W = Tensor(np.full((1, 1, 1), 2.0), requires_grad=True)
+    step = tg.compile(lambda x: np.mean((W @ x) ** 2), tg.optim.SGD([W], lr=0.25))
+    assert [step(np.ones((3, 1, 40))) for _ in range(2)] == [4.0, 1.0]
 
 
 STEPS = [

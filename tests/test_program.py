@@ -361,6 +361,14 @@ def test_an_output_of_any_shape_without_gradients():
 
 
 @both
+@pytest.mark.parametrize("index", [(), ..., (..., slice(1, None)), (None, ..., None)], ids=str)
+def test_an_index_of_a_vector(index, simplify):
+    x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    L = (x[index] ** 2).sum()
+    assert_same(run(to_numpy(L, x, simplify=simplify)), [L, *tg.grad(L, [x])])
+
+
+@both
 def test_float32_stays(simplify):
     X = np.linspace(-1, 1, 12, dtype=np.float32).reshape(4, 3)
     Y = np.array([[0], [1], [1], [0]], np.float32)

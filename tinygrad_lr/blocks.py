@@ -10,7 +10,17 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.machine import Machine, Plan, Unfit, aligned
-from tinygrad_lr.symbols import Book, Symbol, add_at, astype, parts, put, put_in
+from tinygrad_lr.symbols import (
+    ELEMENTWISE,
+    Book,
+    Symbol,
+    add_at,
+    astype,
+    in_full,
+    parts,
+    put,
+    put_in,
+)
 
 LARGE = 2**22  # bytes, of data and of what is computed from them, that leave the cache
 BLOCK = 2**20  # bytes of a block
@@ -33,11 +43,7 @@ class Blocks:
 
     def __init__(self, plan: Plan) -> None:
         variables, places, *_ = plan
-        order = plan.order()
-        batch, changing = dict.fromkeys(variables[2:]), {*variables, *places}
-        for x in order:
-            if not changing.isdisjoint(x.inputs):
-                changing.add(x)
+        batch, order, changing = dict.fromkeys(variables[2:]), plan.order(), plan.changing()
         changing |= {x for x in order if x.function is np.transpose}  # else read as another array
         steps = [x for x in order if x.function and x in changing]
         given = [y for x in steps for y in x.inputs if y in batch or y not in changing]
@@ -122,18 +128,14 @@ class Blocks:
             return self._by_row(*x.args[:2]) if m in old else f is operator.getitem
         if f is np.reshape:
             return m in old and prod(old[: old.index(m)]) == prod(new[: new.index(m)])
-        elementwise = isinstance(f, np.ufunc) and not f.signature
         along = getattr(f, "__name__", "") == "reduce"  # along another axis, as there are rows
-        return elementwise or along or f in ROW_BY_ROW
+        return f in ELEMENTWISE or along or f in ROW_BY_ROW
 
     def _by_row(self, base: Symbol, index: Any) -> bool:
         """Whether an index takes something of every row: by a colon, or by 0, 1, 2, ..."""
-        index = index if isinstance(index, tuple) else (index,)
         if any(y.dtype == bool for y in parts(index)):  # it may stand for several axes
             return False
-        dots = [slice(None)] * (base.ndim - sum(i is not None and i is not ... for i in index))
-        at = next((n for n, i in enumerate(index) if i is ...), len(index))
-        keys = [i for i in (*index[:at], *dots, *index[at + 1 :]) if i is not None]
+        keys = [i for i in in_full(index, base.ndim) if i is not None]
         key = keys[base.value.shape.index(self.m)]
         if isinstance(key, Symbol):
             return key in self.counts

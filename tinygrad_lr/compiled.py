@@ -96,7 +96,7 @@ class Flat:
 
     Attributes:
         parts: the arrays.
-        joined: those with a row too many, which is the next one, by the number of the former.
+        joined: matrices and the next array as their last row, by the number of the matrix.
     """
 
     def __init__(self, arrays: Sequence[Any]) -> None:
@@ -123,10 +123,9 @@ def nothing(_: Sequence[Any]) -> list[float]:
 
 def program_for(plan: Plan) -> Scalars | Blocks | Machine:
     """The program of the kind that is fastest."""
-    with contextlib.suppress(Unfit):
-        return Scalars(plan)
-    with contextlib.suppress(Unfit):
-        return Blocks(plan)
+    for kind in (Scalars, Blocks):
+        with contextlib.suppress(Unfit):
+            return kind(plan)
     return Machine(plan)
 
 
@@ -176,8 +175,11 @@ class Step:
                 f"and {optimizer!r}"
             )
         self.loss, self.optimizer, self.params = loss, optimizer, optimizer.params
-        if len({p.dtype for p in self.params}) > 1:
-            raise TypeError("compile: all parameters have the same dtype, float32 or float64")
+        if len(dtypes := sorted({p.dtype.name for p in self.params})) > 1:
+            raise TypeError(
+                f"the parameters are {' and '.join(dtypes)}, and a compiled step takes one dtype: "
+                f"make all of them with the same"
+            )
         self._rates = [
             n for n, v in vars(optimizer).items() if n != "lr" and not isinstance(v, list)
         ]
@@ -213,7 +215,9 @@ class Step:
         if len(losses) < len(first):
             arrays = [array_of(x) for x in arrays]
             if len({len(x) for x in arrays}) > 1:
-                raise ValueError(f"each: the arrays have {[len(x) for x in arrays]} elements")
+                raise ValueError(
+                    f"each takes arrays of the same length, not of {[len(x) for x in arrays]}"
+                )
         while (i := len(losses)) < len(first):
             losses.append(self(*(x[i, ...] for x in arrays)))
             losses += self._many([x[i + 1 :] for x in arrays])
@@ -383,7 +387,9 @@ class Step:
     def _refuse(self, loss: Any, again: Any) -> None:
         """Raise for a loss that is none, and for one that is another every time."""
         if not isinstance(loss, Tensor) or loss.size != 1:
-            raise RecordingError(f"the loss is a Tensor with one element, not {loss!r}")
+            raise RecordingError(
+                f"the loss is a Tensor with one element, as of mean(), not {loss!r}"
+            )
         for x, y in itertools.zip_longest(nodes([loss]), nodes([again])):
             values = [getattr(v, "_array", v) for v in (x, y)]
             if not np.array_equal(values[0], values[1], equal_nan=True):

@@ -9,11 +9,9 @@ import numpy as np
 
 from tinygrad_lr.losses import class_shares
 from tinygrad_lr.machine import FEW, VIEWS
-from tinygrad_lr.ops import log_softmax
+from tinygrad_lr.ops import add_reduce, log_softmax
 from tinygrad_lr.simplify import Rule, tidy_always
-from tinygrad_lr.symbols import Book, Symbol, is_number, same, value_of
-
-add_reduce: Any = np.add.reduce
+from tinygrad_lr.symbols import Book, Symbol, axes_of, is_call, is_number, same, value_of
 
 
 def _logistic(z: Any, t: Any) -> Any:
@@ -39,13 +37,13 @@ QUICK: Mapping[str, Callable[..., Any]] = {
 
 def _scaled(x: Any) -> tuple[float, Any]:
     """(c, y), if x is a number c times y; (1, x) otherwise."""
-    if isinstance(x, Symbol) and x.function is np.multiply:
+    if is_call(x, np.multiply):
         for a, b in (x.args, x.args[::-1]):
             if is_number(a):
                 return float(value_of(a)), b
-    if isinstance(x, Symbol) and x.function is np.divide and is_number(x.args[1]):
+    if is_call(x, np.divide) and is_number(x.args[1]):
         return 1 / float(value_of(x.args[1])), x.args[0]
-    if isinstance(x, Symbol) and x.function is np.negative:
+    if is_call(x, np.negative):
         c, y = _scaled(x.args[0])
         return -c, y
     return 1.0, x
@@ -111,8 +109,6 @@ def _sum(x: Symbol) -> Any:
         return x.book.record(np.vdot, *a.args)
     if a.function is np.square:
         return x.book.record(np.vdot, a.args[0], a.args[0])
-    if a.function is np.power and is_number(a.args[1]) and value_of(a.args[1]) == 2:
-        return x.book.record(np.vdot, a.args[0], a.args[0])
     return None
 
 
@@ -149,7 +145,7 @@ class Bordered:
     def output(self, x: Symbol) -> Any:
         """X @ W + b, if that is what it is."""
         for product, b in (x.args, x.args[::-1]) if x.function is np.add else ():
-            if isinstance(product, Symbol) and product.function is np.matmul:
+            if is_call(product, np.matmul):
                 X, W = product.args
                 if (W, b) in self.joined and (X1 := self._with_ones(X)) is not None:
                     return X1 @ self.joined[W, b]
@@ -161,7 +157,7 @@ class Bordered:
         if functions != [np.matmul, np.add.reduce]:
             return None
         turned, dZ = dW.args
-        rows = dZ is db.args[0] and db.kwargs.get("axis", 0) in (0, (0,))
+        rows = dZ is db.args[0] and axes_of(db) == [0]
         X1 = self._with_ones(turned.args[0]) if rows and turned.function is np.transpose else None
         return None if X1 is None else X1.T @ dZ
 

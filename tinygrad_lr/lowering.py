@@ -195,7 +195,7 @@ class Lowering:
             changes.sort(key=lambda change: change[0].lower() != str(change[1].name).lower())
             for change in ((), *((change,) for change in changes)):
                 y = self._evaluated(code, used, dict(change))
-                z = y.value if isinstance(y, Symbol) else y
+                z = value_of(y)
                 alike = np.asarray(z).dtype.kind == np.asarray(value).dtype.kind
                 if isinstance(y, (Symbol, Length)) and alike and np.array_equal(z, value):
                     return y
@@ -288,9 +288,9 @@ class Lowering:
                 steps = self.argument(np.array(values[0]), "t", fixed=True)
                 slots = [steps.changeable() for _ in values]
             else:
+                own[name] = name.removesuffix("s")
                 for p in params:
                     i = place[id(p)]
-                    own[name] = name.removesuffix("s")
                     title = f"{own[name]}_{self.read(p).name}"
                     slots[i] = self.argument(values[i], title, fixed=True).changeable()
             setattr(shadow, name, slots)
@@ -314,7 +314,7 @@ def _counted(x: Any, index: Any) -> Any:
         return index
 
     def part(i: int, value: Any) -> Any:
-        array = value.value if isinstance(value, Symbol) else value
+        array = value_of(value)
         if isinstance(array, (range, list, np.ndarray)) and np.ndim(array) == 1:
             length = x.shape[i] if i < x.ndim else 0
             if isinstance(length, Length) and np.array_equal(array, np.arange(length)):

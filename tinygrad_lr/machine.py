@@ -11,10 +11,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.symbols import Symbol, is_number, ordered, parts, put_in, value_of
+from tinygrad_lr.symbols import (
+    ELEMENTWISE,
+    Symbol,
+    axes_of,
+    is_number,
+    ordered,
+    parts,
+    put_in,
+    value_of,
+)
 
 VIEWS = {np.transpose, np.reshape, np.broadcast_to, np.flip, operator.getitem}
-FEW = 32  # columns
+FEW = 32  # columns, up to which a matrix is stored by columns
 SIGNS = {np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**"}
 
 
@@ -58,8 +67,16 @@ class Plan(NamedTuple):
     again: Callable[[], Any] | None = None
 
     def order(self) -> list[Symbol]:
-        """All that is computed, inputs before results."""
+        """All Symbols of the step, inputs before results."""
         return ordered([self.loss, *(x for x, _ in self.gradients), *(x for x, _ in self.finals)])
+
+    def changing(self) -> set[Symbol]:
+        """What may be another in every step: what it is given, and what depends on that."""
+        found = {*self.variables, *self.places}
+        for x in self.order():
+            if not found.isdisjoint(x.inputs):
+                found.add(x)
+        return found
 
 
 def made(source: str, space: Mapping[str, Any]) -> Any:
@@ -86,23 +103,18 @@ class Machine:
         self.lines: list[str] = []
         self.arrays: dict[Symbol, Any] = dict(places)  # where a Symbol lives from step to step
         self.texts: dict[Symbol, str] = {x: f"a{i}" for i, x in enumerate(variables)}
-        self.order = plan.order()
-        self.changing = set(variables) | set(places)
-        for x in self.order:
-            if x.function and any(y in self.changing for y in inputs_of(x)):
-                self.changing.add(x)
+        self.order, self.changing = plan.order(), plan.changing()
         self.users: dict[Symbol, list[Symbol]] = {x: [] for x in self.order}
         for x in self.order:
-            for y in inputs_of(x):
+            for y in x.inputs:
                 self.users[y].append(x)
         self.wanted: dict[Symbol, Any] = dict(finals)
-        self.kept = [loss, *self.wanted]  # until the end
         # lr, the number of steps, and what depends on them alone: never 0 below a line
         self.rates = {x for x in variables[:2] if x.value.ndim == 0}
         for x in self.order:
-            if x.function and all(y in self.rates for y in inputs_of(x)):
+            if not x.given and self.rates.issuperset(x.inputs):
                 self.rates.add(x)
-        self.last = self._last_uses()
+        self.last = self._last_uses([loss, *self.wanted])
         self.gradients: dict[Symbol, list[Any]] = {}
         for x, place in gradients:
             if x not in self.changing:
@@ -142,13 +154,16 @@ class Machine:
         elif self.arrays.get(x) is not place:
             self.lines.append(f"{self._name(np.copyto)}({self._hold(place)}, {self._operand(x)})")
 
-    def _last_uses(self) -> dict[Symbol, int]:
-        """The last line that needs the array of each Symbol, through views as well."""
-        last: dict[Symbol, int] = dict.fromkeys(self.kept, len(self.order))
+    def _last_uses(self, kept: Sequence[Symbol]) -> dict[Symbol, int]:
+        """The last line that needs the array of each Symbol, through views as well.
+
+        Those that are `kept` are needed at the end.
+        """
+        last: dict[Symbol, int] = dict.fromkeys(kept, len(self.order))
         for i in range(len(self.order) - 1, -1, -1):
             x = self.order[i]
             until = max(last.get(x, i), i)
-            for y in inputs_of(x):
+            for y in x.inputs:
                 last[y] = max(last.get(y, i), until if x.function in VIEWS else i)
         return last
 
@@ -162,10 +177,9 @@ class Machine:
     def _hold(self, value: Any) -> str:
         """A name for an object that the function keeps."""
         if id(value) not in self.held:
-            self.held[id(value)] = (
-                f"{'b' if isinstance(value, np.ndarray) else 'c'}{len(self.space)}"
-            )
-            self.space[self.held[id(value)]] = value
+            kind = "b" if isinstance(value, np.ndarray) else "c"
+            self.held[id(value)] = name = f"{kind}{len(self.space)}"
+            self.space[name] = value
         return self.held[id(value)]
 
     def _operand(self, x: Any) -> str:
@@ -185,12 +199,12 @@ class Machine:
         return repr(x) if isinstance(x, (int, float, str, type(None))) else self._hold(x)
 
     def _lone(self, a: Any, x: Symbol) -> str:
-        """An operand of a result, without axes if it has one element: that is faster."""
+        """An operand of a result, without axes if it is one for all elements: that is faster."""
         array = self._array(a)
-        lone = isinstance(array, np.ndarray) and array.size == 1 < x.value.size
-        if not lone or array.ndim == 0:
-            return self._operand(a)
-        return self._view_of(array.reshape(()))
+        lone = isinstance(array, np.ndarray) and array.size == 1 < x.value.size and array.ndim
+        if lone and x.function in ELEMENTWISE:
+            return self._view_of(array.reshape(()))
+        return self._operand(a)
 
     def _scalar(self, x: Any) -> str:
         """What arithmetic of numbers takes."""
@@ -225,20 +239,20 @@ class Machine:
         elif function == np.add.reduce and self._sum(x, i):
             pass
         elif isinstance(function, np.ufunc) and not x.kwargs:
-            self._elementwise(x, i)
+            self._ufunc(x, i)
         elif getattr(function, "__name__", "") == "reduce":
             axis, keepdims = x.kwargs.get("axis", 0), bool(x.kwargs.get("keepdims"))
             out = self._hold(self._place(x, i, ()))
             given = f"{self._operand(args[0])}, {axis}, None, {out}, {keepdims}"
             self.lines.append(f"{self._name(function)}({given})")
-        elif function is np.transpose and x.shape == args[0].shape[::-1] and len(args) == 1:
+        elif function is np.transpose and all(a is None for a in (*args[1:], *x.kwargs.values())):
             self.texts[x] = f"{self._operand(args[0])}.T"
         else:
             self.texts[x] = f"d{len(self.texts)}"
             self.lines.append(f"{self.texts[x]} = {self._call(x)}")
 
-    def _elementwise(self, x: Symbol, i: int) -> None:
-        """A call of a function of every element, which writes to a place."""
+    def _ufunc(self, x: Symbol, i: int) -> None:
+        """A call of a function of every element, or of every matrix, which writes to a place."""
         kind = np.result_type(*map(value_of, x.args))
         operands = [self._lone(cell(a, kind), x) for a in x.args]
         if x.function is np.maximum and x.value.size > 1000 and is_number(x.args[1]):
@@ -261,9 +275,9 @@ class Machine:
         """A call that makes a new array."""
 
         def text(a: Any) -> str:
-            if isinstance(a, tuple) and any(True for _ in parts(a)):
+            if isinstance(a, tuple) and parts(a):
                 return f"({', '.join(map(text, a))},)"
-            if isinstance(a, list) and any(True for _ in parts(a)):
+            if isinstance(a, list) and parts(a):
                 return f"[{', '.join(map(text, a))}]"
             return self._operand(a)
 
@@ -319,11 +333,10 @@ class Machine:
 
     def _sum(self, x: Symbol, i: int) -> bool:
         """A sum over the rows or the columns of a matrix, as a product with ones."""
-        (a,), axis = x.args, x.kwargs.get("axis", 0)
-        axis = axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
-        if not isinstance(axis, int) or a.value.ndim != 2 or a.value.dtype.kind != "f":
+        (a,), axes = x.args, axes_of(x)
+        if len(axes) != 1 or a.value.ndim != 2 or a.value.dtype.kind != "f":
             return False
-        axis %= 2
+        (axis,) = axes
         out = self._place(x, i, ())
         row = self._view_of(in_a_row(out))
         ones = self._filled((a.value.shape[axis],), 1, a.value.dtype)
@@ -405,8 +418,3 @@ def cell(x: Any, dtype: Any) -> Any:
     if isinstance(x, Symbol) and not is_number(x):
         return x
     return np.asarray(value_of(x), dtype) if np.ndim(value_of(x)) == 0 else x
-
-
-def inputs_of(x: Symbol) -> list[Symbol]:
-    """The Symbols that are no numbers among what a Symbol is computed from."""
-    return [y for y in x.inputs if not is_number(y)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from tinygrad_lr import names
 from tinygrad_lr.canonical import canonical
-from tinygrad_lr.lowering import Lowering as Lowering
+from tinygrad_lr.lowering import Lowering
 from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.origin import user_frame
 from tinygrad_lr.simplify import simplified
@@ -124,6 +124,7 @@ def to_numpy(
 
     Raises:
         GradientError: if the output has more than one element or does not depend on one of `wrt`.
+        TypeError: for an output or a `wrt` that is no Tensor.
         ValueError: for a loop without an optimizer.
 
     >>> X, W = np.ones((3, 2)), Tensor([[1.0], [2.0]], requires_grad=True)

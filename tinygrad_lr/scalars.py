@@ -6,30 +6,28 @@ import functools
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.machine import VIEWS, Plan, Unfit, inputs_of, made
-from tinygrad_lr.symbols import Symbol, parts, put_in, value_of
+from tinygrad_lr.machine import VIEWS, Plan, Unfit, made
+from tinygrad_lr.symbols import Symbol, axes_of, parts, put_in, value_of
 
-ELEMENTWISE: dict[Any, str] = {
+FORMS: dict[Any, str] = {
     np.add: "({} + {})", np.subtract: "({} - {})", np.multiply: "({} * {})",
     np.divide: "({} / {})", np.power: "({} ** {})", np.negative: "(-{})",
     np.absolute: "abs({})", np.greater: "({} > {})", np.greater_equal: "({} >= {})",
     np.less: "({} < {})", np.less_equal: "({} <= {})", np.equal: "({} == {})",
-    np.not_equal: "({} != {})", np.exp: "exp({})", np.log: "log({})", np.log1p: "log1p({})",
-    np.expm1: "expm1({})", np.sqrt: "sqrt({})", np.tanh: "tanh({})", np.sin: "sin({})",
-    np.cos: "cos({})", np.square: "({0} * {0})", np.where: "({1} if {0} else {2})",
+    np.not_equal: "({} != {})", np.square: "({0} * {0})", np.where: "({1} if {0} else {2})",
     np.maximum: "({0} if {0} > {1} or {0} != {0} else {1})",
     np.minimum: "({0} if {0} < {1} or {0} != {0} else {1})",
 }  # fmt: skip
-FUNCTIONS = ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos", "isfinite")
+FUNCTIONS = ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos")  # NumPy's and math's
+FORMS |= {getattr(np, name): f"{name}({{}})" for name in FUNCTIONS}
 MOVED = {*VIEWS, np.copy}
-ELEMENTS = 25  # of an array, up to which a call of NumPy takes longer than the floats
-LINES = 2000
-
+ELEMENTS = 25  # of an array on average, up to which a call of NumPy takes longer than the floats
+LINES = 2000  # of a program, which has about one for an element
 
 PROGRAM = """\
 def run({given}):
@@ -71,7 +69,7 @@ class Scalars:
         if empty or plan.loss.value.dtype != np.float64 or not (small and plan.again):
             raise Unfit
         self.lines: list[str] = []
-        self.uses = Counter(y for x in order for y in inputs_of(x))
+        self.uses = Counter(y for x in order for y in x.inputs)
         given, used = ["lr", "t", *(f"a{i}" for i in range(len(plan.variables) - 2))], set(order)
         self.values = {
             x: texts(x.value.shape if x in used else (), name)
@@ -98,7 +96,7 @@ class Scalars:
         held = [f"{target(names)} = b{n}.tolist()" for n, names in enumerate(elements)]
         stores = [f"b{n}[{i}] = b{n}_{i}" for n, a in enumerate(holders) for i in range(a.size)]
         space = {f"b{n}": memoryview(array) for n, array in enumerate(holders)}
-        space |= {name: getattr(math, name) for name in FUNCTIONS}
+        space |= {name: getattr(math, name) for name in (*FUNCTIONS, "isfinite")}
         lists = [f"{name}.tolist()" for name in given[2:]]
 
         def program(batches: str, result: str) -> str:
@@ -125,11 +123,7 @@ class Scalars:
         """The texts of all elements of an argument."""
         if isinstance(x, Symbol) and x in self.values:
             return self.values[x]
-        array = np.asarray(value_of(x))
-        result = np.empty(array.shape, object)
-        for index in np.ndindex(array.shape):
-            result[index] = literal(array[index].item())
-        return result
+        return each(literal, value_of(x))
 
     def _value(self, x: Symbol) -> Any:
         """The texts of all elements of a result."""
@@ -137,11 +131,8 @@ class Scalars:
         if function in MOVED and not any(y in self.values for y in parts(args[1:])):
             rest = put_in(args[1:], value_of)
             result = np.asarray(function(self._read(args[0]), *rest, **x.kwargs), object)
-        elif function in ELEMENTWISE and not x.kwargs:
-            operands: Any = np.broadcast_arrays(*map(self._read, args))
-            result = np.empty(x.value.shape, object)
-            for index in np.ndindex(x.value.shape):
-                result[index] = folded(ELEMENTWISE[function], *(a[index] for a in operands))
+        elif function in FORMS and not x.kwargs:
+            result = each(functools.partial(folded, function), *map(self._read, args))
         elif function in (np.matmul, np.dot, np.vdot):
             a, b = map(self._read, args)
             if function is np.vdot:
@@ -151,7 +142,7 @@ class Scalars:
             result = np.empty(x.value.shape, object)
             rows, columns = np.atleast_2d(a), b if b.ndim == 2 else b[:, None]
             for n, (row, column) in enumerate(itertools.product(rows, columns.T)):
-                terms = (folded("({} * {})", p, q) for p, q in zip(row, column, strict=True))
+                terms = (folded(np.multiply, p, q) for p, q in zip(row, column, strict=True))
                 result.ravel()[n : n + 1] = total(terms)
         elif function in (np.add.reduce, np.maximum.reduce):
             result = self._reduced(x)
@@ -162,41 +153,38 @@ class Scalars:
 
     def _reduced(self, x: Symbol) -> Any:
         """The sums, or the largest, of elements along axes."""
-        a, axis = self._read(x.args[0]), x.kwargs.get("axis", 0)
-        axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        gone = sorted(i % a.ndim for i in axes)
+        a, gone = self._read(x.args[0]), axes_of(x)
         rest = [i for i in range(a.ndim) if i not in gone]
         lines = a.transpose([*rest, *gone]).reshape([a.shape[i] for i in rest] + [-1])
         result = np.empty(lines.shape[:-1], object)
+        largest = functools.partial(functools.reduce, FORMS[np.maximum].format)
+        join: Any = largest if x.function == np.maximum.reduce else total
         for index in np.ndindex(result.shape):
-            largest = x.function == np.maximum.reduce
-            terms = list(lines[index])
-            result[index] = functools.reduce(larger, terms) if largest else total(terms)
+            result[index] = join(lines[index])
         return result.reshape(x.value.shape)
 
     def _named(self, elements: Any) -> Any:
         """Lines for what is used more than once."""
-        result = np.empty(elements.shape, object)
-        for index in np.ndindex(elements.shape):
-            text = elements[index]
-            if not text.isidentifier() and not is_literal(text):
-                self.lines.append(f"v{len(self.lines)} = {text}")
-                text = f"v{len(self.lines) - 1}"
-            result[index] = text
-        return result
+
+        def named(text: str) -> str:
+            if text.isidentifier() or is_literal(text):
+                return text
+            name = f"v{len(self.lines)}"
+            self.lines.append(f"{name} = {text}")
+            return name
+
+        return each(named, elements)
 
 
-def larger(a: str, b: str) -> str:
-    """The larger of two, nan if one is."""
-    return ELEMENTWISE[np.maximum].format(a, b)
+def each(function: Callable[..., str], *arrays: Any) -> Any:
+    """The texts that a function makes of the elements of arrays, which it broadcasts."""
+    return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), object)
 
 
 def texts(shape: tuple[int, ...], name: str) -> Any:
     """A name for every element of an array."""
-    result = np.empty(shape, object)
-    for i, index in enumerate(np.ndindex(shape)):
-        result[index] = f"{name}_{i}" if shape else name
-    return result
+    names = [f"{name}_{i}" for i in range(math.prod(shape))] if shape else [name]
+    return np.array(names, object).reshape(shape)
 
 
 def target(names: Iterable[str]) -> str:
@@ -221,19 +209,19 @@ def is_literal(text: str) -> bool:
     return text.strip("()-").replace(".", "").replace("e-", "").isdigit()
 
 
-def folded(form: str, *operands: str) -> str:
-    """An operation, without what adds 0 or multiplies by 1."""
+def folded(function: Any, *operands: str) -> str:
+    """An operation, without what adds 0 or multiplies by 0 or 1."""
     a, b = (*operands, "")[:2]
-    if form == "({} * {})":
+    if function is np.multiply:
         if "0.0" in operands:
             return "0.0"
         if a == "1.0" or b == "1.0":
             return b if a == "1.0" else a
-    if form == "({} + {})" and "0.0" in (a, b):
+    if function is np.add and "0.0" in (a, b):
         return b if a == "0.0" else a
-    if form == "({} - {})" and b == "0.0":
+    if function is np.subtract and b == "0.0":
         return a
-    return form.format(*operands)
+    return FORMS[function].format(*operands)
 
 
 def total(terms: Iterable[str]) -> str:

@@ -18,10 +18,13 @@ import numpy as np
 from tinygrad_lr.algebra import ARITHMETIC, MOST_OPERATIONS, Algebra, factors
 from tinygrad_lr.lengths import Length
 from tinygrad_lr.symbols import (
+    ELEMENTWISE,
     Book,
     Symbol,
     add_at,
     astype,
+    axes_of,
+    is_call,
     is_number,
     ordered,
     parts,
@@ -34,7 +37,6 @@ from tinygrad_lr.symbols import (
 Rule = Callable[[Symbol], Any]
 RULES: dict[Any, list[Rule]] = defaultdict(list)  # by the functions whose calls they rewrite
 numpy: Any = np  # whose own types do not know of Symbols
-ELEMENTWISE = {f for f in vars(np).values() if isinstance(f, np.ufunc) and not f.signature}
 
 
 def rule(*functions: Any) -> Callable[[Rule], Rule]:
@@ -91,7 +93,7 @@ def _minus(x: Symbol) -> Any:
         return a.args[0]
     if a.function in (np.multiply, np.divide) and _is_free(a):
         b, c = a.args
-        if isinstance(b, Symbol) and b.function is np.negative:
+        if is_call(b, np.negative):
             return a.function(b.args[0], c)
         if is_number(b) and value_of(b) < 0:
             return a.function(-value_of(b), c)
@@ -110,11 +112,11 @@ def _numbers(x: Symbol) -> Any:
         if is_number(a):
             if value_of(a) == -1:
                 return -b
-            if isinstance(b, Symbol) and b.function is np.multiply and not b.name:
+            if is_call(b, np.multiply) and not b.name:
                 for c, d in (b.args, b.args[::-1]):
                     if is_number(c):
                         return value_of(a) * value_of(c) * d
-        elif isinstance(a, Symbol) and a.function is np.divide and not (a.name or is_number(b)):
+        elif is_call(a, np.divide) and not (a.name or is_number(b)):
             above, below = a.args
             if is_number(above) and isinstance(below, Length):
                 return above * b / below
@@ -136,7 +138,7 @@ def _turned(x: Symbol) -> Any:
             return a.args[0]
     if a.function is np.matmul and _is_free(a):
         left, right = a.args
-        turned = [y for y in a.args if isinstance(y, Symbol) and y.function is np.transpose]
+        turned = [y for y in a.args if is_call(y, np.transpose)]
         if left.ndim == right.ndim == 2 and turned:
             return right.T @ left.T
     return None
@@ -162,24 +164,21 @@ def _views(x: Symbol) -> Any:
 def _repeated(x: Symbol) -> Any:
     """A repeated number, in any order, is that number repeated."""
     a = x.args[0]
-    if not _repeats(a) or a.args[0].ndim:
+    if not is_call(a, np.broadcast_to) or a.args[0].ndim:
         return None
     if x.function != np.add.reduce:
         return numpy.broadcast_to(a.args[0], x.shape)
     return None if x.ndim else a.args[0] * a.size
 
 
-def _repeats(x: Any) -> bool:
-    return isinstance(x, Symbol) and x.function is np.broadcast_to
-
-
 @rule(*ELEMENTWISE)
 def _broadcast(x: Symbol) -> Any:
     """Arithmetic broadcasts by itself: it takes what np.broadcast_to repeats."""
-    if x.kwargs or not any(map(_repeats, x.args)):
+    args = [a.args[0] if is_call(a, np.broadcast_to) else a for a in x.args]
+    if x.kwargs or all(a is b for a, b in zip(args, x.args, strict=True)):
         return None
     function: Any = x.function
-    y = function(*(a.args[0] if _repeats(a) else a for a in x.args))
+    y = function(*args)
     if np.shape(value_of(y)) == x.value.shape:
         return y
     return numpy.broadcast_to(y, x.shape) if isinstance(y, Symbol) else None
@@ -195,15 +194,10 @@ def _mean(x: Symbol) -> Any:
         y = total.args[0] / n
         return -y if y.function is np.mean else None
     if total.function == np.add.reduce and isinstance(total.args[0], Symbol):
-        counted, axis = total.args[0], total.kwargs.get("axis", 0)
-        sizes = counted.shape if axis is None else [counted.shape[i] for i in _tuple(axis)]
-        if factors(n) == factors(math.prod(sizes)):
+        counted = total.args[0]
+        if factors(n) == factors(math.prod(counted.shape[i] for i in axes_of(total))):
             return numpy.mean(counted, **total.kwargs)
     return None
-
-
-def _tuple(axis: Any) -> tuple[int, ...]:
-    return axis if isinstance(axis, tuple) else (axis,)
 
 
 @rule(np.add.reduce)
@@ -223,9 +217,7 @@ def _sum(x: Symbol) -> Any:
 
 def _added(x: Any) -> tuple[Any, Any] | None:
     """(index, value), if it is zeros with a value added at an index."""
-    if isinstance(x, Symbol) and x.function in (add_at, put) and isinstance(x.args[0], Symbol):
-        return x.args[1:] if x.args[0].function is np.zeros else None
-    return None
+    return x.args[1:] if is_call(x, add_at, put) and is_call(x.args[0], np.zeros) else None
 
 
 @rule(np.multiply)
@@ -262,18 +254,14 @@ def _scattered_sum(x: Symbol) -> Any:
 def _total_of_rows(x: Symbol) -> Any:
     """The sums of rows that hold one value each, which is then what they come to."""
     at = _added(x.args[0])
-    if at is None or x.args[0].ndim != 2 or _tuple(x.kwargs.get("axis", 0)) not in ((1,), (-1,)):
+    if at is None or x.args[0].ndim != 2 or axes_of(x) != [1]:
         return None
     index, value = at
-    if not (isinstance(index, tuple) and len(index) == 2 and _are_rows(index[0])):
+    if not (isinstance(index, tuple) and len(index) == 2 and is_call(index[0], np.arange)):
         return None
     if np.ndim(value_of(value)) == 0:
         return numpy.broadcast_to(value, x.shape)
     return value[:, None] if x.kwargs.get("keepdims") else value
-
-
-def _are_rows(x: Any) -> bool:
-    return isinstance(x, Symbol) and x.function is np.arange
 
 
 @rule(put)

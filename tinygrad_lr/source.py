@@ -6,7 +6,7 @@ import ast
 import operator
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,10 @@ from tinygrad_lr.symbols import (
     Book,
     Symbol,
     add_at,
+    asked,
     astype,
+    in_full,
+    is_call,
     is_number,
     ordered,
     parts,
@@ -60,8 +63,7 @@ class Writer:
         self.order = ordered(outputs)
         self.uses = Counter(x for y in self.order for x in y.inputs)
         self.lines: set[Symbol] = {x for x in parts(*outputs) if x.function}
-        numbers = (n for y in self.order for n in _numbers((y.args, *y.kwargs.values())))
-        self.asked = {x for n in numbers for x in parts(n)}
+        self.asked = {x for y in self.order for x in parts(asked(y.args, *y.kwargs.values()))}
         for x in self.order:
             if x.given:
                 self.names[x] = self.free(x.name or "x")
@@ -148,7 +150,7 @@ class Writer:
                 if isinstance(out, Symbol) and out in self.names:
                     before += ".copy()"
                 place = ast.unparse(self.subscript(ast.Name(name), index, x.ndim))
-                zeros = isinstance(out, Symbol) and out.function is np.zeros
+                zeros = is_call(out, np.zeros)
                 told = ast.unparse(self.expression(value))
                 text = f"{place} = {told}"
                 if x.function is add_at and not names_once(index):
@@ -273,9 +275,8 @@ class Writer:
 
         if isinstance(index, tuple) and index:
             colons = ndim - sum(i is not None and i is not ... for i in index)
-            if ... in [i for i in index if i is ...] and colons <= 2 and not masked(index):
-                at = next(n for n, i in enumerate(index) if i is ...)
-                index = (*index[:at], *[slice(None)] * colons, *index[at + 1 :])
+            if any(i is ... for i in index) and colons <= 2 and not masked(index):
+                index = in_full(index, ndim)
             inner: ast.expr = ast.Tuple([part(i) for i in index], ast.Load())
         else:
             inner = part(index)
@@ -334,9 +335,9 @@ class Writer:
 
 def names_once(index: Any) -> bool:
     """Whether an index names each element once: a basic one, or a column for every row."""
-    parts = index if isinstance(index, tuple) else (index,)
-    basic = all(i is None or i is ... or isinstance(i, (int, slice)) for i in parts)
-    return basic or any(isinstance(i, Symbol) and i.function is np.arange for i in parts)
+    index = index if isinstance(index, tuple) else (index,)
+    basic = all(i is None or i is ... or isinstance(i, (int, slice)) for i in index)
+    return basic or any(is_call(i, np.arange) for i in index)
 
 
 def negated(node: ast.expr) -> ast.expr | None:
@@ -400,14 +401,3 @@ def is_cheap(x: Symbol) -> bool:
         return True
     named = sum(isinstance(a, Symbol) and a.name is not None for a in x.args)
     return x.function in (np.add, np.subtract) and named == 1 and any(map(is_number, x.args))
-
-
-def _numbers(x: Any) -> Iterable[Length]:
-    """The numbers in an argument that are asked of shapes."""
-    if isinstance(x, Length):
-        yield x
-    elif isinstance(x, (tuple, list)):
-        for part in x:
-            yield from _numbers(part)
-    elif isinstance(x, slice):
-        yield from _numbers((x.start, x.stop, x.step))

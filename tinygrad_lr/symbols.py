@@ -7,6 +7,7 @@ tells shapes and dtypes, and which every rewriting of the program is checked aga
 
 from __future__ import annotations
 
+import math
 import operator
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -155,23 +156,22 @@ class Symbol(NDArrayOperatorsMixin, Value):
     @property
     def size(self) -> int:
         """The number of elements."""
-        n = 1
-        for length in self.shape:
-            n = n * length
-        return n
+        return math.prod(self.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements."""
-        return np.asarray(self.value).dtype
+        dtype: np.dtype[Any] = self.value.dtype
+        return dtype
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__name__", self.function)
-        return f"<symbol {self.name or ''} {name} {np.shape(self.value)}>"
+        return f"<symbol {self.name or ''} {name} {self.value.shape}>"
 
     __hash__ = object.__hash__
 
 
+ELEMENTWISE = {f for f in vars(np).values() if isinstance(f, np.ufunc) and not f.signature}
 REDUCTIONS: dict[Any, Function] = {
     np.sum: np.add.reduce, np.max: np.maximum.reduce, np.min: np.minimum.reduce
 }  # fmt: skip
@@ -184,7 +184,7 @@ OF_THE_SHAPE: dict[Any, Function] = {
 
 def parts(*arguments: Any) -> list[Symbol]:
     """The Symbols in arguments: themselves, or those in their tuples, lists and slices."""
-    found = []
+    found: list[Symbol] = []
     for x in arguments:
         if isinstance(x, Symbol):
             found.append(x.now)
@@ -194,6 +194,19 @@ def parts(*arguments: Any) -> list[Symbol]:
             found += parts(*x.terms)
         elif isinstance(x, slice):
             found += parts(x.start, x.stop, x.step)
+    return found
+
+
+def asked(*arguments: Any) -> list[Length]:
+    """The numbers in arguments that are asked of shapes, wherever they are in them."""
+    found: list[Length] = []
+    for x in arguments:
+        if isinstance(x, Length):
+            found.append(x)
+        elif isinstance(x, (tuple, list)):
+            found += asked(*x)
+        elif isinstance(x, slice):
+            found += asked(x.start, x.stop, x.step)
     return found
 
 
@@ -237,11 +250,9 @@ def is_number(x: Any) -> bool:
     return plain or (isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "iuf")
 
 
-def _asks(x: Any) -> bool:
-    """Whether an argument asks for a shape."""
-    if isinstance(x, (tuple, list)):
-        return any(map(_asks, x))
-    return isinstance(x, Length) or (isinstance(x, slice) and _asks((x.start, x.stop, x.step)))
+def is_call(x: Any, *functions: Function) -> bool:
+    """Whether it is a Symbol that one of the functions computes."""
+    return isinstance(x, Symbol) and x.function in functions
 
 
 def value_of(x: Any) -> Any:
@@ -261,15 +272,28 @@ def same(x: Symbol, y: Any) -> bool:
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
 
 
+def axes_of(x: Symbol) -> list[int]:
+    """The axes that a reduction goes over, from the first on."""
+    ndim, axis = x.args[0].ndim, x.kwargs.get("axis", None if x.function is np.mean else 0)
+    axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    return sorted(i % ndim for i in axes)
+
+
+def in_full(index: Any, ndim: int) -> tuple[Any, ...]:
+    """An index as a tuple, with a colon for every axis that its dots or its end leave out."""
+    index = index if isinstance(index, tuple) else (index,)
+    colons = [slice(None)] * (ndim - sum(i is not None and i is not ... for i in index))
+    at = next((n for n, i in enumerate(index) if i is ...), len(index))
+    return (*index[:at], *colons, *index[at + 1 :])
+
+
 def _lengths(x: Symbol) -> tuple[Any, ...]:
     """Where the length of each axis comes from, None where it is not known."""
-    shape, function = np.shape(x.value), x.function
+    shape, function = x.value.shape, x.function
     a: Any
     found: Any
     unknown: tuple[Any, ...] = (None,) * len(shape)
-    if function in (np.where, np.clip) or (
-        isinstance(function, np.ufunc) and not function.signature
-    ):
+    if function in (np.where, np.clip) or function in ELEMENTWISE:
         found = list(unknown)
         for a in (a for a in x.args if isinstance(a, Symbol)):
             for i in range(1, a.ndim + 1):
@@ -303,9 +327,7 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
         axes = range(a.ndim)[::-1] if order is None else order
         return tuple(a.shape[i] for i in axes)
     if function is np.mean or getattr(function, "__name__", "") == "reduce":
-        axis = x.kwargs.get("axis", None if function is np.mean else 0)
-        axes = range(a.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        gone = {i % a.ndim for i in axes}
+        gone = axes_of(x)
         if x.kwargs.get("keepdims"):
             return tuple(1 if i in gone else n for i, n in enumerate(a.shape))
         return tuple(n for i, n in enumerate(a.shape) if i not in gone)
@@ -315,18 +337,16 @@ def _lengths(x: Symbol) -> tuple[Any, ...]:
 
 
 def _chosen(shape: tuple[Any, ...], index: Any, ndim: int) -> tuple[Any, ...]:
-    """The lengths that an index of colons, dots and new axes leaves."""
-    index = index if isinstance(index, tuple) else (index,)
+    """The lengths that an index of colons and new axes leaves, or one of places along an axis."""
+    index = in_full(index, len(shape))
     counting = (isinstance(i, Symbol) and i.ndim == 1 and i.dtype != bool for i in index)
     if all(counting) and ndim == 1:
         return tuple(index[0].shape)
     whole = slice(None)
-    if not all(i is None or i is ... or (isinstance(i, slice) and i == whole) for i in index):
+    if not all(i is None or (isinstance(i, slice) and i == whole) for i in index):
         return (None,) * ndim
-    dots = [whole] * (len(shape) - sum(isinstance(i, slice) for i in index))
-    at = next((n for n, i in enumerate(index) if i is ...), len(index))
     lengths = iter(shape)
-    return tuple(1 if i is None else next(lengths) for i in (*index[:at], *dots, *index[at + 1 :]))
+    return tuple(1 if i is None else next(lengths) for i in index)
 
 
 REPEATED = {np.zeros, np.broadcast_to}  # what they make is told by the call, not by its elements
@@ -396,7 +416,7 @@ class Book:
         value = function(*known[0], **known[1])
         inputs = parts(*args, *kwargs.values())
         constant = function not in REPEATED and all(map(is_number, inputs))
-        if constant and not any(map(_asks, args)):
+        if constant and not asked(args):
             return self.number(value) if inputs and np.ndim(value) == 0 else value
         told = map(_key, args)
         key = frozenset(told) if function in COMMUTATIVE else tuple(told)

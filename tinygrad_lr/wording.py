@@ -14,16 +14,23 @@ import numpy as np
 BUILTINS = {"np": np, "float": float, "int": int, "bool": bool, "abs": abs}
 
 
+def expression(text: str) -> ast.expr | None:
+    """The tree of an expression; None for a text that is none."""
+    try:
+        return ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return None
+
+
 def traced(text: str) -> tuple[CodeType, list[str]] | None:
     """An expression that Symbols trace, compiled, and the variables in it; None without any.
 
     In it len(x) is x.shape[0], which a Symbol tells as a Length, and a quotient is a call of
     `divide`. What draws random numbers is no expression that may be run again.
     """
-    try:
-        tree = ast.fix_missing_locations(_Traced().visit(ast.parse(text, mode="eval")))
-    except SyntaxError:
+    if (body := expression(text)) is None:
         return None
+    tree = ast.fix_missing_locations(ast.Expression(_Traced().visit(body)))
     used = sorted(_variables(tree) - {"divide", *BUILTINS})
     return (compile(tree, "<user>", "eval"), used) if used and not _draws(tree) else None
 
@@ -94,10 +101,7 @@ def metadata_texts(text: str) -> list[str]:
     >>> metadata_texts("z[: m // 2, 0]"), metadata_texts("np.reshape(z, (m, -1))")
     (['', 'm // 2', '', '0'], ['m', '-1'])
     """
-    try:
-        node = ast.parse(text, mode="eval").body
-    except SyntaxError:
-        return []
+    node = expression(text)
     if isinstance(node, ast.Subscript):
         return _leaves(node.slice)
     if not isinstance(node, ast.Call):
@@ -121,10 +125,7 @@ def index_texts(text: str) -> list[str]:
     >>> index_texts("p[np.arange(m), 1:, y]")
     ['np.arange(m)', 'y']
     """
-    try:
-        node = ast.parse(text, mode="eval").body
-    except SyntaxError:
-        return []
+    node = expression(text)
     index = node.slice if isinstance(node, ast.Subscript) else ast.Tuple([])
     parts = index.elts if isinstance(index, ast.Tuple) else [index]
     return [ast.unparse(part) for part in parts if not isinstance(part, ast.Slice)]

@@ -83,7 +83,8 @@ def ratio(result: Result, results: Race) -> str:
     return two_digits(result.ratio(baseline))
 
 
-def first_step(result: Result, results: Race) -> str:
+def first_step(result: Result, _: Race) -> str:
+    """The milliseconds of the first step."""
     return two_digits(1e3 * result.first)
 
 

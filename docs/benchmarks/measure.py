@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from docs.benchmarks.problems import CHAIN, Array, Problem, Unavailable, chain
+from docs.benchmarks.problems import CHAIN, Array, Problem, Training, Unavailable, chain
 
 SLICE = 1.5e-3  # seconds: long beside a clock's tick, short beside a scheduler's turn
 ONE_THREAD = {
@@ -41,13 +41,13 @@ class Competitor:
     function: str
     loop: bool = False
 
-    def train(self, problem: Problem) -> Iterator[Any]:
+    def train(self, problem: Problem) -> Training:
         """The generator; raises Unavailable if what it needs is not installed."""
         try:
             module = importlib.import_module(f"docs.benchmarks.{self.module}")
         except ModuleNotFoundError as error:
             raise Unavailable(f"{error.name} is not installed") from None
-        training: Iterator[Any] = getattr(module, self.function)(problem)
+        training: Training = getattr(module, self.function)(problem)
         return training
 
 
@@ -72,7 +72,7 @@ def arrays(weights: Iterable[Any]) -> list[Array]:
     return [np.asarray(w.detach() if hasattr(w, "detach") else w).flatten() for w in weights]
 
 
-def trained(competitor: Competitor, problem: Problem) -> tuple[Iterator[Any], list[Array], float]:
+def trained(competitor: Competitor, problem: Problem) -> tuple[Training, list[Array], float]:
     """A training after the steps of a comparison, its weights, and the seconds of its first."""
     training = competitor.train(problem)
     start = time.perf_counter()
@@ -116,7 +116,7 @@ def work(pipe: Any, competitor: Competitor, make: Callable[[], Problem]) -> None
     return None
 
 
-def timed(training: Iterator[Any], count: int) -> tuple[float, bool]:
+def timed(training: Training, count: int) -> tuple[float, bool]:
     """The seconds of some advances, and whether nothing else took the processor from them."""
     switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
     start = time.perf_counter()

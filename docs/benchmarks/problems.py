@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.floating]
+Training = Iterator[tuple[Any, list[Any]]]  # the loss and the weights, a step at a time
 TITANIC = Path(__file__).parents[2] / "examples" / "data" / "titanic_features.csv"
 CHAIN = 10_000  # operations: h = h * w + b, over and over
 

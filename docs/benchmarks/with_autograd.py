@@ -9,8 +9,8 @@ import autograd.numpy as np
 from autograd import value_and_grad
 from autograd.scipy.special import logsumexp
 
-from docs.benchmarks.problems import CHAIN, Problem
-from docs.benchmarks.with_numpy import Training, updating
+from docs.benchmarks.problems import CHAIN, Problem, Training
+from docs.benchmarks.with_numpy import updating
 
 
 def dense(weights: Any, x: Any) -> Any:

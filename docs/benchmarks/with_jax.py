@@ -9,8 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from docs.benchmarks.problems import CHAIN, Problem
-from docs.benchmarks.with_numpy import Training
+from docs.benchmarks.problems import CHAIN, Problem, Training
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_cpu_enable_async_dispatch", False)  # or a step waits for another thread

@@ -8,8 +8,8 @@ import mygrad as mg
 from mygrad.nnet.activations import logsoftmax, relu, sigmoid
 from mygrad.nnet.losses import negative_log_likelihood, softmax_crossentropy
 
-from docs.benchmarks.problems import CHAIN, Problem
-from docs.benchmarks.with_numpy import Training, updating
+from docs.benchmarks.problems import CHAIN, Problem, Training
+from docs.benchmarks.with_numpy import updating
 
 
 def dense(weights: list[Any], x: Any) -> Any:

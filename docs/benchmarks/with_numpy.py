@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from docs.benchmarks.problems import CHAIN, Array, Problem
-
-Training = Iterator[tuple[Any, list[Any]]]
-Update = Callable[[Iterable[Array]], None]
+from docs.benchmarks.problems import CHAIN, Array, Problem, Training
 
 
-def updating(problem: Problem, weights: list[Array]) -> Update:
+def updating(problem: Problem, weights: list[Array]) -> Callable[[Iterable[Array]], None]:
     """What changes the weights in place, given their gradients: SGD or Adam, from the textbook."""
-    m, v, t = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights], 0
+    m, v = ([np.zeros_like(w) for w in weights] for _ in range(2))
+    t = 0
 
     def sgd(gradients: Iterable[Array]) -> None:
         for w, g in zip(weights, gradients, strict=True):
@@ -33,7 +31,7 @@ def updating(problem: Problem, weights: list[Array]) -> Update:
     return adam if problem.adam else sgd
 
 
-def sigmoid(x):
+def sigmoid(x: Array) -> Array:
     return 1 / (1 + np.exp(-x))
 
 
@@ -90,9 +88,8 @@ def cross_entropy(problem: Problem, logits: Array, y: Array) -> tuple[Any, Array
     if problem.class_weights is None:
         return np.sum(losses) / len(y), dscores / len(y)
     weights = problem.class_weights[y]
-    return np.sum(weights * losses) / np.sum(weights), dscores * (weights / np.sum(weights))[
-        :, None
-    ]
+    loss = np.sum(weights * losses) / np.sum(weights)
+    return loss, dscores * (weights / np.sum(weights))[:, None]
 
 
 def softmax(problem: Problem) -> Training:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 import tinygrad_lr as tg
-from docs.benchmarks.problems import CHAIN, Problem
-from docs.benchmarks.with_numpy import Training
+from docs.benchmarks.problems import CHAIN, Problem, Training
 
 
 class Chain(tg.nn.Module):

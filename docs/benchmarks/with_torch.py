@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from docs.benchmarks.problems import CHAIN, Problem, Unavailable
-from docs.benchmarks.with_numpy import Training
+from docs.benchmarks.problems import CHAIN, Problem, Training, Unavailable
 
 torch.set_num_threads(1)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from docs.benchmarks.problems import CHAIN, Array, Problem
-from docs.benchmarks.with_numpy import Training, Update
+from docs.benchmarks.problems import CHAIN, Array, Problem, Training
 
 
-def updating(problem: Problem, weights: list[Array]) -> tuple[Update, list[Array]]:
+def updating(problem: Problem, weights: list[Array]) -> tuple[Callable[[], None], list[Array]]:
     """Adam in place on all weights as one vector; returns also the views that get the gradients.
 
     The weights, too, become views of that vector.
