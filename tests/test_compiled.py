@@ -598,3 +598,109 @@ def test_every_operation(name, sample, arrays, monkeypatch):
     assert_allclose(step(), value.item(), rtol=1e-9)
     for p, x, g in zip(params, first, tg.grad(value, again), strict=True):
         assert_allclose(p.data, x - 1e-3 * g, rtol=1e-9)
+
+
+def steps_both_ways(loss, shapes, batches, lr=0.05):
+    """The losses of eager and of compiled steps, from the same start of zeros and of numbers."""
+    found = []
+    for way in ("eager", "compiled"):
+        rng = np.random.default_rng(0)
+        params = [tg.Tensor(rng.normal(size=s), requires_grad=True) for s in shapes]
+        params[-1].data[...] = 0
+        optimizer = tg.optim.SGD(params, lr=lr)
+        step = tg.compile(lambda *batch, params=params: loss(*params, *batch), optimizer)
+        losses = []
+        for batch in batches:
+            if way == "compiled":
+                losses.append(step(*batch))
+                continue
+            value = loss(*params, *map(tg.Tensor, batch))
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            losses.append(value.item())
+        found.append(losses)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
+
+
+XOR = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+
+
+@pytest.mark.parametrize("dtype", [int, bool, np.uint8])
+def test_data_of_whole_numbers_and_a_bias(dtype):
+    X, y = XOR.astype(dtype), np.array([[0.0], [1.0], [1.0], [0.0]])
+    steps_both_ways(lambda W, b: ((X @ W + b - y) ** 2).mean(), [(2, 1), (1,)], [()] * 4)
+    steps_both_ways(lambda W, b: ((W @ X.T + b - y.T) ** 2).mean(), [(1, 2), (1,)], [()] * 4)
+
+
+def test_a_column_beside_the_weights_is_no_row_of_them():
+    X = np.random.default_rng(1).normal(size=(3, 2))
+    steps_both_ways(lambda W, b: ((X @ W + b) ** 2).sum(), [(2, 3), (3, 1)], [()] * 4)
+
+
+def test_a_sample_of_many_classes_is_a_short_program():
+    X, y = np.random.default_rng(2).normal(size=(5, 1, 2)), np.arange(5)[:, None]
+    steps_both_ways(
+        lambda W, b, x, t: tg.cross_entropy(x @ W + b, t),
+        [(2, 15), (15,)],
+        list(zip(X, y, strict=True)),
+    )
+
+
+def test_numbers_that_floats_refuse_are_those_of_numpy():
+    for x, loss in ((-4.0, lambda w, x: (x * w) ** 1.5), (1e200, lambda w, x: (x * w) ** 3)):
+        w = tg.Tensor(1.0, requires_grad=True)
+        step = tg.compile(lambda x, w=w, loss=loss: loss(w, x), tg.optim.SGD([w], lr=0.0))
+        with np.errstate(all="ignore"):
+            assert step(np.array(4.0)) == 8.0 or x > 0
+            assert not np.isfinite(step(np.array(x)))
+
+
+def test_small_unsigned_numbers_wrap_around_as_in_numpy():
+    batches = [(np.array([2, 3], np.uint8),), (np.array([200, 17], np.uint8),)]
+    steps_both_ways(lambda w, x: (x * x * w).sum(), [(2,)], batches * 2, lr=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["f4", ">f4", "f2", "g"])
+def test_batches_of_other_kinds_of_numbers(kind):
+    x = np.array([0.1, 0.7], kind)
+    steps_both_ways(lambda w, x: ((x * w - 1) ** 2).sum(), [(2,)], [(x,), (x + 1,)])
+
+
+def test_a_rate_of_another_kind_is_a_number():
+    w = [tg.Tensor([0.3, 0.7], requires_grad=True) for _ in range(2)]
+    optimizers = [tg.optim.SGD([p], lr=0.1) for p in w]
+    steps = [
+        tg.compile(lambda p=p: (p * p * p).sum(), o) for p, o in zip(w, optimizers, strict=True)
+    ]
+    for rate in (0.1, float(np.float32(0.05))):
+        optimizers[0].lr, optimizers[1].lr = rate, rate if rate == 0.1 else np.float32(rate)
+        for step in steps:
+            step()
+    np.testing.assert_allclose(w[1].data, w[0].data, rtol=1e-14)
+
+
+def test_a_frozen_parameter_is_refused_before_and_after_the_first_step():
+    w, v = (tg.Tensor(1.0, requires_grad=True) for _ in range(2))
+    optimizer = tg.optim.SGD([w, v], lr=0.1)
+    step = tg.compile(lambda: w * v, optimizer)
+    step()
+    v.requires_grad = False
+    for frozen in (step, tg.compile(lambda: w * v, optimizer)):
+        with pytest.raises(tg.RecordingError, match="an optimizer of the parameters that do"):
+            frozen()
+
+
+def test_a_batch_that_is_a_parameters_own_array():
+    w = tg.Tensor([1.0, 2.0], requires_grad=True)
+    step = tg.compile(lambda x: ((w - x) ** 2).sum() + w.sum(), tg.optim.SGD([w], lr=0.1))
+    assert step(w.data) == 3.0
+    np.testing.assert_allclose(w.data, [0.9, 1.9])
+
+
+def test_each_refuses_arrays_of_other_lengths_also_none():
+    w = tg.Tensor(1.0, requires_grad=True)
+    step = tg.compile(lambda x, y: (w * x - y) ** 2, tg.optim.SGD([w], lr=0.1))
+    with pytest.raises(ValueError, match="same length"):
+        step.each(np.zeros(0), np.zeros(2))
+    assert step.each(np.zeros(0), np.zeros(0)) == []

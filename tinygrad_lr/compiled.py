@@ -6,6 +6,7 @@ import contextlib
 import copy
 import functools
 import itertools
+import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from tinygrad_lr.blocks import Blocks
 from tinygrad_lr.faster import QUICK, Bordered, faster, shared_number
+from tinygrad_lr.intake import REALS
 from tinygrad_lr.lowering import SMALL, Lowering
 from tinygrad_lr.machine import Machine, Plan, Unfit, aligned, made
 from tinygrad_lr.names import nodes
@@ -107,13 +109,18 @@ class Flat:
         for i, (a, end) in enumerate(zip(arrays, ends, strict=True)):
             self.parts.append(self.whole[end - a.size : end].reshape(a.shape))
             self.parts[-1][...] = a
-            if i + 1 < len(arrays) and a.ndim == 2 and arrays[i + 1].size == a.shape[1]:
+            if i + 1 < len(arrays) and a.ndim == 2 and is_row(arrays[i + 1].shape, a.shape[1]):
                 self.joined[i] = self.whole[end - a.size : ends[i + 1]].reshape(-1, a.shape[1])
 
 
+def is_row(shape: tuple[int, ...], n: int) -> bool:
+    """Whether an array of a shape adds a number to each of n columns."""
+    return math.prod(shape) == n and shape[-1:] in ((), (n,))
+
+
 def array_of(x: Any) -> Any:
-    """An array as it is, and of what else a Tensor can be made."""
-    return x if x.__class__ is np.ndarray else Tensor(x)._array
+    """An array of real numbers as it is, and of what else a Tensor can be made."""
+    return x if x.__class__ is np.ndarray and x.dtype in REALS else Tensor(x)._array
 
 
 def nothing(_: Sequence[Any]) -> list[float]:
@@ -134,7 +141,9 @@ def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
 
     The first call records the step, compares what it makes of the parameters with what the
     operations one by one do, and raises if they differ. Arrays that the function does not get as
-    arguments, and numbers, are constants: what is changed in them later is not seen.
+    arguments, and numbers, are constants: what is changed in them later is not seen. Checks of
+    values, as that labels are in range, and `detect_anomaly` see the first call alone. The
+    parameters move to an array of their own: take `p.data` anew after it.
 
     Args:
         loss: called with Tensors of the batch; gives a Tensor with one element.
@@ -212,7 +221,7 @@ class Step:
         """
         arrays = [first, *others]
         losses = self._many(arrays)
-        if len(losses) < len(first):
+        if not losses or len(losses) < len(first):
             arrays = [array_of(x) for x in arrays]
             if len({len(x) for x in arrays}) > 1:
                 raise ValueError(
@@ -225,6 +234,12 @@ class Step:
 
     def _other(self, batch: Sequence[Any]) -> float:
         """A step after a change: of shapes, of rates, or of where parameters live."""
+        for p in self.params:
+            if not p.requires_grad:
+                raise RecordingError(
+                    f"{p!r} requires no gradient any more: compile a step anew, with an optimizer "
+                    f"of the parameters that do"
+                )
         arrays = list(map(array_of, batch))
         kinds = tuple((x.shape, x.dtype) for x in arrays)
         key = kinds, tuple(getattr(self.optimizer, name) for name in self._rates)
@@ -246,8 +261,6 @@ class Step:
         """A step, wherever the parameters and the state are now."""
         optimizer: Any = self.optimizer
         for p, part in zip(self.params, self._flat.parts, strict=True):
-            if not p.requires_grad:
-                raise RecordingError(f"{p!r} requires no gradient any more: compile the step anew")
             if p._array is not part:
                 part[...] = p._array
                 p._array = part
@@ -405,6 +418,8 @@ class Step:
         state = [[copy.copy(x) for x in values] for values in lists]
         value = self.loss(*map(Tensor, arrays))
         found = grad(value, self.params)
+        for p, k in zip(self.params, kept, strict=True):
+            p._array = k.copy()  # the batch may be what a parameter held
         for i, (p, g) in enumerate(zip(self.params, found, strict=True)):
             optimizer.update(i, p.changing(), g)
         right = [p._array.copy() for p in self.params]

@@ -147,7 +147,8 @@ class Bordered:
         for product, b in (x.args, x.args[::-1]) if x.function is np.add else ():
             if is_call(product, np.matmul):
                 X, W = product.args
-                if (W, b) in self.joined and (X1 := self._with_ones(X)) is not None:
+                known = all(isinstance(a, Symbol) for a in (X, W, b))  # not so small integers
+                if known and (W, b) in self.joined and (X1 := self._with_ones(X)) is not None:
                     return X1 @ self.joined[W, b]
         return None
 
@@ -158,7 +159,7 @@ class Bordered:
             return None
         turned, dZ = dW.args
         rows = dZ is db.args[0] and axes_of(db) == [0]
-        X1 = self._with_ones(turned.args[0]) if rows and turned.function is np.transpose else None
+        X1 = self._with_ones(turned.args[0]) if rows and is_call(turned, np.transpose) else None
         return None if X1 is None else X1.T @ dZ
 
 

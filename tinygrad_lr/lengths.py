@@ -44,6 +44,7 @@ class Length(int):
     __sub__, __rsub__ = _computed(operator.sub)
     __mul__, __rmul__ = _computed(operator.mul)
     __floordiv__, __rfloordiv__ = _computed(operator.floordiv)
+    __mod__, __rmod__ = _computed(operator.mod)
 
     def __neg__(self) -> Length:
         return Length(-int(self), operator.neg, self)

@@ -31,7 +31,7 @@ LINES = 2000  # of a program, which has about one for an element
 
 PROGRAM = """\
 def run({given}):
-    losses = []
+    losses, lr = [], float(lr)
     {held}
     try:
         for {batch} in {batches}:
@@ -72,7 +72,7 @@ class Scalars:
         self.uses = Counter(y for x in order for y in x.inputs)
         given, used = ["lr", "t", *(f"a{i}" for i in range(len(plan.variables) - 2))], set(order)
         self.values = {
-            x: texts(x.value.shape if x in used else (), name)
+            x: texts(x.value.shape if x in used else (), name.replace("a", "x"))
             for x, name in zip(plan.variables, given, strict=True)
         }
         holders = [array for _, array in plan.finals]
@@ -128,6 +128,8 @@ class Scalars:
     def _value(self, x: Symbol) -> Any:
         """The texts of all elements of a result."""
         function, args = x.function, x.args
+        if function not in MOVED and x.value.dtype not in (np.float64, np.int64, np.bool_):
+            raise Unfit  # floats are not rounded, and do not wrap around, as these are
         if function in MOVED and not any(y in self.values for y in parts(args[1:])):
             rest = put_in(args[1:], value_of)
             result = np.asarray(function(self._read(args[0]), *rest, **x.kwargs), object)
@@ -157,11 +159,19 @@ class Scalars:
         rest = [i for i in range(a.ndim) if i not in gone]
         lines = a.transpose([*rest, *gone]).reshape([a.shape[i] for i in rest] + [-1])
         result = np.empty(lines.shape[:-1], object)
-        largest = functools.partial(functools.reduce, FORMS[np.maximum].format)
-        join: Any = largest if x.function == np.maximum.reduce else total
+        join = self._largest if x.function == np.maximum.reduce else total
         for index in np.ndindex(result.shape):
             result[index] = join(lines[index])
         return result.reshape(x.value.shape)
+
+    def _largest(self, terms: Iterable[str]) -> str:
+        """The largest; each step is a line, as its text has both operands twice."""
+
+        def larger(a: str, b: str) -> str:
+            text: str = self._named(np.array(FORMS[np.maximum].format(a, b), object)).item()
+            return text
+
+        return functools.reduce(larger, terms)
 
     def _named(self, elements: Any) -> Any:
         """Lines for what is used more than once."""

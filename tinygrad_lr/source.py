@@ -32,7 +32,7 @@ BINARY: dict[Any, type[ast.operator]] = {
     np.add: ast.Add, np.subtract: ast.Sub, np.multiply: ast.Mult, np.divide: ast.Div,
     np.matmul: ast.MatMult, np.power: ast.Pow,
     operator.add: ast.Add, operator.sub: ast.Sub, operator.mul: ast.Mult,
-    operator.floordiv: ast.FloorDiv,
+    operator.floordiv: ast.FloorDiv, operator.mod: ast.Mod,
 }  # fmt: skip
 COMPARE: dict[Any, type[ast.cmpop]] = {
     np.greater: ast.Gt, np.greater_equal: ast.GtE, np.less: ast.Lt, np.less_equal: ast.LtE,

@@ -210,7 +210,7 @@ class Tensor(ArrayLike):
             else:
                 if tensor.grad.any():
                     added.append(tensor.name or f"a tensor of shape {tensor.shape}")
-                tensor.grad = tensor.grad + g
+                tensor.grad = np.asarray(tensor.grad + g)
         if added:
             warn(
                 f"{', '.join(added)} had a gradient already, to which backward() has added. Call "
