@@ -550,3 +550,18 @@ def test_what_is_no_tensor(wrong):
         tg.to_numpy(wrong, [w])
     with pytest.raises(TypeError, match="Tensors"):
         tg.to_numpy(w.sum(), [wrong])
+
+
+ROWS = np.random.default_rng(5).normal(size=(12, 3))
+
+
+def test_a_tensor_of_an_array_is_the_argument_of_its_name():
+    w = tg.Tensor([0.3, -0.2, 0.5], requires_grad=True)
+
+    def cost(ROWS, w):
+        m, n = ROWS.shape
+        return ((ROWS @ w) ** 2).sum() / (m - 1) + (ROWS @ w)[m % 5 :].sum()
+
+    program = tg.to_numpy(cost(tg.Tensor(ROWS), w), [w])
+    found = program(ROWS=ROWS[:8], w=w.data)[0]
+    assert_allclose(found, cost(ROWS[:8], w).item(), rtol=1e-12)

@@ -219,12 +219,14 @@ class Lowering:
         x = self.space.get(name)
         if isinstance(x, (int, float)):
             return self._variable(name, x)
-        if isinstance(x, np.ndarray):
-            return self._given(x, name)
         if isinstance(x, Tensor):
             return self.read(x)
         known = (i for i, text in self.known.items() if text == name)
-        return self._symbols.get(next(known, 0))
+        symbol = self._symbols.get(next(known, 0))
+        same = symbol is not None and np.array_equal(symbol.value, x)
+        if isinstance(x, np.ndarray) and not same:
+            return self._given(x, name)
+        return symbol
 
     def _assigned(self, name: str) -> str:
         """What was assigned to a variable before the operation that is lowered; "" if not told."""
