@@ -559,7 +559,7 @@ def test_a_tensor_of_an_array_is_the_argument_of_its_name():
     w = tg.Tensor([0.3, -0.2, 0.5], requires_grad=True)
 
     def cost(ROWS, w):
-        m, n = ROWS.shape
+        m, _ = ROWS.shape
         return ((ROWS @ w) ** 2).sum() / (m - 1) + (ROWS @ w)[m % 5 :].sum()
 
     program = tg.to_numpy(cost(tg.Tensor(ROWS), w), [w])

@@ -223,10 +223,10 @@ class Lowering:
             return self.read(x)
         known = (i for i, text in self.known.items() if text == name)
         symbol = self._symbols.get(next(known, 0))
+        if not isinstance(x, np.ndarray):
+            return symbol
         same = symbol is not None and np.array_equal(symbol.value, x)
-        if isinstance(x, np.ndarray) and not same:
-            return self._given(x, name)
-        return symbol
+        return symbol if same else self._given(x, name)
 
     def _assigned(self, name: str) -> str:
         """What was assigned to a variable before the operation that is lowered; "" if not told."""
