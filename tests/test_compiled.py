@@ -704,3 +704,11 @@ def test_each_refuses_arrays_of_other_lengths_also_none():
     with pytest.raises(ValueError, match="same length"):
         step.each(np.zeros(0), np.zeros(2))
     assert step.each(np.zeros(0), np.zeros(0)) == []
+
+
+def test_one_number_is_trained_in_floats():
+    w = tg.Tensor([1.0], requires_grad=True)
+    step = tg.compile(lambda x: ((w * x - 1) ** 2).sum(), tg.optim.SGD([w], lr=0.1))
+    losses = [step(np.array([2.0])) for _ in range(3)]
+    assert {type(loss) for loss in losses} == {float}  # and not one of NumPy's
+    assert losses == pytest.approx([1.0, 0.04, 0.0016])

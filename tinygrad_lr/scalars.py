@@ -38,7 +38,7 @@ def run({given}):
             {lines}
             if not isfinite(loss):
                 break
-            {state} = {new}
+            {state} = {new},
             losses.append(loss)
     except (ArithmeticError, TypeError, ValueError):
         pass
