@@ -11,8 +11,8 @@ from examples.check_documents import CASES, mark
 from examples.gallery import MODELS
 from examples.pages import PAGES
 from examples.programs import MODELS as PROGRAMS
-from tinygrad_lr.arraylike import WITHOUT_DERIVATIVE, supported
-from tinygrad_lr.check.report import WRONG, Report
+from tinygrad_lr.array.protocols import WITHOUT_DERIVATIVE, supported
+from tinygrad_lr.check.derivation.report import WRONG, Report
 from tinygrad_lr.drawing import Picture
 
 DOCS = Path(__file__).parent

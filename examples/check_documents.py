@@ -10,7 +10,7 @@ import numpy as np
 import tinygrad_lr as tg
 from examples.and_gate import sigmoid
 from examples.report import aligned
-from tinygrad_lr.check.report import WRONG, Report
+from tinygrad_lr.check.derivation.report import WRONG, Report
 
 
 @dataclass(frozen=True)

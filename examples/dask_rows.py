@@ -13,7 +13,7 @@ import numpy as np
 
 import tinygrad_lr as tg
 from examples import titanic
-from tinygrad_lr.program import Program
+from tinygrad_lr.program.to_numpy import Program
 
 STEPS, ROWS = 50, 100
 

@@ -9,7 +9,7 @@ import numpy as np
 import tinygrad_lr as tg
 from examples import and_gate, linear, titanic, toy, xor
 from examples.report import OUTPUT
-from tinygrad_lr.program import Program
+from tinygrad_lr.program.to_numpy import Program
 
 MODELS: dict[str, Callable[[], Program]] = {}
 

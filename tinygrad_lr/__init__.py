@@ -5,17 +5,17 @@ from typing import Any
 
 from tinygrad_lr import nn as nn
 from tinygrad_lr import optim as optim
-from tinygrad_lr.anomaly import AnomalyError, detect_anomaly
-from tinygrad_lr.composed import *
-from tinygrad_lr.explain import ShapeError, TensorWarning
-from tinygrad_lr.gradcheck import GradcheckError, gradcheck
-from tinygrad_lr.habits import missing
+from tinygrad_lr.array.composed import *
+from tinygrad_lr.check.anomaly import AnomalyError, detect_anomaly
+from tinygrad_lr.check.gradcheck import GradcheckError, gradcheck
 from tinygrad_lr.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
     mse_loss,
 )
+from tinygrad_lr.messages.explain import ShapeError, TensorWarning
+from tinygrad_lr.messages.hints import missing
 from tinygrad_lr.ops import *
 from tinygrad_lr.recording import RecordingError, no_grad
 from tinygrad_lr.tensor import GradientError, Tensor, grad
@@ -24,12 +24,12 @@ from tinygrad_lr.training import fit
 __version__ = "0.1.0"
 # Tools, imported when they are used: they would add to the time of every import.
 ON_DEMAND = {
-    "check_backward": "check",
-    "compile": "compiled",
+    "check_backward": "check.derivation",
+    "compile": "compiled.step",
     "draw": "drawing",
     "explore": "explorer",
     "Film": "explorer",
-    "to_numpy": "program",
+    "to_numpy": "program.to_numpy",
 }
 
 

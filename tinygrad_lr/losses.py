@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.explain import TensorWarning
-from tinygrad_lr.intake import FLOATS, metadata, plain
+from tinygrad_lr.array.convert import FLOATS, metadata, plain
+from tinygrad_lr.messages.explain import TensorWarning
+from tinygrad_lr.messages.origin import warn
 from tinygrad_lr.ops import (
     Array,
     broadcast_to,
@@ -28,7 +29,6 @@ from tinygrad_lr.ops import (
     square,
     sum,
 )
-from tinygrad_lr.origin import warn
 from tinygrad_lr.tensor import Tensor
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lr.explain import ShapeError
-from tinygrad_lr.habits import OF_MODULES, missing, tell
+from tinygrad_lr.messages.explain import ShapeError
+from tinygrad_lr.messages.hints import OF_MODULES, missing, tell
 from tinygrad_lr.ops import log_softmax, matmul, relu, sigmoid, softmax, softplus, tanh
 from tinygrad_lr.recording import no_grad
 from tinygrad_lr.tensor import Tensor

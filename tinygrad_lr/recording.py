@@ -7,11 +7,13 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from tinygrad_lr.origin import caller, locate
+from tinygrad_lr.messages.origin import caller, locate
 
 
 class RecordingError(TypeError):
     """A step that is recorded to be run again does what would not be the same the next time."""
+
+    __module__ = "tinygrad_lr"
 
 
 class Mode(NamedTuple):

@@ -14,10 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr import ops
-from tinygrad_lr.arraylike import ArrayLike
-from tinygrad_lr.explain import ShapeError, TensorWarning, explain, notice, where_from
-from tinygrad_lr.habits import OF_ARRAYS, tell
-from tinygrad_lr.intake import (
+from tinygrad_lr.array.convert import (
     FLOATS,
     NUMBERS,
     REALS,
@@ -27,9 +24,12 @@ from tinygrad_lr.intake import (
     own_array,
     plain,
 )
-from tinygrad_lr.lengths import Length
+from tinygrad_lr.array.lengths import Length
+from tinygrad_lr.array.protocols import ArrayLike
+from tinygrad_lr.messages.explain import ShapeError, TensorWarning, explain, notice, where_from
+from tinygrad_lr.messages.hints import OF_ARRAYS, tell
+from tinygrad_lr.messages.origin import Origin, caller, warn
 from tinygrad_lr.ops import Op
-from tinygrad_lr.origin import Origin, caller, warn
 from tinygrad_lr.recording import everything, mode, refuse
 
 NDArray = npt.NDArray[Any]
@@ -42,6 +42,8 @@ serials = itertools.count(1)  # of operations, and of changes of leaves
 
 class GradientError(ValueError, RuntimeError):
     """A gradient that is not there; a ValueError as in NumPy and a RuntimeError as in PyTorch."""
+
+    __module__ = "tinygrad_lr"
 
 
 class Tensor(ArrayLike):

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lr.explain import TensorWarning
+from tinygrad_lr.messages.explain import TensorWarning
+from tinygrad_lr.messages.origin import warn
 from tinygrad_lr.optim import Optimizer
-from tinygrad_lr.origin import warn
 from tinygrad_lr.tensor import Tensor
 
 Metric = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]

@@ -10,7 +10,7 @@ from tinygrad_lr.drawing.cards import Graph
 from tinygrad_lr.drawing.dot import picture
 from tinygrad_lr.drawing.render import Picture, RendererNotFound
 from tinygrad_lr.drawing.trace import graph
-from tinygrad_lr.names import nodes
+from tinygrad_lr.naming.names import nodes
 from tinygrad_lr.nn import Module
 from tinygrad_lr.tensor import Tensor
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.check.cautions import named_sizes
-from tinygrad_lr.check.diagnosis import close, diagnose, ratio
-from tinygrad_lr.check.mistakes import elementwise_mistakes, mistakes
-from tinygrad_lr.check.report import RIGHT
+from tinygrad_lr.check.derivation.cautions import named_sizes
+from tinygrad_lr.check.derivation.diagnosis import close, diagnose, ratio
+from tinygrad_lr.check.derivation.mistakes import elementwise_mistakes, mistakes
+from tinygrad_lr.check.derivation.report import RIGHT
 from tinygrad_lr.drawing.cards import Card, Graph
 from tinygrad_lr.drawing.labels import is_table
 from tinygrad_lr.explorer.passes import Sending
+from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.nn import ACTIVATIONS
-from tinygrad_lr.origin import locate
 from tinygrad_lr.tensor import unbroadcast
 
 KINDS = 6  # of wrong products that are told by name

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr import names
+from tinygrad_lr.naming import names
 from tinygrad_lr.tensor import Tensor
 
 BUDGET = 100_000  # operations that finite differences may take

@@ -13,9 +13,9 @@ from tinygrad_lr.drawing.figures import number
 from tinygrad_lr.drawing.formula import expression, is_default
 from tinygrad_lr.explorer.arrays import MOST
 from tinygrad_lr.ops import Op
-from tinygrad_lr.simplify import tidy
-from tinygrad_lr.source import BINARY, Writer
-from tinygrad_lr.symbols import Book, Symbol, astype, ordered, put_in
+from tinygrad_lr.program.simplify import tidy
+from tinygrad_lr.program.symbols import Book, Symbol, astype, ordered, put_in
+from tinygrad_lr.program.writer import BINARY, Writer
 from tinygrad_lr.tensor import unbroadcast
 
 

@@ -19,7 +19,7 @@ from tinygrad_lr.explorer.passes import Sending, called, is_made, members
 from tinygrad_lr.explorer.predict import asked
 from tinygrad_lr.explorer.replay import Replay
 from tinygrad_lr.explorer.rules import line
-from tinygrad_lr.origin import bracketed, locate
+from tinygrad_lr.messages.origin import bracketed, locate
 
 SIGNS: dict[Any, str] = {ast.MatMult: "@", ast.Mult: "×", ast.Add: "+", ast.Sub: "−", ast.Div: "/"}
 PARAMETERS = 6  # whose step downhill is shown
