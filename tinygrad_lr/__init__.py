@@ -15,9 +15,9 @@ from tinygrad_lr.losses import (
     mse_loss,
 )
 from tinygrad_lr.messages.explain import ShapeError, TensorWarning
-from tinygrad_lr.messages.hints import missing
+from tinygrad_lr.messages.hints import missing_name
 from tinygrad_lr.ops import *
-from tinygrad_lr.recording import RecordingError, no_grad
+from tinygrad_lr.recording import no_grad
 from tinygrad_lr.tensor import GradientError, Tensor, grad
 from tinygrad_lr.training import fit
 
@@ -29,6 +29,7 @@ ON_DEMAND = {
     "draw": "drawing",
     "explore": "explorer",
     "Film": "explorer",
+    "RecordingError": "compiled.recorder",
     "to_numpy": "program.to_numpy",
 }
 
@@ -36,4 +37,4 @@ ON_DEMAND = {
 def __getattr__(name: str) -> Any:
     if name in ON_DEMAND:
         return getattr(importlib.import_module(f"tinygrad_lr.{ON_DEMAND[name]}"), name)
-    raise missing("tinygrad_lr", name)
+    raise missing_name("tinygrad_lr", name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.array.convert import FLOATS, metadata, plain
+from tinygrad_lr.array.convert import FLOATS, as_metadata, as_operand
 from tinygrad_lr.messages.explain import TensorWarning
 from tinygrad_lr.messages.origin import warn
 from tinygrad_lr.ops import (
@@ -185,7 +185,7 @@ def cross_entropy(
     shape = logits.shape
     if len(shape) not in (1, 2):
         raise ValueError(f"cross_entropy: logits have the shape (C,) or (m, C), not {shape}")
-    weight = metadata(weight, "the weight", "cross_entropy")
+    weight = as_metadata(weight, "the weight", "cross_entropy")
     weighted, weight = weight is not None, _value(1.0 if weight is None else weight)
     if weighted and weight.shape != shape[-1:]:
         raise ValueError(
@@ -223,7 +223,7 @@ def _check_classes(labels: Any, shape: tuple[int, ...]) -> None:
 
 
 def _value(x: Array) -> Array:
-    return x if isinstance(x, Tensor) else np.asarray(plain(x))
+    return x if isinstance(x, Tensor) else np.asarray(as_operand(x))
 
 
 def _target(loss: str, pred: Array, target: Array) -> Array:
@@ -239,7 +239,7 @@ def _target(loss: str, pred: Array, target: Array) -> Array:
 
 
 def _values(x: Array) -> Any:
-    return x._array if isinstance(x, Tensor) else np.asarray(plain(x))
+    return x._array if isinstance(x, Tensor) else np.asarray(as_operand(x))
 
 
 def _range(x: Array) -> tuple[float, float]:

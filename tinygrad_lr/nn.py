@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr.messages.explain import ShapeError
-from tinygrad_lr.messages.hints import OF_MODULES, missing, tell
+from tinygrad_lr.messages.hints import OF_MODULES, add_hints, missing_name
 from tinygrad_lr.ops import log_softmax, matmul, relu, sigmoid, softmax, softplus, tanh
 from tinygrad_lr.recording import no_grad
 from tinygrad_lr.tensor import Tensor
@@ -20,6 +20,7 @@ ACTIVATIONS = {f.__name__: f for f in (sigmoid, tanh, relu, softplus, softmax, l
 WATCHED: list[dict[int, tuple[int, ...]]] = []  # shapes of results, by the id of the Module
 
 
+@add_hints(OF_MODULES)
 class Module:
     """A model or a part of one. Tensors and Modules among its attributes belong to it.
 
@@ -205,9 +206,6 @@ class Module:
         self.load_state_dict(state)
 
 
-tell(Module, OF_MODULES)
-
-
 class Dense(Module):
     """A fully connected layer: activation(x @ W + b).
 
@@ -317,4 +315,4 @@ class Sequential(Module):
 
 
 def __getattr__(name: str) -> Any:
-    raise missing("tinygrad_lr.nn", name)
+    raise missing_name("tinygrad_lr.nn", name)

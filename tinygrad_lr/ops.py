@@ -29,17 +29,6 @@ Axis = int | tuple[int, ...] | None
 Rule = Callable[..., Array]
 Function = Callable[..., Any]
 
-
-def operand(x: Any) -> Any:
-    """x as NumPy's arithmetic takes it: numbers and arrays as they are, sequences as arrays."""
-    return x if isinstance(x, (np.ndarray, np.generic, float, int, complex)) else np.asarray(x)
-
-
-def _as_array(x: Any) -> Any:
-    """x as something with the methods of an array."""
-    return x if hasattr(x, "__array_function__") else np.asarray(x)
-
-
 # NumPy calls the arguments of its ufuncs x1 and x2.
 UFUNCS = {1: inspect.signature(lambda x: x), 2: inspect.signature(lambda a, b: (a, b))}
 
@@ -101,38 +90,39 @@ class EachArgument:
 
 
 OPERATIONS: dict[str, Op] = {}
-HOMES: dict[str, str] = {}  # the module of each operation
+MODULES: dict[str, str] = {}  # of the operations' rules: the function may be NumPy's
 FUNCTIONS: dict[str, Function] = {}
 
 
-def operation(formula: str, *rules: Rule | None) -> Callable[[Function], Function]:
+def operation(formula: str, *rules: Rule | None, doc: str = "") -> Callable[[Function], Function]:
     """Make a NumPy function an operation, and publish it unless its name begins with `_`.
 
     Args:
         formula: a Python expression in the function's arguments, for people to read.
         rules: one an array argument; None where it has no derivative.
+        doc: what there is to know; default the function's docstring.
 
     Raises:
         ValueError: if another module has an operation of the same name.
     """
-    module = sys._getframe(1).f_globals["__name__"]  # of the rules: the function may be NumPy's
+    module = sys._getframe(1).f_globals["__name__"]
 
     def register(forward: Function) -> Function:
         op = Op(formula, rules, forward)
-        if HOMES.setdefault(op.name, module) != module:
-            raise ValueError(f"{HOMES[op.name]} has an operation named {op.name}")
+        if MODULES.setdefault(op.name, module) != module:
+            raise ValueError(f"{MODULES[op.name]} has an operation named {op.name}")
         OPERATIONS[op.name] = op
 
         @functools.wraps(forward)
         def call(*inputs: Any, **params: Any) -> Any:
             inputs, params = op.bind(inputs, params)
-            for x in (*inputs, *params.values()) if params else inputs:
+            for x in inputs if params is op.defaults else (*inputs, *params.values()):
                 if isinstance(x, Value):
                     return x.apply(op, inputs, params)
             return forward(*map(operand, inputs), **params)
 
         call.__module__, call.__qualname__ = module, forward.__name__
-        own = not isinstance(forward, np.ufunc) and forward.__doc__
+        own = doc or (not isinstance(forward, np.ufunc) and forward.__doc__)
         call.__doc__ = f"{formula}. {own or 'As in NumPy.'}"
         vars(call)["__signature__"] = op.signature
         return call if forward.__name__.startswith("_") else composed(call)
@@ -146,52 +136,46 @@ def composed(function: Function) -> Function:
     return function
 
 
-# Elementwise arithmetic
+# Elementwise: the formula, the derivative rule of each argument, NumPy's function
 
-add = operation("a + b", lambda g, y, a, b: g, lambda g, y, a, b: g)(np.add)
-subtract = operation("a - b", lambda g, y, a, b: g, lambda g, y, a, b: -g)(np.subtract)
-multiply = operation("a * b", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)(np.multiply)
-divide = operation("a / b", lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)(np.divide)
-negative = operation("-x", lambda g, y, x: -g)(np.negative)
-square = operation("square(x)", lambda g, y, x: g * 2 * x)(np.square)
-exp = operation("exp(x)", lambda g, y, x: g * y)(np.exp)
-expm1 = operation("expm1(x)", lambda g, y, x: g * (y + 1))(np.expm1)
-log1p = operation("log1p(x)", lambda g, y, x: g / (1 + x))(np.log1p)
-sin = operation("sin(x)", lambda g, y, x: g * cos(x))(np.sin)
+# fmt: off
+add       = operation("a + b", lambda g, y, a, b: g,     lambda g, y, a, b: g)(np.add)
+subtract  = operation("a - b", lambda g, y, a, b: g,     lambda g, y, a, b: -g)(np.subtract)
+multiply  = operation("a * b", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)(np.multiply)
+divide    = operation("a / b", lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)(np.divide)
+power     = operation("a ** b",
+                      lambda g, y, a, b: g * b * a ** (b - 1 + (b == 0)),  # b = 0: 0 * a, not 0 / a
+                      lambda g, y, a, b: g * y * log(where(a == 0, 1, a)),
+                      doc="0 ** 0 is 1, with derivative 0 in a and in b.")(np.power)
+
+negative  = operation("-x",        lambda g, y, x: -g)(np.negative)
+square    = operation("square(x)", lambda g, y, x: g * 2 * x)(np.square)
+sqrt      = operation("sqrt(x)",   lambda g, y, x: g / (2 * y),
+                      doc="At 0 the derivative is inf.")(np.sqrt)
+exp       = operation("exp(x)",    lambda g, y, x: g * y)(np.exp)
+expm1     = operation("expm1(x)",  lambda g, y, x: g * (y + 1))(np.expm1)
+log: Function = operation("log(x)", lambda g, y, x: g / x,
+                      doc="At 0 the value is -inf and the derivative inf.")(np.log)
+log1p     = operation("log1p(x)",  lambda g, y, x: g / (1 + x))(np.log1p)
+sin       = operation("sin(x)",    lambda g, y, x: g * cos(x))(np.sin)
 cos: Function = operation("cos(x)", lambda g, y, x: -g * sin(x))(np.cos)
-tanh = operation("tanh(x)", lambda g, y, x: g * (1 - y**2))(np.tanh)
+tanh      = operation("tanh(x)",   lambda g, y, x: g * (1 - y**2))(np.tanh)
+logaddexp = operation("logaddexp(a, b)",
+                      lambda g, y, a, b: g * sigmoid(a - b),
+                      lambda g, y, a, b: g * sigmoid(b - a))(np.logaddexp)
 
-
-@operation(
-    "x ** p",
-    lambda g, y, x, p: g * p * x ** (p - 1 + (p == 0)),  # p = 0: 0 * x, not 0 / x
-    lambda g, y, x, p: g * y * log(where(x == 0, 1, x)),
-)
-def power(x: Array, p: Array) -> Array:
-    """x ** p. 0 ** 0 is 1, with derivative 0 in x and in p."""
-    return np.power(x, p)
-
-
-@operation("sqrt(x)", lambda g, y, x: g / (2 * y))
-def sqrt(x: Array) -> Array:
-    """Square root. At 0 the derivative is inf."""
-    return np.sqrt(x)
-
-
-@operation("log(x)", lambda g, y, x: g / x)
-def log(x: Array) -> Array:
-    """Natural logarithm. At 0 the value is -inf and the derivative inf."""
-    return np.log(x)
-
-
-@operation(
-    "logaddexp(a, b)",
-    lambda g, y, a, b: g * sigmoid(a - b),
-    lambda g, y, a, b: g * sigmoid(b - a),
-)
-def logaddexp(a: Array, b: Array) -> Array:
-    """log(exp(a) + exp(b)), without overflow."""
-    return np.logaddexp(a, b)
+sign      = operation("sign(x)",   lambda g, y, x: g * 0)(np.sign)
+floor     = operation("floor(x)",  lambda g, y, x: g * 0)(np.floor)
+ceil      = operation("ceil(x)",   lambda g, y, x: g * 0)(np.ceil)
+maximum   = operation("maximum(a, b)",
+                      lambda g, y, a, b: g * ((a > b) + (a == b) / 2),
+                      lambda g, y, a, b: g * ((b > a) + (a == b) / 2),
+                      doc="Where a and b tie, each gets half of the gradient.")(np.maximum)
+minimum   = operation("minimum(a, b)",
+                      lambda g, y, a, b: g * ((a < b) + (a == b) / 2),
+                      lambda g, y, a, b: g * ((b < a) + (a == b) / 2),
+                      doc="Where a and b tie, each gets half of the gradient.")(np.minimum)
+# fmt: on
 
 
 @operation("abs(x)", lambda g, y, x: g * sign(x))
@@ -200,48 +184,10 @@ def abs(x: Array) -> Array:
     return np.abs(x)
 
 
-@operation("sign(x)", lambda g, y, x: g * 0)
-def sign(x: Array) -> Array:
-    """-1, 0 or 1. The derivative is 0 everywhere."""
-    return np.sign(x)
-
-
 @operation("round(x, decimals)", lambda g, y, x, decimals: g * 0)
 def round(x: Array, decimals: int = 0) -> Array:
     """x rounded to decimals, halves to even. The derivative is 0 everywhere."""
     return np.round(x, decimals)
-
-
-@operation("floor(x)", lambda g, y, x: g * 0)
-def floor(x: Array) -> Array:
-    """The next whole number below. The derivative is 0 everywhere."""
-    return np.floor(x)
-
-
-@operation("ceil(x)", lambda g, y, x: g * 0)
-def ceil(x: Array) -> Array:
-    """The next whole number above. The derivative is 0 everywhere."""
-    return np.ceil(x)
-
-
-@operation(
-    "maximum(a, b)",
-    lambda g, y, a, b: g * ((a > b) + (a == b) / 2),
-    lambda g, y, a, b: g * ((b > a) + (a == b) / 2),
-)
-def maximum(a: Array, b: Array) -> Array:
-    """The larger of a and b. Where they tie, each gets half of the gradient."""
-    return np.maximum(a, b)
-
-
-@operation(
-    "minimum(a, b)",
-    lambda g, y, a, b: g * ((a < b) + (a == b) / 2),
-    lambda g, y, a, b: g * ((b < a) + (a == b) / 2),
-)
-def minimum(a: Array, b: Array) -> Array:
-    """The smaller of a and b. Where they tie, each gets half of the gradient."""
-    return np.minimum(a, b)
 
 
 @operation("clip(x, a_min, a_max)", lambda g, y, x, a_min, a_max: g * (y == x))
@@ -265,7 +211,7 @@ def where(condition: Array, a: Array, b: Array) -> Array:
     return np.where(condition, a, b)
 
 
-# They have no derivative: a Tensor answers them with a plain array.
+# Comparisons have no derivative: a Tensor answers them with a plain array.
 COMPARISONS = {
     compare: Op(f"a {sign} b", (None, None), compare)
     for sign, compare in {
@@ -525,6 +471,19 @@ def add_at(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
     return out
 
 
+# What stands for an array
+
+
+def operand(x: Any) -> Any:
+    """x as NumPy's arithmetic takes it: numbers and arrays as they are, sequences as arrays."""
+    return x if isinstance(x, (np.ndarray, np.generic, float, int, complex)) else np.asarray(x)
+
+
+def _as_array(x: Any) -> Any:
+    """x as something with the methods of an array."""
+    return x if hasattr(x, "__array_function__") else np.asarray(x)
+
+
 def _operators(function: Function) -> tuple[Function, Function]:
     """The methods for value + other and other + value, of an operation on two arrays."""
     op = OPERATIONS[function.__name__]
@@ -540,7 +499,7 @@ def _operators(function: Function) -> tuple[Function, Function]:
 
 
 class Value:
-    """What stands for an array in an operation: a Tensor, or whatever else gives it a meaning.
+    """Stands for an array in an operation: a Tensor, or whatever else gives it a meaning.
 
     An operation that meets a Value hands itself over, as `value.apply(op, inputs, params)`. These
     operators and methods are what the rules are written in; comparisons are each kind's own.

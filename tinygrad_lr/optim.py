@@ -67,7 +67,7 @@ class Optimizer:
             )
         for i, p in enumerate(self.params):
             if p.grad is not None:
-                self.update(i, p.changing(), p.grad)
+                self.update(i, p.mark_changed(), p.grad)
 
     def update(self, i: int, data: npt.NDArray[Any], grad: npt.NDArray[Any]) -> None:
         """Change the data of parameter number i in place."""

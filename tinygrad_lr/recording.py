@@ -1,43 +1,85 @@
-"""What is recorded: operations that lead to a gradient, none, or everything."""
+"""What a computation leaves behind: the current Recorder decides."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
-from tinygrad_lr.messages.origin import caller, locate
-
-
-class RecordingError(TypeError):
-    """A step that is recorded to be run again does what would not be the same the next time."""
-
-    __module__ = "tinygrad_lr"
+from tinygrad_lr.array.convert import FLOATS, check_dtype
+from tinygrad_lr.array.lengths import Length
+from tinygrad_lr.messages.explain import warn_suspicious
+from tinygrad_lr.ops import COMPARISONS
 
 
-class Mode(NamedTuple):
-    """What is recorded in this thread or task."""
+class Recorder:
+    """What every operation and backward pass asks; this one keeps what a gradient flows through."""
 
-    recording: Any = True  # True, False, or what watches every operation: see anomaly.py
-    everything: bool = False  # also what needs no gradient, and comparisons
-    repeatable: bool = False  # and nothing that reads values
+    outer: Any = None
+    grad = True  # whether results may require a gradient
+    everything = False  # whether results that require none are kept as well
+
+    def operation(self, node: Any, arrays: list[Any]) -> None:
+        """Check a new result of some arrays."""
+        if node._array.dtype not in FLOATS:
+            check_dtype(node._array.dtype, node.requires_grad)
+        if len(arrays) == 2 and node._array.ndim in (0, 2):
+            warn_suspicious(node)
+
+    def rules(self, node: Any) -> Any:
+        """The derivative rules of a node, one an input."""
+        return node.op.rules
+
+    def shape(self, tensor: Any) -> tuple[int, ...]:
+        """The length of every axis of a tensor."""
+        shape: tuple[int, ...] = tensor._array.shape
+        return shape
+
+    def read(self, tensor: Any, reader: str) -> Any:
+        """The values of a tensor, for a reader that no gradient flows through."""
+        return tensor._array
+
+    def untracked(self, function: Any, inputs: Any, result: Any) -> Any:
+        """What a function without a derivative gives: its result, a plain array."""
+        return result
 
 
-USUAL = Mode()
-_mode = ContextVar("mode", default=USUAL)
-mode = _mode.get
+_recorder: ContextVar[Any] = ContextVar("recorder", default=Recorder())  # noqa: B039 (it has no state)
+current = _recorder.get
+
+
+class Nested:
+    """A recorder that answers as the one around it, but for what a subclass defines."""
+
+    def __init__(self) -> None:
+        self.outer = current()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.outer, name)
 
 
 @contextmanager
-def recording(how: Any) -> Iterator[None]:
-    """Record operations or not, in this thread or task; in a block that does not, nothing does."""
-    before = mode()
-    _mode.set(before._replace(recording=before.recording and how))
+def recording(kind: type[Nested]) -> Iterator[None]:
+    """Let a new recorder of a kind decide, in this thread or task."""
+    recorder = kind()
+    _recorder.set(recorder)
     try:
         yield
-    finally:  # of a generator, perhaps, which is closed in another block
-        _mode.set(mode()._replace(recording=before.recording))
+    finally:  # of a generator, perhaps, which is closed within another block
+        inner = current()
+        if inner is recorder:
+            _recorder.set(recorder.outer)
+        while inner.outer:
+            if inner.outer is recorder:
+                inner.outer = recorder.outer
+            inner = inner.outer
+
+
+class NoGrad(Nested):
+    """No result requires a gradient."""
+
+    grad = False
 
 
 def no_grad() -> AbstractContextManager[None]:
@@ -49,28 +91,26 @@ def no_grad() -> AbstractContextManager[None]:
     ...     (2 * w).requires_grad
     False
     """
-    return recording(False)
+    return recording(NoGrad)
 
 
-@contextmanager
-def everything(repeatable: bool = False) -> Iterator[None]:
-    """Record also what needs no gradient, and comparisons, so that a program can be made of it.
+class RecordAll(Nested):
+    """Keeps every result, comparisons too, and lengths that remember where they come from.
 
-    In a repeatable recording whatever looks at values, as an `if`, raises RecordingError.
+    So a program can be made of what is recorded.
     """
-    before = mode()
-    _mode.set(before._replace(everything=True, repeatable=repeatable))
-    try:
-        yield
-    finally:
-        _mode.set(mode()._replace(everything=before.everything, repeatable=before.repeatable))
 
+    everything = True
 
-def refuse(what: str, shape: tuple[int, ...]) -> None:
-    """Raise for the user's line, which reads the values of a tensor in a repeatable recording."""
-    raise RecordingError(
-        f"{what} reads the values of a tensor of shape {shape} in a step that is recorded: later "
-        f"runs would go on with the values of this one. Choose by np.where(condition, a, b), pass "
-        f"what is made of it as an argument, and look at results after the step\n"
-        f"  {locate(caller())}"
-    )
+    def shape(self, tensor: Any) -> tuple[int, ...]:
+        """The length of every axis, each with its origin."""
+        return tuple([Length(n, tensor, i) for i, n in enumerate(tensor._array.shape)])
+
+    def untracked(self, function: Any, inputs: Any, result: Any) -> Any:
+        """A comparison as a Tensor, the result of any other function as it is."""
+        tensor = next(x for x in inputs if hasattr(x, "_array"))
+        if function not in COMPARISONS:
+            current().read(tensor, f"np.{function.__name__}")
+            return result
+        with no_grad():
+            return tensor.apply(COMPARISONS[function], inputs, {})

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from heapq import heappop, heappush
 from operator import attrgetter
 from types import CodeType, MappingProxyType
 from typing import Any
@@ -13,31 +11,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lr import ops
-from tinygrad_lr.array.convert import (
-    FLOATS,
-    NUMBERS,
-    REALS,
-    check_dtype,
-    fingerprint,
-    metadata,
-    own_array,
-    plain,
+from tinygrad_lr.array.convert import as_metadata, as_operand, check_dtype, is_operand, owned_copy
+from tinygrad_lr.array.guard import Guard, is_held
+from tinygrad_lr.array.protocols import ArrayMethods, unwrap
+from tinygrad_lr.messages.explain import (
+    ShapeError,
+    TensorWarning,
+    describe,
+    explain,
+    where_from,
 )
-from tinygrad_lr.array.lengths import Length
-from tinygrad_lr.array.protocols import ArrayLike
-from tinygrad_lr.messages.explain import ShapeError, TensorWarning, explain, notice, where_from
-from tinygrad_lr.messages.hints import OF_ARRAYS, tell
+from tinygrad_lr.messages.hints import OF_ARRAYS, add_hints
 from tinygrad_lr.messages.origin import Origin, caller, warn
 from tinygrad_lr.ops import Op
-from tinygrad_lr.recording import everything, mode, refuse
+from tinygrad_lr.recording import RecordAll, current, recording
 
 NDArray = npt.NDArray[Any]
-CHANGED = 0  # in place of a hash, after a change that is known
-USER = 3  # frames from the user's own to `caller`, at least: the operation, Tensor.apply, caller
+DEPTH = 3  # frames from the user's own to `caller`, at least: the operation, Tensor.apply, caller
 NO_PARAMS: dict[str, Any] = {}
 NOWHERE: tuple[CodeType | None, int] = (None, 0)
 serials = itertools.count(1)  # of operations, and of changes of leaves
+by_serial = attrgetter("serial")
+op_rules: Callable[[Any], Iterable[Any]] = attrgetter("op.rules")
 
 
 class GradientError(ValueError, RuntimeError):
@@ -46,7 +41,8 @@ class GradientError(ValueError, RuntimeError):
     __module__ = "tinygrad_lr"
 
 
-class Tensor(ArrayLike):
+@add_hints(OF_ARRAYS)
+class Tensor(ArrayMethods):
     """An array that remembers how it was computed, so that gradients can flow back through it.
 
     Args:
@@ -54,7 +50,7 @@ class Tensor(ArrayLike):
         requires_grad: whether `backward` shall give this tensor a gradient.
         dtype: default float32 for float32 data, float64 for other floats and whatever requires
             a gradient; integers and booleans that do not stay as they are.
-        name: what error messages call it.
+        name: what messages and pictures call it.
 
     Attributes:
         grad: None or an ndarray like `data`. `backward` adds to it in leaves, and sets it in the
@@ -72,7 +68,7 @@ class Tensor(ArrayLike):
 
     __slots__ = (
         "_array", "grad", "requires_grad", "op", "inputs", "params", "name",
-        "serial", "_code", "_at", "_hash", "__weakref__",
+        "serial", "_code", "_at", "_guard", "__weakref__",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +80,7 @@ class Tensor(ArrayLike):
     ) -> None:
         if not isinstance(requires_grad, (bool, np.bool_)):
             raise TypeError(f"requires_grad is True or False, not {requires_grad!r}")
-        self._array: NDArray = own_array(data, requires_grad, dtype)
+        self._array: NDArray = owned_copy(data, requires_grad, dtype)
         self.grad: NDArray | None = None
         self.requires_grad = requires_grad
         self.op: Op | None = None
@@ -93,104 +89,79 @@ class Tensor(ArrayLike):
         self.name = name
         self.serial = 0  # when it was computed; in a leaf, when its data were last changed
         self.origin = None
-        self._hash: int | None = None  # of the data, while somebody outside could change them
+        self._guard: Guard | None = None  # while somebody outside could change the data
 
     @property
     def data(self) -> NDArray:
-        """The values, an ndarray. Those of a leaf may be changed, after its graphs' backward pass.
+        """The values, an ndarray. A leaf may be changed in place once backward() has run.
 
         The values of a result are read-only. Assigning copies, keeps the dtype, and raises
         ValueError for another shape. A change between a computation and its backward pass is an
-        error there: while somebody outside holds the array, its hash is compared.
+        error there; `Guard` says how it is noticed.
         """
-        self.look(".data")
+        array = self._read(".data")
         if self.op is not None:
-            self._array.setflags(write=False)
-        elif self._hash is None:
-            self._hash = fingerprint(self._array)
-        return self._array
+            array.setflags(write=False)
+        elif self._guard is None:
+            self._guard = Guard(array)
+        return array
 
     @data.setter
     def data(self, values: Any) -> None:
         if values is not self._array:
-            values = own_array(values, self.requires_grad, self.dtype)
+            values = owned_copy(values, self.requires_grad, self.dtype)
             if values.shape != self.shape:
                 raise ShapeError(
-                    f"{self.name or 'this tensor'} is {self.shape} and stays so; the new data are "
+                    f"{describe(self)} is {self.shape} and stays so; the new data are "
                     f"{values.shape}. A gradient of the wrong shape?"
                 )
             self._array = values
-        self.changing()
+        self.mark_changed()
 
-    def changing(self) -> NDArray:
-        """The data, for whoever changes them in place: what was computed before is out of date."""
+    def mark_changed(self) -> NDArray:
+        """Return the array for an update in place; graphs built from it become stale."""
         self.serial = next(serials)
-        if self._hash is not None:
-            self._hash = CHANGED
+        if self._guard is not None:
+            self._guard.expect_change()
         return self._array
 
-    def _look(self) -> None:
-        """Notice a change that was made from outside, and whether one can still be made."""
-        now = fingerprint(self._array)
-        if self._hash not in (CHANGED, now):
+    def _detect_change(self, guard: Guard) -> None:
+        """Count a change from outside; stop comparing when nobody else holds the array."""
+        held = is_held(self)
+        if guard.changed(self._array, held):
             self.serial = next(serials)
-        only_ours = sys.getrefcount(self._array) == 2  # in self, and as an argument of this call
-        self._hash = None if only_ours else now
+        self._guard = guard if held else None
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
-        """Compute an operation and, if a gradient can flow, record it."""
-        watch, whole, _ = mode()
-        arrays: list[Any] = []
-        flows = False
+        """Compute an operation; the result is a node if the current recorder keeps it."""
+        recorder, arrays, flows = current(), [], False
         for x in inputs:
             if isinstance(x, Tensor):
-                if x._hash is not None:
-                    x._look()
+                if x._guard is not None:
+                    x._detect_change(x._guard)
                 arrays.append(x._array)
                 flows = flows or x.requires_grad
-            elif (x.__class__ is np.ndarray and x.dtype in REALS) or x.__class__ in NUMBERS:
+            elif is_operand(x):
                 arrays.append(x)
             else:
-                return self.apply(op, tuple(map(plain, inputs)), params)
-        known = params
-        if params is not op.defaults:
-            known = {name: metadata(value, name, op.name) for name, value in params.items()}
+                return self.apply(op, tuple(map(as_operand, inputs)), params)
+        values = params and {k: as_metadata(v, k, op.name) for k, v in params.items()}
         try:
-            data = op.forward(*arrays, **known)
+            data = np.asarray(op.forward(*arrays, **values))
         except (ValueError, TypeError, IndexError) as error:
             raise explain(error, op, inputs) from None
-        if data.__class__ is not np.ndarray:
-            data = np.asarray(data)
-        recorded = flows and watch is not False
-        if data.dtype not in FLOATS and data.dtype not in getattr(watch, "dtypes", ()):
-            check_dtype(data.dtype, recorded)
-        if len(arrays) == 2 and data.ndim in (0, 2):
-            notice(op, inputs, data)
-        if not (recorded or whole):
-            cut = [x.origin for x in inputs if isinstance(x, Tensor) and x.origin]
-            origin = caller(USER) if flows else cut[0] if cut else NOWHERE
-            return _node(data if data.base is None else data.copy(), origin=origin)
-        kept = params if whole else known
-        node = _node(data, recorded, op, inputs, kept, next(serials), caller(USER))
-        if watch.__class__ is not bool:
-            watch.forward(node, arrays)
-        return node
+        flows, kept = flows and recorder.grad, params if recorder.everything else values
+        node = _node(data, flows, op, inputs, kept, next(serials), caller(DEPTH))
+        recorder.operation(node, arrays)
+        return node if flows or recorder.everything else node._without_history()
 
-    def told(self, function: Any, inputs: Any, result: Any) -> Any:
-        """The result of a function without a derivative: a plain array, if not all is recorded."""
-        if not mode().everything:
-            return result
-        op = ops.COMPARISONS.get(function)
-        if op is None:
-            self.look(f"np.{function.__name__}")
-            return result
-        return _node(np.asarray(result), False, op, inputs, NO_PARAMS, next(serials), caller(USER))
-
-    def look(self, what: str) -> NDArray:
-        """The values, for `what` goes on with them outside of the graph."""
-        if mode().repeatable:
-            refuse(what, self.shape)
-        return self._array
+    def _without_history(self) -> Tensor:
+        """A result that is not kept; its origin tells where a gradient was cut off, if one was."""
+        data = self._array if self._array.base is None else self._array.copy()
+        tensors = [x for x in self.inputs if isinstance(x, Tensor)]
+        origins = [self.origin] if any(x.requires_grad for x in tensors) else []
+        origins += [x.origin for x in tensors if x.origin]
+        return _node(data, origin=(origins or [None])[0] or NOWHERE)
 
     def backward(self, gradient: Any = None) -> None:
         """Add the gradients of this tensor to the `.grad` of the leaves that it depends on.
@@ -211,12 +182,12 @@ class Tensor(ArrayLike):
                 tensor.grad = np.array(g)
             else:
                 if tensor.grad.any():
-                    added.append(tensor.name or f"a tensor of shape {tensor.shape}")
+                    added.append(describe(tensor))
                 tensor.grad = np.asarray(tensor.grad + g)
         if added:
             warn(
-                f"{', '.join(added)} had a gradient already, to which backward() has added. Call "
-                f"zero_grad() before it, unless the sum is meant",
+                f"{', '.join(added)} already had a gradient; backward() added to it. Call "
+                f"zero_grad() first unless you want the sum",
                 TensorWarning,
             )
 
@@ -233,7 +204,7 @@ class Tensor(ArrayLike):
     def detach(self) -> Tensor:
         """The same data (shared, not copied) without the history."""
         result = _node(self.data)
-        result._hash = fingerprint(self._array)
+        result._guard = Guard(self._array)
         return result
 
     def numpy(self) -> NDArray:
@@ -242,7 +213,7 @@ class Tensor(ArrayLike):
 
     def item(self) -> Any:
         """The value of a tensor with one element, as a Python number."""
-        return self.look("item").item()
+        return self._read("item").item()
 
     @property
     def origin(self) -> Origin | None:
@@ -255,16 +226,21 @@ class Tensor(ArrayLike):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The length of every axis; where all is recorded, each told by where it comes from."""
-        shape = self._array.shape
-        if not mode().everything:
-            return shape
-        return tuple([Length(n, self, i) for i, n in enumerate(shape)])
+        """The length of every axis."""
+        shape: tuple[int, ...] = current().shape(self)
+        return shape
 
     @property
     def is_leaf(self) -> bool:
         """Whether it was made by the user, not by an operation."""
         return self.op is None
+
+    def _read(self, reader: str) -> NDArray:
+        array: NDArray = current().read(self, reader)
+        return array
+
+    def _untracked(self, function: Any, inputs: Any, result: Any) -> Any:
+        return current().untracked(function, inputs, result)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         if self.requires_grad:
@@ -276,8 +252,8 @@ class Tensor(ArrayLike):
         return np.array(self._array if copy else self.data, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
-        value = float(self.look("float").item())
-        if self.requires_grad and mode().recording:
+        value = float(self._read("float").item())
+        if self.requires_grad and current().grad:
             warn(
                 "float() of a tensor that requires a gradient: none flows through the number. For "
                 "printing use .item(); for mathematics NumPy's functions, not those of math",
@@ -300,9 +276,6 @@ class Tensor(ArrayLike):
         return f"Tensor({', '.join([values, *extra])})"
 
 
-tell(Tensor, OF_ARRAYS)
-
-
 def _node(
     data: NDArray,
     requires_grad: bool = False,
@@ -316,79 +289,75 @@ def _node(
     t = object.__new__(Tensor)
     t._array, t.requires_grad, t.op, t.inputs = data, requires_grad, op, inputs
     t.params, t.serial, (t._code, t._at) = params, serial, origin
-    t.grad = t.name = t._hash = None
+    t.grad = t.name = t._guard = None
     return t
 
 
-def _values(node: Any) -> list[Any]:
-    """The values of a tensor and of what it was computed from."""
-    return [x._array if isinstance(x, Tensor) else x for x in (node, *node.inputs)]
+def history(*outputs: Tensor) -> list[Any]:
+    """The results that outputs were computed from, themselves included, the latest first."""
+    found = [x for x in dict.fromkeys(outputs) if x.op]
+    seen = set(found)
+    for node in found:  # which grows
+        for x in node.inputs:
+            if isinstance(x, Tensor) and x.op and x not in seen:
+                seen.add(x)
+                found.append(x)
+    return sorted(found, key=by_serial, reverse=True)
 
 
-def themselves(node: Any) -> list[Any]:
-    """A tensor and what it was computed from."""
+def as_arrays(node: Any) -> list[Any]:
+    """The arrays of a node and of its inputs."""
+    return [node._array, *map(unwrap, node.inputs)]
+
+
+def as_tensors(node: Any) -> list[Any]:
+    """A node and its inputs, so that what rules make of them has a history."""
     return [node, *node.inputs]
-
-
-OF_THE_OPERATION: Callable[[Any], Iterable[Any]] = attrgetter("op.rules")
 
 
 def gradients(
     output: Tensor,
     gradient: Any = None,
-    read: Callable[[Any], Iterable[Any]] = _values,
-    given: Mapping[Tensor, Any] = MappingProxyType({}),
-    rules: Callable[[Any], Iterable[Any]] | None = None,
+    interpret: Callable[[Any], Iterable[Any]] = as_arrays,
+    overrides: Mapping[Tensor, Any] = MappingProxyType({}),
+    rules_of: Callable[[Any], Iterable[Any]] | None = None,
 ) -> dict[Tensor, Any]:
     """The gradient of an output with respect to every tensor that it was computed from.
 
-    This is the backward pass: from the last operation to the first, hand the gradient of the
-    result through the rule of each input, and add up what arrives there. `read` tells what the
-    rules of a node run on, its result and its inputs: their values, themselves (so that the
-    gradients have a history, too), or other Values that stand for them. A gradient that is `given`
-    for a tensor on the way goes on instead of the one that arrives there, which is what the result
-    still holds, and `rules` tells the rules of a node, if not its operation's or those that
-    `detect_anomaly` watches.
-    Arrays may be shared between the gradients: do not write to them.
+    This is the backward pass: from the last operation to the first, hand the gradient of a result
+    through the rule of each input, and add up what arrives there. `interpret` says what the rules
+    run on, and so what comes out: arrays (numbers), tensors (a graph to differentiate again or to
+    draw) or other Values (the program to print). `overrides` are gradients that go on instead of
+    those that arrive, and `rules_of` gives a node's rules: with them a derivation is checked. The
+    arrays in the result may be shared: do not write to them.
     """
-    seed, *_ = read(_seed(output, gradient))
-    if gradient is not None and read is _values:
+    seed, *_ = interpret(_seed(output, gradient))
+    if gradient is not None and interpret is as_arrays:
         seed = seed.copy()  # backward() makes gradients read-only, and this may be the user's
     found: dict[Tensor, Any] = {output: seed}
-    rules_of: Any = rules or getattr(mode().recording, "rules", OF_THE_OPERATION)
-    # A sorted list is a heap. Copies have the serial of their original: id tells them apart.
-    waiting = sorted((-x.serial, id(x), x) for x in {output, *given} if x.op)
-    looked: set[Tensor] = set()  # at each once, for it takes a pass over the data
-    while waiting:  # the latest first: all that uses a result is later
-        _, _, node = heappop(waiting)
-        g = given[node] if node in given else found[node]
-        arguments = (g, *read(node))
+    rules_of, compared = rules_of or current().rules, set()
+    for node in history(output, *overrides):
+        if (g := overrides.get(node, found.get(node))) is None:
+            continue
+        arguments = (g, *interpret(node))
         for x, rule in zip(node.inputs, rules_of(node)):  # noqa: B905 (strict= takes longer)
             if not isinstance(x, Tensor):
                 continue
-            if x._hash is not None and x not in looked:
-                looked.add(x)
-                x._look()
+            if x._guard is not None and x not in compared:
+                compared.add(x)
+                x._detect_change(x._guard)
             if x.serial > node.serial:
-                raise _changed(x, node)
+                raise _stale(x, node)
             if x.requires_grad and rule is not None:
-                dx = rule(*arguments, **node.params)
-                if dx.shape != x._array.shape or dx.dtype is not x._array.dtype:
-                    dx = unbroadcast(dx, x)
-                if x in found:
-                    found[x] = found[x] + dx
-                else:
-                    found[x] = dx
-                    if x.op and x not in given:
-                        heappush(waiting, (-x.serial, id(x), x))
+                dx = unbroadcast(rule(*arguments, **node.params), x)
+                found[x] = found[x] + dx if x in found else dx
     return found
 
 
-def _changed(x: Tensor, node: Any) -> GradientError:
+def _stale(x: Tensor, node: Any) -> GradientError:
     return GradientError(
-        f"{x.name or f'a tensor of shape {x.shape}'} was changed after "
-        f"{where_from(node.origin)} had used it, so the gradients would be wrong. Change data "
-        f"after backward(), or compute the output anew"
+        f"{describe(x)} was changed after {where_from(node.origin)} had used it, so the gradients "
+        f"would be wrong. Change data after backward(), or compute the output anew"
     )
 
 
@@ -463,8 +432,8 @@ def grad(
     """
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if create_graph:
-        with everything():
-            found = gradients(output, gradient, themselves)
+        with recording(RecordAll):
+            found = gradients(output, gradient, as_tensors)
     else:
         found = gradients(output, gradient)
     for x in inputs:

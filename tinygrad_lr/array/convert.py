@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr.array.lengths import Length
-from tinygrad_lr.array.protocols import ArrayLike
+from tinygrad_lr.array.protocols import ArrayMethods
 from tinygrad_lr.ops import operand
 
 FLOATS = {np.dtype("f8"), np.dtype("f4")}
@@ -17,10 +17,10 @@ REALS = FLOATS | {np.dtype(kind) for kind in "?bhilqBHILQ"}
 NUMBERS = {float, int, bool, np.float64, np.float32, Length}
 
 
-def own_array(
+def owned_copy(
     data: Any, requires_grad: bool, dtype: npt.DTypeLike | None = None
 ) -> npt.NDArray[Any]:
-    """A copy of the data in the dtype that a Tensor keeps it in."""
+    """A copy of the data in the dtype that a Tensor keeps them in."""
     array = np.array(_real(data))
     dtype = own_dtype(array, requires_grad) if dtype is None else np.dtype(dtype).newbyteorder("=")
     check_dtype(dtype, requires_grad)
@@ -39,13 +39,14 @@ def check_dtype(dtype: np.dtype[Any], requires_grad: bool) -> None:
         raise TypeError(f"a Tensor of {dtype}: gradients are computed in float32 and float64")
 
 
-def plain(x: Any) -> Any:
-    """An operand that is no Tensor, as an array or a number of NumPy's."""
-    if (
-        isinstance(x, ArrayLike)
-        or x.__class__ in NUMBERS
-        or (x.__class__ is np.ndarray and x.dtype in REALS)
-    ):
+def is_operand(x: Any) -> bool:
+    """Whether NumPy computes with x as it is."""
+    return x.__class__ in NUMBERS or (x.__class__ is np.ndarray and x.dtype in REALS)
+
+
+def as_operand(x: Any) -> Any:
+    """x as a Tensor, an array or a number of NumPy's."""
+    if isinstance(x, ArrayMethods) or is_operand(x):
         return x
     if isinstance(x, np.matrix):
         raise TypeError("np.matrix multiplies by rules of its own: np.asarray(x) gives an array")
@@ -53,14 +54,14 @@ def plain(x: Any) -> Any:
     return array if array.dtype in REALS else array.astype(own_dtype(array, False))
 
 
-def metadata(value: Any, name: str, function: str) -> Any:
+def as_metadata(value: Any, name: str, function: str) -> Any:
     """An axis, a shape or an index: Tensors as their arrays, and arrays as copies of our own."""
     if value is None or value.__class__ in NUMBERS:
         return value
     if isinstance(value, (tuple, list)):
-        parts = [metadata(v, name, function) for v in value]
+        parts = [as_metadata(part, name, function) for part in value]
         return tuple(parts) if isinstance(value, tuple) else parts
-    if isinstance(value, ArrayLike):
+    if isinstance(value, ArrayMethods):
         if getattr(value, "requires_grad", False):
             raise TypeError(
                 f"{name} of {function} is not differentiated: give numbers, not {value!r}"
@@ -71,20 +72,15 @@ def metadata(value: Any, name: str, function: str) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
-def fingerprint(data: npt.NDArray[Any]) -> int:
-    """A number that changes with any element; it takes about as long as a pass over them."""
-    return hash(data.tobytes())
-
-
 def _real(x: Any) -> Any:
-    """x, if it holds real numbers and nothing would get lost in an array."""
+    """x as an array, if it holds real numbers and nothing gets lost."""
     ma = sys.modules.get("numpy.ma")  # slow to import, and without it there is no such array
     if ma and isinstance(x, ma.MaskedArray):
         raise TypeError("a masked array would lose its mask: fill it first, with .filled(value)")
     array = np.asarray(operand(x))
     if array.dtype.kind not in "biuf":
-        what = type(x).__name__
+        kind = type(x).__name__
         if array.ndim or isinstance(x, np.ndarray):
-            what += f" of {array.dtype}"
-        raise TypeError(f"a Tensor takes real numbers, not {what}")
+            kind += f" of {array.dtype}"
+        raise TypeError(f"a Tensor takes real numbers, not {kind}")
     return array

@@ -12,13 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr import ops
-from tinygrad_lr.array import composed
-from tinygrad_lr.messages.explain import notice_outer
+from tinygrad_lr.messages.explain import warn_accidental_outer
 from tinygrad_lr.ops import COMPARISONS, FUNCTIONS, Value
 
 ALIASES = {"absolute": "abs", "fabs": "abs", "amax": "max", "amin": "min", "around": "round"}
 
-# What tells of an array without changing with its elements, or only in jumps.
+# Functions that are constant, or piecewise constant, in the elements.
 OF_THE_SHAPE = {np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.empty_like}
 WITHOUT_DERIVATIVE = OF_THE_SHAPE | COMPARISONS.keys() | {
     np.isnan, np.isinf, np.isfinite, np.isclose, np.allclose, np.array_equal,
@@ -29,36 +28,11 @@ WITHOUT_DERIVATIVE = OF_THE_SHAPE | COMPARISONS.keys() | {
 # Arguments of NumPy's that may be given, as long as they change nothing; None never does.
 NEUTRAL = {"where": True, "order": "C", "casting": "same_kind", "subok": False}
 RENAMED = {"min": "a_min", "max": "a_max"}  # np.clip takes both
-WRITE = {
-    "norm": "np.sqrt(np.sum(t ** 2))",
-    "average": "np.sum(w * t) / np.sum(w)",
-    "reciprocal": "1 / t",
-    "column_stack": "np.stack(..., axis=1) or np.hstack",
-    "log2": "np.log(t) / np.log(2)",
-    "log10": "np.log(t) / np.log(10)",
-    "expit": "tg.sigmoid(t)",
-    "inner": "a @ b.T",
-}
-INSTEAD = {
-    "out": "a result is a new Tensor: write `x = x + t`, not `x += t`, where x is an array",
-    "where": "use np.where(condition, a, b)",
-    "dtype": "use .astype(...)",
-    "initial": "combine it with the result",
-}
 
 
-def _unwrap(x: Any) -> Any:
-    return x._array if isinstance(x, ArrayLike) else x
-
-
-def _comparison(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def compared(self: Any, other: Any) -> Any:
-        result = compare(self._array, _unwrap(other))
-        if np.ndim(result) == 2:
-            notice_outer((self, other), len(result))
-        return self.told(ufunc, (self, other), result)
-
-    return compared
+def unwrap(x: Any) -> Any:
+    """The array of a Tensor, and anything else as it is."""
+    return x._array if isinstance(x, ArrayMethods) else x
 
 
 @functools.cache
@@ -82,20 +56,11 @@ def _parameters(function: Callable[..., Any]) -> tuple[list[str], int, bool]:
     return [p.name for p in parameters], len(required), variadic
 
 
-def _call(numpy_function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+def call(numpy_function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Call this package's function of the same name; arguments are named and ordered as NumPy's."""
-    if numpy_function in WITHOUT_DERIVATIVE:
-        asked = next((x for x in (*args, *kwargs.values()) if isinstance(x, ArrayLike)), None)
-        kwargs = {name: _unwrap(value) for name, value in kwargs.items()}
-        result = numpy_function(*map(_unwrap, args), **kwargs)
-        if len(args) == 2 and np.ndim(result) == 2:
-            notice_outer(args, len(result))
-        if asked is None or numpy_function in OF_THE_SHAPE:
-            return result
-        return asked.told(numpy_function, args, result)
     function = supported(numpy_function)
     if function is None:
-        raise TypeError(_refusal(numpy_function))
+        return _untracked(numpy_function, args, kwargs)
     ours, required, _ = _parameters(function)
     if len(args) == required and not kwargs:
         return function(*args)
@@ -107,31 +72,48 @@ def _call(numpy_function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     for name in [name for name in kwargs if name not in ours]:
         value = kwargs.pop(name)
         if value is not None and name != "optimize" and NEUTRAL.get(name) is not value:
-            way = INSTEAD.get(name, "leave it out")
-            raise TypeError(f"np.{numpy_function.__name__}({name}=...) on a Tensor: {way}")
+            from tinygrad_lr.messages.refusals import argument_refused  # few need it
+
+            raise argument_refused(numpy_function, name)
     return function(*args, **kwargs)
 
 
-def _refusal(function: Any) -> str:
-    import difflib  # here, as few need it and it is slow to import
+def _untracked(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Call a function that has no derivative, or refuse it."""
+    if function not in WITHOUT_DERIVATIVE:
+        from tinygrad_lr.messages.refusals import function_refused  # few need it
 
-    name = function.__name__
-    near = difflib.get_close_matches(name, FUNCTIONS, n=1, cutoff=0.7)
-    way = (
-        f"; write {WRITE[name]}"
-        if name in WRITE
-        else f"; the nearest with one is {near[0]}"
-        if near
-        else ""
-    )
-    if getattr(np, name, None) is function:
-        name = f"np.{name}"
-    elif (getattr(function, "__module__", None) or "").startswith("numpy"):
-        name = f"{function.__module__}.{name}".replace("numpy", "np", 1)
-    return f"{name} has no derivative rule here{way}. On t.data it gives the values alone"
+        raise function_refused(function)
+    result = function(*map(unwrap, args), **{name: unwrap(x) for name, x in kwargs.items()})
+    if len(args) == 2 and np.ndim(result) == 2:
+        warn_accidental_outer(result.shape, args)
+    tensor = next((x for x in (*args, *kwargs.values()) if isinstance(x, ArrayMethods)), None)
+    if tensor is None or function in OF_THE_SHAPE:
+        return result
+    return tensor._untracked(function, args, result)
 
 
-class ArrayLike(Value):
+def _comparison(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def compared(self: Any, other: Any) -> Any:
+        result = compare(self._array, unwrap(other))
+        if np.ndim(result) == 2:
+            warn_accidental_outer(result.shape, (self, other))
+        return self._untracked(ufunc, (self, other), result)
+
+    return compared
+
+
+def _method(name: str) -> Callable[..., Any]:
+    """A method for a published function that is composed elsewhere."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return FUNCTIONS[name](self, *args, **kwargs)
+
+    method.__name__, method.__doc__ = name, f"`tinygrad_lr.{name}` of this tensor."
+    return method
+
+
+class ArrayMethods(Value):
     """A Value around an ndarray, which it behaves like."""
 
     __slots__ = ()
@@ -145,20 +127,20 @@ class ArrayLike(Value):
                 f"np.{ufunc.__name__}.{method} has no derivative rule here; sum, prod, max, min, "
                 f"logsumexp and cumsum have"
             )
-        return _call(ufunc, inputs, kwargs)
+        return call(ufunc, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """`np.sum(t, axis=0)`, `np.dot(W.T, X)`: the operation of the same name."""
-        return _call(function, args, kwargs)
+        return call(function, args, kwargs)
 
     exp, log, sqrt, tanh = ops.exp, ops.log, ops.sqrt, ops.tanh
     sigmoid, relu, softmax, log_softmax = ops.sigmoid, ops.relu, ops.softmax, ops.log_softmax
     mean, max, min, logsumexp = ops.mean, ops.max, ops.min, ops.logsumexp
-    var, std, prod, cumsum = composed.var, composed.std, composed.prod, ops.cumsum
-    dot, diagonal, trace, copy = composed.dot, composed.diagonal, composed.trace, ops.copy
-    ravel, flatten = composed.ravel, composed.ravel
-    squeeze, swapaxes = composed.squeeze, composed.swapaxes
+    cumsum, copy = ops.cumsum, ops.copy
     round = __round__ = ops.round
+    var, std, prod, dot = map(_method, ("var", "std", "prod", "dot"))
+    diagonal, trace, squeeze = map(_method, ("diagonal", "trace", "squeeze"))
+    swapaxes, ravel, flatten = map(_method, ("swapaxes", "ravel", "ravel"))
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """Limited to [min, max]."""
@@ -174,12 +156,12 @@ class ArrayLike(Value):
     __ge__ = _comparison(np.greater_equal, operator.ge)
     __hash__ = object.__hash__
 
-    def told(self, function: Any, inputs: Any, result: Any) -> Any:
-        """The result of a function without a derivative: a plain array."""
+    def _untracked(self, function: Any, inputs: Any, result: Any) -> Any:
+        """The result of a function without a derivative."""
         return result
 
-    def look(self, what: str) -> npt.NDArray[Any]:
-        """The values, for `what` goes on with them outside of the graph."""
+    def _read(self, reader: str) -> npt.NDArray[Any]:
+        """The values, for a reader that no gradient flows through."""
         return self._array
 
     @property
@@ -199,15 +181,15 @@ class ArrayLike(Value):
 
     def argmax(self, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the largest element, in an array of integers."""
-        return self.look("argmax").argmax(axis, **kwargs)
+        return self._read("argmax").argmax(axis, **kwargs)
 
     def argmin(self, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the smallest element, in an array of integers."""
-        return self.look("argmin").argmin(axis, **kwargs)
+        return self._read("argmin").argmin(axis, **kwargs)
 
     def tolist(self) -> Any:
         """The values as (lists of) Python numbers."""
-        return self.look("tolist").tolist()
+        return self._read("tolist").tolist()
 
     def __len__(self) -> int:
         return len(self._array)
@@ -216,16 +198,16 @@ class ArrayLike(Value):
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, x: Any) -> bool:
-        return _unwrap(x) in self.look("in")
+        return unwrap(x) in self._read("in")
 
     def __int__(self) -> int:
-        return int(self.look("int"))
+        return int(self._read("int"))
 
     def __index__(self) -> int:
-        return operator.index(self.look("an index"))
+        return operator.index(self._read("an index"))
 
     def __bool__(self) -> bool:
-        return bool(self.look("if"))
+        return bool(self._read("if"))
 
     def __format__(self, spec: str) -> str:
         return format(self._array.item(), spec) if spec else str(self)

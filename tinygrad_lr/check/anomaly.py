@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_lr.messages.explain import operand_names
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.ops import Rule
-from tinygrad_lr.recording import recording
+from tinygrad_lr.recording import Nested, recording
 from tinygrad_lr.tensor import Tensor
 
 
@@ -43,15 +43,18 @@ def detect_anomaly() -> Iterator[None]:
     a sigmoid or softmax has rounded to 0 or 1: compute the loss from what goes into it, by
     binary_cross_entropy_with_logits or cross_entropy
     """
-    with recording(Watch()):
+    with recording(Watch):
         yield
 
 
-class Watch:
+class Watch(Nested):
     """Looks at every operation as it is recorded, and at every gradient that a rule gives."""
 
-    def forward(self, node: Any, arrays: list[Any]) -> None:
+    def operation(self, node: Any, arrays: list[Any]) -> None:
         """Raise if the result is not finite, though the operands are."""
+        self.outer.operation(node, arrays)
+        if node.op is None or not node.requires_grad:
+            return
         for name, x in zip(operand_names(locate(node.origin), node.inputs), arrays, strict=True):
             if np.isnan(x).any():
                 place = _shown(_first(x))
@@ -66,7 +69,7 @@ class Watch:
 
     def rules(self, node: Any) -> Iterator[Any]:
         """The rules of a node, with a look at what they give."""
-        for i, (rule, _) in enumerate(zip(node.op.rules, node.inputs, strict=False)):
+        for i, (rule, _) in enumerate(zip(self.outer.rules(node), node.inputs, strict=False)):
             yield rule and functools.partial(self._backward, node, i, rule)
 
     def _backward(self, node: Any, i: int, rule: Rule, g: Any, *others: Any, **params: Any) -> Any:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr import ops
-from tinygrad_lr.recording import everything, recording
-from tinygrad_lr.tensor import Tensor, gradients, themselves
+from tinygrad_lr.recording import Nested, RecordAll, recording
+from tinygrad_lr.tensor import Tensor, as_tensors, gradients
 
 Vector = npt.NDArray[Any]
 Function = Callable[[Vector], Vector]
@@ -131,14 +131,14 @@ class _Problem:
     @contextmanager
     def moved(self, point: Vector) -> Iterator[None]:
         """Other numbers in the inputs, in place: func may know the tensors from elsewhere."""
-        before = [(x._array, x._hash) for x in self.checked]
+        before = [(x._array, x._guard) for x in self.checked]
         try:
             for x, part in zip(self.checked, _split(point, self.checked), strict=True):
-                x._array, x._hash = part, None
+                x._array, x._guard = part, None
             yield
         finally:
-            for x, (data, fingerprint) in zip(self.checked, before, strict=True):
-                x._array, x._hash = data, fingerprint
+            for x, (data, guard) in zip(self.checked, before, strict=True):
+                x._array, x._guard = data, guard
 
     def __call__(self, point: Vector) -> Vector:
         """The outputs, or random sums of them, at a point."""
@@ -164,8 +164,8 @@ class _Problem:
         def gradient(*_: Any) -> list[Tensor]:
             pairs = zip(cotangents, self.call(), strict=True)
             total = sum((ops.sum(v * y) for v, y in pairs), Tensor(0.0))
-            with everything():
-                found = gradients(total, read=themselves)
+            with recording(RecordAll):
+                found = gradients(total, interpret=as_tensors)
             return [found.get(x, Tensor(np.zeros(x.shape))) for x in self.checked]
 
         names = [f"(gradient of {name})" for name in self.checked.values()]
@@ -320,16 +320,11 @@ def _reading(error: float) -> str:
     return "good for finite differences"
 
 
-class _Complex:
-    """A mode of recording that lets complex numbers into the graph, for the gradient's gradient."""
+class _Complex(Nested):
+    """Lets complex numbers into the graph, for the gradient's gradient."""
 
-    dtypes = (np.dtype(complex),)
-
-    def forward(self, node: Any, arrays: list[Any]) -> None:
-        """Nothing to see."""
-
-    def backward(self, node: Any, i: int, g: Any, dx: Any) -> None:
-        """Nothing to see."""
+    def operation(self, node: Any, arrays: list[Any]) -> None:
+        """Accept every result."""
 
 
 # Derivatives of f, which rounds as numbers of a size do, at x along d: (value, estimate of its
@@ -338,7 +333,7 @@ class _Complex:
 
 def _complex_step(f: Function, x: Vector, d: Vector, size: Vector) -> tuple[Vector, ...]:
     """Im f(x + ihd) / h: nothing cancels, so that h may be tiny and the error is rounding alone."""
-    with recording(_Complex()), warnings.catch_warnings():
+    with recording(_Complex), warnings.catch_warnings():
         warnings.simplefilter("error", np.exceptions.ComplexWarning)
         value = f(x + 1e-20j * d).imag / 1e-20
     return value, value * 0, value * np.nan, value * np.nan

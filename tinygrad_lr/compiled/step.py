@@ -12,17 +12,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.array.convert import REALS
+from tinygrad_lr.array.convert import is_operand
 from tinygrad_lr.compiled.blocks import Blocks
 from tinygrad_lr.compiled.buffers import Machine, Plan, Unfit, aligned, made
 from tinygrad_lr.compiled.floats import Scalars
+from tinygrad_lr.compiled.recorder import RecordingError, Repeatable
 from tinygrad_lr.compiled.rewrites import QUICK, Bordered, faster, shared_number
 from tinygrad_lr.naming.names import nodes
 from tinygrad_lr.optim import SGD, Adam, Optimizer
 from tinygrad_lr.program.lowering import SMALL, Lowering
 from tinygrad_lr.program.simplify import simplified
 from tinygrad_lr.program.symbols import Symbol
-from tinygrad_lr.recording import RecordingError, everything
+from tinygrad_lr.recording import recording
 from tinygrad_lr.tensor import Tensor, grad, serials
 
 FLAT = (SGD, Adam)  # what they do to an element depends on that element alone
@@ -120,7 +121,7 @@ def is_row(shape: tuple[int, ...], n: int) -> bool:
 
 def array_of(x: Any) -> Any:
     """An array of real numbers as it is, and of what else a Tensor can be made."""
-    return x if x.__class__ is np.ndarray and x.dtype in REALS else Tensor(x)._array
+    return x if x.__class__ is np.ndarray and is_operand(x) else Tensor(x)._array
 
 
 def nothing(_: Sequence[Any]) -> list[float]:
@@ -264,7 +265,7 @@ class Step:
             if p._array is not part:
                 part[...] = p._array
                 p._array = part
-            p.changing()
+            p.mark_changed()
             p.grad = None
         for name, flat in self._slots.items():
             slots = getattr(optimizer, name)
@@ -338,7 +339,7 @@ class Step:
     def _record(self, arrays: Sequence[Any], quick: bool = True) -> Recorded:
         """The program of a step on arrays of these shapes."""
         batch = [Tensor(x) for x in arrays]
-        with everything(repeatable=True):
+        with recording(Repeatable):
             output, again = self.loss(*batch), self.loss(*batch)
         self._refuse(output, again)
         held = {id(x) for x in nodes([output])} & {id(x) for x in nodes([again])}
@@ -421,7 +422,7 @@ class Step:
         for p, k in zip(self.params, kept, strict=True):
             p._array = k.copy()  # the batch may be what a parameter held
         for i, (p, g) in enumerate(zip(self.params, found, strict=True)):
-            optimizer.update(i, p.changing(), g)
+            optimizer.update(i, p.mark_changed(), g)
         right = [p._array.copy() for p in self.params]
         for p, k in zip(self.params, kept, strict=True):
             p._array = k.copy()

@@ -68,7 +68,7 @@ def sendings(graph: Graph) -> list[Sending]:
         for i, (rule, _) in enumerate(zip(node.op.rules, node.inputs, strict=False)):
             yield rule and partial(watched, node, i, rule)
 
-    gradients(graph.cards[-1].source, rules=rules)
+    gradients(graph.cards[-1].source, rules_of=rules)
     return found
 
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.messages.origin import (
-    Expression,
+    Instruction,
     Origin,
     bracketed,
     caller,
     locate,
-    operand_texts,
     user_frame,
     warn,
 )
 from tinygrad_lr.ops import FUNCTIONS, Op
+
+MAX_MEMBERS = 1000  # of a list or a dict that are searched for a name
+MAX_DEPTH = 3  # levels below a variable, as in model.layers[0].W
+MAX_TEXT = 40  # characters, up to which an expression is a name
 
 
 class ShapeError(ValueError):
@@ -29,7 +32,7 @@ class ShapeError(ValueError):
 
 
 class TensorWarning(UserWarning):
-    """A computation that runs, but is hardly what its author means.
+    """A computation that runs, but hardly does what its author means.
 
     Python's filters are the switch: `warnings.simplefilter("ignore", tg.TensorWarning)`, or
     "error".
@@ -38,36 +41,66 @@ class TensorWarning(UserWarning):
     __module__ = "tinygrad_lr"
 
 
+def namespaces(frame: FrameType) -> list[Mapping[str, Any]]:
+    """The variables of a frame, the local ones first, without those that begin with `_`."""
+    return [
+        {name: x for name, x in space.items() if name.isidentifier() and name[0] != "_"}
+        for space in (frame.f_locals, frame.f_globals)
+    ]
+
+
+def members(x: Any) -> Iterator[tuple[str, Any]]:
+    """The parts of a list, a dict or an object, each with how it is reached: [0], ['W1'], .W."""
+    if isinstance(x, (list, tuple)):
+        yield from ((f"[{i}]", part) for i, part in enumerate(x[:MAX_MEMBERS]))
+    elif isinstance(x, dict) and len(x) <= MAX_MEMBERS:
+        yield from ((f"[{key!r}]", part) for key, part in x.items())
+    elif hasattr(x, "__dict__") and not isinstance(x, (type, ModuleType)):
+        yield from ((f".{name}", part) for name, part in vars(x).items())
+
+
+def describe(x: Any) -> str:
+    """A tensor by its name, else as the user's code reaches it, else by its shape."""
+    if x.name:
+        return str(x.name)
+    level = [pair for space in namespaces(user_frame()) for pair in space.items()]
+    for _ in range(1 + MAX_DEPTH):
+        for name, value in level:
+            if value is x:
+                return name
+        level = [(name + at, part) for name, value in level for at, part in members(value)]
+        level = level[: MAX_MEMBERS**2]
+    return f"a tensor of shape {x.shape}"
+
+
+def operand_names(place: Instruction, operands: Sequence[Any]) -> list[str]:
+    """What the user calls the operands: as in the expression, else by name, variable or number."""
+    spaces = namespaces(user_frame())
+    modules = {n for space in spaces for n, x in space.items() if isinstance(x, ModuleType)}
+    texts = place.operands(modules, FUNCTIONS)
+    if len(texts) >= len(operands) and all(len(text) < MAX_TEXT for text in texts):
+        return texts[: len(operands)]
+    variables = {id(x): n for space in spaces[::-1] for n, x in reversed([*space.items()])}
+    return [
+        getattr(x, "name", None) or variables.get(id(x), f"operand {i}")
+        for i, x in enumerate(operands, 1)
+    ]
+
+
 def explain(error: Exception, op: Op, operands: Sequence[Any]) -> Exception:
-    """The error that an operation raised, told at the user's line."""
+    """The error that an operation raised, with the user's line."""
     place = locate(caller())
-    names = operand_names(place, operands)
-    shapes = [np.shape(x) for x in operands]
+    names, shapes = operand_names(place, operands), [np.shape(x) for x in operands]
     if isinstance(error, ValueError) and op.name == "matmul":
         clash, fits = _matmul_clash(names, shapes)
-    elif isinstance(error, ValueError) and not (op.metadata or _broadcast(shapes)):
+    elif isinstance(error, ValueError) and not (op.metadata or _broadcast(*shapes)):
         clash, fits = _broadcast_clash(names, shapes)
     else:
-        told = " and ".join(f"{n} {s}" for n, s in zip(names, shapes, strict=True))
-        error.add_note(f"in {op.name} of {told}\n  {place}")
+        error.add_note(f"in {op.name} of {' and '.join(map('{} {}'.format, names, shapes))}")
+        error.add_note(f"  {place}")
         return error
-    told = " and ".join(f"{n} is {s}" for n, s in zip(names, shapes, strict=True))
-    return ShapeError(f"{op.name}: {told}; {clash}\n  {place}{fits}")
-
-
-def operand_names(place: Expression, operands: Sequence[Any]) -> list[str]:
-    """What the user calls the operands: as in the expression, else by name, variable or number."""
-    frame = user_frame()
-    named = {**frame.f_globals, **frame.f_locals}
-    modules = {name for name, value in named.items() if isinstance(value, ModuleType)}
-    texts = operand_texts(place.text, modules, FUNCTIONS)
-    if len(texts) >= len(operands) and all(len(text) < 40 for text in texts):
-        return texts[: len(operands)]
-    names = []
-    for i, x in enumerate(operands, 1):
-        variables = (name for name, value in frame.f_locals.items() if value is x)
-        names.append(getattr(x, "name", None) or next(variables, f"operand {i}"))
-    return names
+    operands_text = " and ".join(map("{} is {}".format, names, shapes))
+    return ShapeError(f"{op.name}: {operands_text}; {clash}\n  {place}{fits}")
 
 
 def _matmul_clash(names: list[str], shapes: list[Any]) -> tuple[str, str]:
@@ -93,7 +126,7 @@ def _matmul_clash(names: list[str], shapes: list[Any]) -> tuple[str, str]:
     return clash, ""
 
 
-def _broadcast(shapes: list[Any]) -> bool:
+def _broadcast(*shapes: tuple[int, ...]) -> bool:
     try:
         np.broadcast_shapes(*shapes)
     except ValueError:
@@ -103,7 +136,7 @@ def _broadcast(shapes: list[Any]) -> bool:
 
 def _broadcast_clash(names: list[str], shapes: list[Any]) -> tuple[str, str]:
     two = itertools.combinations(zip(map(bracketed, names), shapes, strict=True), 2)
-    (a, m), (b, n) = next(pair for pair in two if not _broadcast([shape for _, shape in pair]))
+    (a, m), (b, n) = next(pair for pair in two if not _broadcast(*(shape for _, shape in pair)))
     pairs = enumerate(zip(m[::-1], n[::-1], strict=False), 1)
     axis, p, q = next((-i, p, q) for i, (p, q) in pairs if p != q and 1 not in (p, q))
     clash = f"axis {axis} has length {p} in {a} and {q} in {b}"
@@ -111,23 +144,24 @@ def _broadcast_clash(names: list[str], shapes: list[Any]) -> tuple[str, str]:
     changed = [(f"{x}[:, None]", (*s, 1), t) for x, s, t in pairs_of if len(s) == 1 < len(t)]
     changed += [(f"{x}.T", s[::-1], t) for x, s, t in pairs_of if len(s) > 1]
     for text, shape, other in changed:
-        if _broadcast([shape, other]):
+        if _broadcast(shape, other):
             return clash, f"\n{text} would fit: it is {shape}"
     return clash, ""
 
 
-def notice(op: Op, inputs: tuple[Any, ...], result: Any) -> None:
-    """Warn of two habits that cost a day: an outer product by accident, and a sum of graphs."""
-    if result.ndim == 2:
-        rows, columns = result.shape
-        if rows == columns > 1:
-            notice_outer(inputs, rows)
-    elif result.ndim == 0 and op.name == "add":
-        _notice_kept_graphs(inputs)
+def warn_suspicious(node: Any) -> None:
+    """Warn of two slips that cost a day: an accidental outer product, and a sum of graphs."""
+    if node._array.ndim == 2:
+        warn_accidental_outer(node._array.shape, node.inputs)
+    elif node._array.ndim == 0 and node.op.name == "add":
+        _warn_kept_graphs(node.inputs)
 
 
-def notice_outer(operands: Sequence[Any], n: int) -> None:
+def warn_accidental_outer(shape: tuple[int, ...], operands: Sequence[Any]) -> None:
     """(n,) with (n, 1), unless the new axis is written there."""
+    n, columns = shape
+    if n != columns or n == 1:
+        return
     a, b = (getattr(x, "shape", None) or np.shape(x) for x in operands)
     if {a, b} != {(n,), (n, 1)}:
         return
@@ -137,16 +171,16 @@ def notice_outer(operands: Sequence[Any], n: int) -> None:
     if any(word in column for word in ("None", "newaxis", "reshape", "expand_dims", "keepdims")):
         return
     warn(
-        f"{names[0]} is {a} and {names[1]} is {b}, so this gives {n} * {n} numbers, each element "
-        f"of the one with each of the other: `{place.text or place.statement}`. For element by "
-        f"element, {column}.ravel() or {row}[:, None]",
+        f"{names[0]} is {a} and {names[1]} is {b}: these broadcast to ({n}, {n}), every element "
+        f"with every other: `{place.text or place.statement}`. For element by element, "
+        f"{column}.ravel() or {row}[:, None]",
         TensorWarning,
     )
 
 
-def _notice_kept_graphs(inputs: tuple[Any, ...]) -> None:
-    """A sum to which losses are added that have had their backward pass."""
-    results = [x for x in inputs if getattr(x, "op", None)]
+def _warn_kept_graphs(operands: Sequence[Any]) -> None:
+    """A sum of losses of which one has had its backward pass."""
+    results = [x for x in operands if getattr(x, "op", None)]
     results += [y for x in results for y in x.inputs if getattr(y, "op", None)]
     if any(x.grad is not None for x in results):
         warn(
@@ -161,9 +195,5 @@ def where_from(origin: Origin | None) -> str:
     if origin is None:
         return "an operation"
     place = locate(origin)
-    said = place.text or place.statement
-    return (
-        f"`{said}` ({place.file}, line {place.line})"
-        if said
-        else f"{place.file}, line {place.line}"
-    )
+    text, where = place.text or place.statement, f"{place.file}, line {place.line}"
+    return f"`{text}` ({where})" if text else where

@@ -12,21 +12,59 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 Origin = tuple[CodeType, int]
-HERE = os.path.dirname(os.path.dirname(__file__))  # all of the package
-OWN_FILES = {os.path.join(folder, name) for folder, _, names in os.walk(HERE) for name in names}
+PACKAGE = os.path.dirname(os.path.dirname(__file__))
+OWN_FILES = {os.path.join(folder, name) for folder, _, names in os.walk(PACKAGE) for name in names}
 
 
-class Expression(NamedTuple):
-    """A piece of the user's source: where it is, the line that it starts on, and the piece."""
+class Instruction(NamedTuple):
+    """An instruction in the user's source; texts are empty where there is no source to read."""
 
     file: str
     line: int
-    statement: str
-    text: str
+    statement: str  # the line that it starts on
+    text: str  # its expression
 
     def __str__(self) -> str:
-        said = self.text or self.statement
-        return f"{self.file}, line {self.line}" + (f": {said}" if said else "")
+        text = self.text or self.statement
+        return f"{self.file}, line {self.line}" + (f": {text}" if text else "")
+
+    @property
+    def node(self) -> Any:
+        """The syntax tree of the expression; None if it has none."""
+        try:
+            node: Any = ast.parse(self.text).body[0]
+        except (SyntaxError, IndexError):
+            return None
+        return node.value if isinstance(node, ast.Expr) else node
+
+    def operands(
+        self, modules: Container[str] = ("np", "tg"), functions: Container[str] = ("dot", "sum")
+    ) -> list[str]:
+        """The expressions of the operands, in order.
+
+        A call has operands if it is one of `functions`; the names of `modules` are none.
+
+        >>> [Instruction("", 1, "", x).operands() for x in ("X @ W.T", "np.dot(X, w)", "X.sum(0)")]
+        [['X', 'W.T'], ['X', 'w'], ['X', '0']]
+        """
+        match self.node:
+            case ast.BinOp(left=left, right=right):
+                parts = [left, right]
+            case ast.AugAssign(target=target, value=value):
+                parts = [target, value]
+            case ast.Subscript(value=value):
+                parts = [value]
+            case ast.Call(func=ast.Attribute(value=owner, attr=name), args=args) if (
+                name in functions
+            ):
+                of_module = isinstance(owner, ast.Name) and owner.id in modules
+                parts = args if of_module else [owner, *args]
+                if parts and isinstance(parts[0], ast.List | ast.Tuple):
+                    parts = parts[0].elts
+            case _:
+                parts = []
+        starred = any(isinstance(part, ast.Starred) for part in parts)
+        return [] if starred else [ast.unparse(part) for part in parts]
 
 
 def user_frame(depth: int = 1) -> FrameType:
@@ -38,66 +76,29 @@ def user_frame(depth: int = 1) -> FrameType:
 
 
 def caller(depth: int = 1) -> Origin:
-    """The user's instruction that runs now; `locate` tells what it says in the source."""
-    frame = sys._getframe(depth)
-    code = frame.f_code
-    while code.co_filename in OWN_FILES and frame.f_back is not None:
-        frame = frame.f_back
-        code = frame.f_code
-    return code, frame.f_lasti
+    """The user's instruction that runs now, for `locate`."""
+    frame = user_frame(depth + 1)
+    return frame.f_code, frame.f_lasti
 
 
-def locate(origin: Origin) -> Expression:
-    """The source of an instruction; the texts are empty where there is no source to read."""
+def locate(origin: Origin) -> Instruction:
+    """The source of an instruction."""
     code, offset = origin
     line, last, start, end = list(code.co_positions())[offset // 2]
     line = line or code.co_firstlineno
     lines = linecache.getlines(code.co_filename)[line - 1 : last or line]
+    statement = lines[0].strip() if lines else ""
     if not lines or start is None or end is None:
-        return Expression(code.co_filename, line, "".join(lines[:1]).strip(), "")
-    pieces = [text.encode() for text in lines]
-    pieces[-1] = pieces[-1][:end]  # positions count bytes
+        return Instruction(code.co_filename, line, statement, "")
+    pieces = [text.encode() for text in lines]  # positions count bytes
+    pieces[-1] = pieces[-1][:end]
     pieces[0] = pieces[0][start:]
     text = " ".join(piece.decode().strip() for piece in pieces)
-    return Expression(code.co_filename, line, lines[0].strip(), text)
-
-
-def operand_texts(
-    text: str, modules: Container[str] = ("np", "tg"), functions: Container[str] = ("dot", "sum")
-) -> list[str]:
-    """What an expression says of its operands, in order.
-
-    A call has operands if it is one of `functions`; the names of `modules` are none.
-
-    >>> operand_texts("X @ W.T"), operand_texts("np.dot(X, W.T)"), operand_texts("X.sum(0)")
-    (['X', 'W.T'], ['X', 'W.T'], ['X', '0'])
-    """
-    try:
-        node: Any = ast.parse(text).body[0]
-    except (SyntaxError, IndexError):
-        return []
-    if isinstance(node, ast.Expr):
-        node = node.value
-    parts: list[Any] = []
-    if isinstance(node, ast.BinOp):
-        parts = [node.left, node.right]
-    elif isinstance(node, ast.AugAssign):
-        parts = [node.target, node.value]
-    elif isinstance(node, ast.Subscript):
-        parts = [node.value]
-    elif isinstance(node, ast.Call) and getattr(node.func, "attr", None) in functions:
-        owner = getattr(node.func, "value", None)
-        of_module = isinstance(owner, ast.Name) and owner.id in modules
-        parts = node.args if of_module else [owner, *node.args]
-        if parts and isinstance(parts[0], ast.List | ast.Tuple):
-            parts = parts[0].elts
-    if any(isinstance(part, ast.Starred) for part in parts):
-        return []
-    return [ast.unparse(part) for part in parts]
+    return Instruction(code.co_filename, line, statement, text)
 
 
 def bracketed(text: str) -> str:
-    """An expression that an attribute or an index may follow: in brackets, if it needs them."""
+    """An expression that an attribute or an index may follow: in brackets if it needs them."""
     try:
         node = ast.parse(text, mode="eval").body
     except SyntaxError:
@@ -109,11 +110,7 @@ def bracketed(text: str) -> str:
 def warn(message: str, category: type[Warning]) -> None:
     """Warn at the user's line, which Python's default filter does once a line and message."""
     frame = user_frame(2)
-    warnings.warn_explicit(
-        message,
-        category,
-        frame.f_code.co_filename,
-        frame.f_lineno,
-        frame.f_globals.get("__name__", "<unknown>"),
-        frame.f_globals.setdefault("__warningregistry__", {}),
-    )
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    module = frame.f_globals.get("__name__", "<unknown>")
+    file = frame.f_code.co_filename
+    warnings.warn_explicit(message, category, file, frame.f_lineno, module, registry)

@@ -8,20 +8,19 @@ import itertools
 import keyword
 import linecache
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Iterable, Iterator, Sequence
 from types import FrameType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.messages.origin import Origin, bracketed, locate, operand_texts, user_frame
+from tinygrad_lr.messages.explain import members, namespaces
+from tinygrad_lr.messages.origin import Instruction, Origin, bracketed, locate, user_frame
 from tinygrad_lr.nn import Module
 from tinygrad_lr.ops import FUNCTIONS
-from tinygrad_lr.tensor import Tensor
+from tinygrad_lr.tensor import Tensor, history
 
 Position = tuple[int | None, ...]
-MEMBERS = 1000  # of a list or a dict that are looked at
 SHORT, LONG = 24, 40  # characters, up to which a call, and an operand, is a name for itself
 
 
@@ -32,19 +31,10 @@ def nodes(outputs: Sequence[Tensor]) -> list[Any]:
     >>> nodes([3.0 * w])
     [3.0, Tensor(2., requires_grad=True), Tensor(6., op=multiply)]
     """
-    found: dict[int, Any] = {id(x): x for x in outputs}
-    waiting = list(outputs)
-    while waiting:
-        for x in waiting.pop().inputs:
-            if id(x) not in found:
-                found[id(x)] = x
-                if isinstance(x, Tensor):
-                    waiting.append(x)
-    operations = [x for x in found.values() if getattr(x, "op", None)]
     ordered: dict[int, Any] = {}
-    for node in sorted(operations, key=attrgetter("serial")):
+    for node in reversed(history(*outputs)):
         ordered |= {id(x): x for x in (*node.inputs, node)}
-    return list((ordered | found).values())
+    return list((ordered | {id(x): x for x in outputs}).values())
 
 
 def find(
@@ -76,9 +66,9 @@ def find(
     made = executions(values)
     assigned = {id(results[-1]): place.target for place, results, whole in made if whole}
     written = operands(made, frame) | {
-        id(results[-1]): place.text
+        id(results[-1]): place.instruction.text
         for place, results, whole in made
-        if whole and len(results) > 1 and len(place.text) <= SHORT
+        if whole and len(results) > 1 and len(place.instruction.text) <= SHORT
     }
     taken: dict[str, int] = {}
     names = {}
@@ -138,22 +128,10 @@ def turned(x: Any, values: Iterable[Any]) -> int:
     return 0
 
 
-def namespaces(frame: FrameType) -> list[Mapping[str, Any]]:
-    """The variables of a frame, the local ones first, without those that nobody reads."""
-    return [
-        {name: x for name, x in space.items() if name.isidentifier() and name[0] != "_"}
-        for space in (frame.f_locals, frame.f_globals)
-    ]
-
-
-def members(name: str, x: Any) -> Iterator[tuple[str, Any]]:
+def parts(name: str, x: Any) -> Iterator[tuple[str, Any]]:
     """What a variable holds one level down: weights[0], W1 of a dict, W of self.W."""
-    if isinstance(x, (list, tuple)):
-        yield from ((f"{name}[{i}]", part) for i, part in enumerate(x[:MEMBERS]))
-    elif isinstance(x, dict) and len(x) <= MEMBERS:
-        yield from ((key, part) for key, part in x.items() if isinstance(key, str))
-    elif hasattr(x, "__dict__") and not isinstance(x, (type, ModuleType, Module)):
-        yield from vars(x).items()
+    for at, part in () if isinstance(x, Module) else members(x):
+        yield (name + at if isinstance(x, (list, tuple)) else at.strip(".[]'")), part
 
 
 def variables(frame: FrameType, values: Iterable[Any]) -> Iterator[tuple[int, str]]:
@@ -163,7 +141,7 @@ def variables(frame: FrameType, values: Iterable[Any]) -> Iterator[tuple[int, st
     """
     wanted = {id(x) for x in values if isinstance(x, (Tensor, np.ndarray))}
     levels = [[(name, x) for name, x in space.items()] for space in reversed(namespaces(frame))]
-    levels[:0] = [[part for name, x in level for part in members(name, x)] for level in levels]
+    levels[:0] = [[part for name, x in level for part in parts(name, x)] for level in levels]
     for level in levels:
         yield from ((id(x), name) for name, x in reversed(level) if id(x) in wanted)
 
@@ -183,7 +161,7 @@ def modules(
         id(x): (name, x, leaves.intersection(map(id, x.named_tensors().values())))
         for space in reversed(namespaces(frame))
         for variable, value in reversed(space.items())
-        for name, x in ((variable, value), *members(variable, value))
+        for name, x in ((variable, value), *parts(variable, value))
         if isinstance(x, Module)
     }
     found: dict[str, Module] = {}
@@ -233,9 +211,9 @@ def targets(source: str) -> dict[Position, str]:
 
 
 class Place(NamedTuple):
-    """An instruction: its expression, what it calls with which arguments, and is assigned to."""
+    """An instruction: what it calls with which arguments, and what it is assigned to."""
 
-    text: str = ""
+    instruction: Instruction
     called: str = ""
     arguments: tuple[str, ...] = ()
     target: str = ""
@@ -247,14 +225,12 @@ class Place(NamedTuple):
         >>> def f(w):
         ...     z = np.exp(w)
         ...     return z
-        >>> Place.of(f(Tensor(0.0, requires_grad=True)).origin)
-        Place(text='np.exp(w)', called='exp', arguments=('w',), target='z')
+        >>> place = Place.of(f(Tensor(0.0, requires_grad=True)).origin)
+        >>> place.instruction.text, place.called, place.arguments, place.target
+        ('np.exp(w)', 'exp', ('w',), 'z')
         """
-        text = locate(origin).text
-        try:
-            node = ast.parse(text, mode="eval").body
-        except SyntaxError:
-            node = ast.Constant(None)
+        instruction = locate(origin)
+        node = instruction.node
         call = node if isinstance(node, ast.Call) else None
         function = call.func if call else None
         arguments = tuple(map(ast.unparse, call.args)) if call else ()
@@ -263,8 +239,9 @@ class Place(NamedTuple):
         line, last, start, end = list(code.co_positions())[offset // 2]
         source = "".join(linecache.getlines(code.co_filename))
         if called == "grad":  # it says nothing of what a backward pass computes
-            return cls()
-        return cls(text, called, arguments, targets(source).get((line, start, last, end), ""))
+            return cls(Instruction(instruction.file, instruction.line, "", ""))
+        target = targets(source).get((line, start, last, end), "")
+        return cls(instruction, called, arguments, target)
 
 
 class Execution(NamedTuple):
@@ -314,7 +291,7 @@ def operands(made: Iterable[Execution], frame: FrameType) -> dict[int, str]:
     found: dict[int, str] = {}
     numbers: dict[int, set[str]] = {}
     for place, results, _ in made:
-        texts = operand_texts(place.text, packages, FUNCTIONS) or place.arguments
+        texts = place.instruction.operands(packages, FUNCTIONS) or place.arguments
         for result in results:
             said = texts[: len(result.inputs)] if result is results[0] else ()
             for x, text in itertools.zip_longest(result.inputs, said, fillvalue=""):

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lr.naming import names
 from tinygrad_lr.ops import sigmoid, softmax
-from tinygrad_lr.recording import everything
+from tinygrad_lr.recording import RecordAll, recording
 from tinygrad_lr.tensor import Tensor
 
 
@@ -22,7 +22,7 @@ def canonical(
     def renewed(x: Any) -> Any:
         return new.get(x, x) if isinstance(x, Tensor) else x
 
-    with everything():
+    with recording(RecordAll):
         for x in names.nodes([output]):
             if not isinstance(x, Tensor) or x.op is None:
                 continue

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.array.lengths import Length
-from tinygrad_lr.messages.origin import Origin, locate, operand_texts
+from tinygrad_lr.messages.origin import Origin, locate
 from tinygrad_lr.naming import names
 from tinygrad_lr.naming.names import identifier
 from tinygrad_lr.naming.source_text import (
@@ -158,7 +158,7 @@ class Lowering:
         """A number that went into an operation, as what it was computed from, if that is known."""
         if not is_number(x) or node.origin is None:
             return x
-        texts = operand_texts(locate(node.origin).text, ("np", "tg"), FUNCTIONS)
+        texts = locate(node.origin).operands(("np", "tg"), FUNCTIONS)
         if len(texts) != len(node.inputs):
             return x
         n = np.asarray(value_of(x)).item()
@@ -241,7 +241,7 @@ class Lowering:
             loss.name = loss.name or "loss"
         if not wrt:
             return [loss]
-        found = gradients(output, read=self._operands, rules=self._rules)
+        found = gradients(output, interpret=self._operands, rules_of=self._rules)
         for x, g in found.items():
             g = g.now if isinstance(g, Symbol) else g
             if not (isinstance(g, Symbol) and g.function) or x is output:

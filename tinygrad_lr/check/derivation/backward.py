@@ -23,7 +23,6 @@ from tinygrad_lr.check.derivation.marking import Marking
 from tinygrad_lr.check.derivation.report import RIGHT, WRONG, Report, Row
 from tinygrad_lr.check.derivation.watch import Change, Run, watch
 from tinygrad_lr.messages.explain import TensorWarning
-from tinygrad_lr.recording import recording
 from tinygrad_lr.tensor import Tensor
 
 
@@ -193,7 +192,7 @@ def _are_labels(x: Any) -> bool:
 
 
 def _run(forward: Callable[..., Any], tensors: dict[str, Any]) -> Run:
-    with recording(True), warnings.catch_warnings(), np.errstate(all="ignore"):
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", TensorWarning)
         return watch(forward, tensors)
 

@@ -110,7 +110,7 @@ class Marking:
                 behind |= gradients(x, np.ones(x.shape)).keys() - {x}
             elif x not in given or not self.close(given[x], self.truth.get(x, 0) * scale, x, scale):
                 given[x] = value
-        found = gradients(self.loss, np.full(self.loss.shape, scale), given=given)
+        found = gradients(self.loss, np.full(self.loss.shape, scale), overrides=given)
         judgement = Judgement(reading, scale, given, found, {})
         for name, pairs in reading.items():
             judgement.marks[name] = [

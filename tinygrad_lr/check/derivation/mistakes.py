@@ -12,8 +12,8 @@ import numpy as np
 from tinygrad_lr.check.derivation.diagnosis import Candidates, NDArray, ratio
 from tinygrad_lr.check.derivation.loss_check import one_hot
 from tinygrad_lr.check.derivation.way import Way
-from tinygrad_lr.messages.origin import Origin, locate, operand_texts
-from tinygrad_lr.tensor import OF_THE_OPERATION, Tensor
+from tinygrad_lr.messages.origin import Origin, locate
+from tinygrad_lr.tensor import Tensor, op_rules
 
 
 def altered(way: Way) -> Candidates:
@@ -35,7 +35,7 @@ def altered(way: Way) -> Candidates:
 def _wrong_rules(way: Way, nodes: list[Tensor]) -> Iterator[tuple[int, str, Callable[..., Any]]]:
     """Mistakes in the rules of an operation on the way: (input, words, wrong rule)."""
     inputs, place = nodes[0].inputs, locate(cast(Origin, nodes[0].origin))
-    texts = operand_texts(place.text)
+    texts = place.operands()
     operands = [
         (way.marking.names.get(v) if isinstance(v, Tensor) else None)
         or (texts[k] if len(texts) == len(inputs) else f"operand {k + 1}")
@@ -60,7 +60,7 @@ def _with_rule(nodes: list[Tensor], i: int, wrong: Callable[..., Any]) -> Callab
     step = {node: n for n, node in enumerate(nodes)}
 
     def rules(node: Tensor) -> Iterable[Any]:
-        of_node: Iterable[Any] = OF_THE_OPERATION(node)
+        of_node: Iterable[Any] = op_rules(node)
         if node not in step:
             return of_node
         told = partial(wrong, step[node])

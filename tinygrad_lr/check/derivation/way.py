@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lr.check.derivation.judgement import Judgement
 from tinygrad_lr.check.derivation.marking import Marking
-from tinygrad_lr.tensor import OF_THE_OPERATION, Tensor, gradients
+from tinygrad_lr.tensor import Tensor, gradients, op_rules
 
 
 class Way:
@@ -39,9 +39,7 @@ class Way:
                     if y not in self.own:
                         waiting.append(y)
 
-    def gradient(
-        self, given: Mapping[Tensor, Any], rules: Callable[[Any], Any] = OF_THE_OPERATION
-    ) -> Any:
+    def gradient(self, given: Mapping[Tensor, Any], rules: Callable[[Any], Any] = op_rules) -> Any:
         """The value's gradient if others are given, or rules; None if the shapes do not fit."""
         if self.x in given:
             return given[self.x] / self.share
@@ -53,7 +51,7 @@ class Way:
         try:
             with np.errstate(all="ignore"):
                 found = gradients(
-                    self.marking.loss, seed, given={**self.own, **given}, rules=on_the_way
+                    self.marking.loss, seed, overrides={**self.own, **given}, rules_of=on_the_way
                 )
         except (ValueError, IndexError, TypeError):
             return None
@@ -66,7 +64,7 @@ class Way:
 
     def _term(self, y: Tensor) -> Any:
         def only(node: Tensor) -> Any:
-            return OF_THE_OPERATION(node) if node is y else ()
+            return op_rules(node) if node is y else ()
 
         g = self.judged.given.get(y, self.judged.found[y])
-        return gradients(y, g, rules=only)[self.x] / self.share
+        return gradients(y, g, rules_of=only)[self.x] / self.share
