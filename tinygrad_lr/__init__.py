@@ -3,6 +3,7 @@
 import importlib
 from typing import Any
 
+from tinygrad_lr import messages
 from tinygrad_lr import nn as nn
 from tinygrad_lr import optim as optim
 from tinygrad_lr.array.composed import *
@@ -14,11 +15,10 @@ from tinygrad_lr.losses import (
     cross_entropy,
     mse_loss,
 )
-from tinygrad_lr.messages.explain import ShapeError, TensorWarning
-from tinygrad_lr.messages.hints import missing_name
+from tinygrad_lr.messages import GradientError, ShapeError, TensorWarning
 from tinygrad_lr.ops import *
 from tinygrad_lr.recording import no_grad
-from tinygrad_lr.tensor import GradientError, Tensor, grad
+from tinygrad_lr.tensor import Tensor, grad
 from tinygrad_lr.training import fit
 
 __version__ = "0.1.0"
@@ -37,4 +37,4 @@ ON_DEMAND = {
 def __getattr__(name: str) -> Any:
     if name in ON_DEMAND:
         return getattr(importlib.import_module(f"tinygrad_lr.{ON_DEMAND[name]}"), name)
-    raise missing_name("tinygrad_lr", name)
+    raise messages.missing_name("tinygrad_lr", name)

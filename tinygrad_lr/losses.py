@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr import messages
 from tinygrad_lr.array.convert import FLOATS, as_metadata, as_operand
-from tinygrad_lr.messages.explain import TensorWarning
-from tinygrad_lr.messages.origin import warn
+from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.ops import (
     Array,
     broadcast_to,
@@ -265,7 +265,7 @@ def _check_labels(loss: str, pred: Array, target: Array) -> None:
             f"{loss}: labels are in [0, 1], but the target goes from {low:.4g} to {high:.4g}{hint}"
         )
     if _are_labels(pred) and not _are_labels(target):
-        warn(
+        messages.warn(
             f"{loss}: the prediction is 0 or 1 everywhere and the target is not: are the two "
             f"arguments swapped? The prediction comes first",
             TensorWarning,
@@ -274,7 +274,7 @@ def _check_labels(loss: str, pred: Array, target: Array) -> None:
 
 def _check_logits(loss: str, logits: Array, activation: str) -> None:
     if isinstance(logits, Tensor) and logits.op and logits.op.name == activation:
-        warn(
+        messages.warn(
             f"{loss} takes logits and applies the {activation} itself, but they have had one "
             f"already: leave it out",
             TensorWarning,

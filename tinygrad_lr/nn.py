@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lr.messages.explain import ShapeError
-from tinygrad_lr.messages.hints import OF_MODULES, add_hints, missing_name
+from tinygrad_lr import messages
+from tinygrad_lr.messages import ShapeError
 from tinygrad_lr.ops import log_softmax, matmul, relu, sigmoid, softmax, softplus, tanh
 from tinygrad_lr.recording import no_grad
 from tinygrad_lr.tensor import Tensor
@@ -20,7 +20,6 @@ ACTIVATIONS = {f.__name__: f for f in (sigmoid, tanh, relu, softplus, softmax, l
 WATCHED: list[dict[int, tuple[int, ...]]] = []  # shapes of results, by the id of the Module
 
 
-@add_hints(OF_MODULES)
 class Module:
     """A model or a part of one. Tensors and Modules among its attributes belong to it.
 
@@ -41,6 +40,9 @@ class Module:
         for shapes in WATCHED:
             shapes[id(self)] = np.shape(result)
         return result
+
+    def __getattr__(self, name: str) -> Any:
+        raise messages.missing_name(f"a {type(self).__name__}", name)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the model computes."""
@@ -315,4 +317,4 @@ class Sequential(Module):
 
 
 def __getattr__(name: str) -> Any:
-    raise missing_name("tinygrad_lr.nn", name)
+    raise messages.missing_name("tinygrad_lr.nn", name)

@@ -350,14 +350,6 @@ def logsumexp(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return y if keepdims else np.squeeze(y, axis)
 
 
-@operation(
-    "cumsum(x, axis)",
-    lambda g, y, x, axis: flip(cumsum(flip(g, axis), axis), axis).reshape(x.shape),
-)
-def cumsum(x: Array, axis: int | None = None) -> Array:
-    return np.cumsum(x, axis=axis)
-
-
 # Products
 
 
@@ -417,11 +409,6 @@ def broadcast_to(x: Array, shape: int | tuple[int, ...]) -> Array:
     return np.broadcast_to(x, shape)
 
 
-@operation("flip(x, axis)", lambda g, y, x, axis: flip(g, axis))
-def flip(x: Array, axis: Axis = None) -> Array:
-    return np.flip(x, axis)
-
-
 @composed
 def expand_dims(x: Array, axis: int | tuple[int, ...]) -> Array:
     """The same elements with axes of length 1 put in at the places `axis` of the result."""
@@ -429,19 +416,6 @@ def expand_dims(x: Array, axis: int | tuple[int, ...]) -> Array:
     ndim = len(shape) + (len(axis) if isinstance(axis, (tuple, list)) else 1)
     axes, lengths = normalize_axis_tuple(axis, ndim), iter(shape)
     return reshape(x, tuple(1 if i in axes else next(lengths) for i in range(ndim)))
-
-
-def _pad_rule(g: Array, y: Array, x: Array, pad_width: Any, **how: Any) -> Array:
-    first = np.argwhere(np.pad(np.ones((1,) * x.ndim), pad_width))[0].tolist()
-    return g[tuple(slice(i, i + n) for i, n in zip(first, x.shape, strict=True))]
-
-
-@operation("pad(x, pad_width)", _pad_rule)
-def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Array:
-    """x with a border of constants. Raises ValueError for NumPy's other modes."""
-    if mode != "constant":
-        raise ValueError(f"pad: only mode='constant' has a derivative here, not {mode!r}")
-    return np.pad(x, pad_width, constant_values=constant_values)
 
 
 # Indexing

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lr.messages.explain import TensorWarning
-from tinygrad_lr.messages.origin import warn
+from tinygrad_lr import messages
+from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.tensor import Tensor
 
 
@@ -59,7 +59,7 @@ class Optimizer:
         """Change every parameter that has a gradient."""
         missing = [f"{p.name or 'one'} of shape {p.shape}" for p in self.params if p.grad is None]
         if missing:
-            warn(
+            messages.warn(
                 f"{len(missing)} of {len(self.params)} parameters have no gradient and stay as "
                 f"they are ({', '.join(missing)}): backward() comes before step(), and the loss "
                 f"has to depend on them",

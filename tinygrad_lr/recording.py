@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from tinygrad_lr import messages
 from tinygrad_lr.array.convert import FLOATS, check_dtype
 from tinygrad_lr.array.lengths import Length
-from tinygrad_lr.messages.explain import warn_suspicious
+from tinygrad_lr.array.protocols import check_outer
 from tinygrad_lr.ops import COMPARISONS
 
 
@@ -22,10 +23,13 @@ class Recorder:
 
     def operation(self, node: Any, arrays: list[Any]) -> None:
         """Check a new result of some arrays."""
-        if node._array.dtype not in FLOATS:
-            check_dtype(node._array.dtype, node.requires_grad)
-        if len(arrays) == 2 and node._array.ndim in (0, 2):
-            warn_suspicious(node)
+        array = node._array
+        if array.dtype not in FLOATS:
+            check_dtype(array.dtype, node.requires_grad)
+        if array.ndim == 2 and len(arrays) == 2:
+            check_outer(array, node.inputs)
+        elif array.ndim == 0 and node.op.name == "add":
+            messages.warn_kept_graphs(node.inputs)
 
     def rules(self, node: Any) -> Any:
         """The derivative rules of a node, one an input."""

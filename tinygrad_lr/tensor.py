@@ -11,23 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lr import messages
 from tinygrad_lr.array.convert import as_metadata, as_operand, check_dtype, is_operand, owned_copy
 from tinygrad_lr.array.guard import Guard, is_held
-from tinygrad_lr.array.protocols import ArrayMethods, unwrap
-from tinygrad_lr.messages.explain import (
-    ShapeError,
-    TensorWarning,
-    describe,
-    explain,
-    where_from,
-)
-from tinygrad_lr.messages.hints import OF_ARRAYS, add_hints
-from tinygrad_lr.messages.origin import Origin, caller, warn
+from tinygrad_lr.array.protocols import ArrayMethods
+from tinygrad_lr.messages import GradientError, ShapeError, TensorWarning
+from tinygrad_lr.messages.frames import Origin, user_frame
 from tinygrad_lr.ops import Op
 from tinygrad_lr.recording import RecordAll, current, recording
 
 NDArray = npt.NDArray[Any]
-DEPTH = 3  # frames from the user's own to `caller`, at least: the operation, Tensor.apply, caller
+DEPTH = 3  # frames from `user_frame` to the user's own, at least: it, Tensor.apply, the operation
 NO_PARAMS: dict[str, Any] = {}
 NOWHERE: tuple[CodeType | None, int] = (None, 0)
 serials = itertools.count(1)  # of operations, and of changes of leaves
@@ -35,13 +29,6 @@ by_serial = attrgetter("serial")
 op_rules: Callable[[Any], Iterable[Any]] = attrgetter("op.rules")
 
 
-class GradientError(ValueError, RuntimeError):
-    """A gradient that is not there; a ValueError as in NumPy and a RuntimeError as in PyTorch."""
-
-    __module__ = "tinygrad_lr"
-
-
-@add_hints(OF_ARRAYS)
 class Tensor(ArrayMethods):
     """An array that remembers how it was computed, so that gradients can flow back through it.
 
@@ -112,7 +99,7 @@ class Tensor(ArrayMethods):
             values = owned_copy(values, self.requires_grad, self.dtype)
             if values.shape != self.shape:
                 raise ShapeError(
-                    f"{describe(self)} is {self.shape} and stays so; the new data are "
+                    f"{messages.describe(self)} is {self.shape} and stays so; the new data are "
                     f"{values.shape}. A gradient of the wrong shape?"
                 )
             self._array = values
@@ -134,26 +121,20 @@ class Tensor(ArrayMethods):
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
         """Compute an operation; the result is a node if the current recorder keeps it."""
-        recorder, arrays, flows = current(), [], False
-        for x in inputs:
-            if isinstance(x, Tensor):
-                if x._guard is not None:
-                    x._detect_change(x._guard)
-                arrays.append(x._array)
-                flows = flows or x.requires_grad
-            elif is_operand(x):
-                arrays.append(x)
-            else:
-                return self.apply(op, tuple(map(as_operand, inputs)), params)
+        recorder = current()
+        inputs, arrays, flows = _operands(inputs)
         values = params and {k: as_metadata(v, k, op.name) for k, v in params.items()}
         try:
-            data = np.asarray(op.forward(*arrays, **values))
+            data = op.forward(*arrays, **values)
         except (ValueError, TypeError, IndexError) as error:
-            raise explain(error, op, inputs) from None
-        flows, kept = flows and recorder.grad, params if recorder.everything else values
-        node = _node(data, flows, op, inputs, kept, next(serials), caller(DEPTH))
+            raise messages.operation_failed(error, op, inputs) from None
+        if data.__class__ is not np.ndarray:
+            data = np.asarray(data)
+        kept, frame = params if recorder.everything else values, user_frame(DEPTH)
+        node = _node(data, flows and recorder.grad, frame.f_code, frame.f_lasti)
+        node.op, node.inputs, node.params, node.serial = op, inputs, kept, next(serials)
         recorder.operation(node, arrays)
-        return node if flows or recorder.everything else node._without_history()
+        return node if node.requires_grad or recorder.everything else node._without_history()
 
     def _without_history(self) -> Tensor:
         """A result that is not kept; its origin tells where a gradient was cut off, if one was."""
@@ -161,7 +142,7 @@ class Tensor(ArrayMethods):
         tensors = [x for x in self.inputs if isinstance(x, Tensor)]
         origins = [self.origin] if any(x.requires_grad for x in tensors) else []
         origins += [x.origin for x in tensors if x.origin]
-        return _node(data, origin=(origins or [None])[0] or NOWHERE)
+        return _node(data, False, *next(filter(None, origins), NOWHERE))
 
     def backward(self, gradient: Any = None) -> None:
         """Add the gradients of this tensor to the `.grad` of the leaves that it depends on.
@@ -173,7 +154,7 @@ class Tensor(ArrayMethods):
         Raises:
             GradientError: if no gradient is possible, or none is given and this is no scalar.
         """
-        added = []
+        added: list[Tensor] = []
         for tensor, g in gradients(self, gradient).items():
             if tensor.op is not None:
                 tensor.grad = g = np.asarray(g)
@@ -182,23 +163,15 @@ class Tensor(ArrayMethods):
                 tensor.grad = np.array(g)
             else:
                 if tensor.grad.any():
-                    added.append(describe(tensor))
+                    added.append(tensor)
                 tensor.grad = np.asarray(tensor.grad + g)
         if added:
-            warn(
-                f"{', '.join(added)} already had a gradient; backward() added to it. Call "
-                f"zero_grad() first unless you want the sum",
-                TensorWarning,
-            )
+            messages.warn(messages.accumulated(added), TensorWarning)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
         if self.op is not None:
-            warn(
-                f"zero_grad() of the result of {where_from(self.origin)}, which is no parameter: "
-                f"update one by `w.data -= lr * w.grad`, or every step keeps those before",
-                TensorWarning,
-            )
+            messages.warn(messages.no_parameter(self), TensorWarning)
         self.grad = None
 
     def detach(self) -> Tensor:
@@ -244,28 +217,17 @@ class Tensor(ArrayMethods):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         if self.requires_grad:
-            raise TypeError(
-                f"an array of this Tensor of shape {self.shape} would cut it out of the graph. For "
-                f"plots, metrics and other libraries use t.data, of a loss loss.item(); to join "
-                f"tensors np.stack; for products np.dot(a, t) or a @ t, not a.dot(t)"
-            )
+            raise TypeError(messages.cut_off(self))
         return np.array(self._array if copy else self.data, dtype=dtype, copy=copy)
 
     def __float__(self) -> float:
         value = float(self._read("float").item())
         if self.requires_grad and current().grad:
-            warn(
-                "float() of a tensor that requires a gradient: none flows through the number. For "
-                "printing use .item(); for mathematics NumPy's functions, not those of math",
-                TensorWarning,
-            )
+            messages.warn(messages.cut_by_float(), TensorWarning)
         return value
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError(
-            "a Tensor is not assigned to in parts, its history would be wrong: build the result "
-            "with where, concatenate or stack, or change t.data before computing with t"
-        )
+        raise TypeError(messages.assigned_in_parts())
 
     def __repr__(self) -> str:
         values = np.array2string(self._array, separator=", ", prefix="Tensor(", threshold=100)
@@ -276,19 +238,29 @@ class Tensor(ArrayMethods):
         return f"Tensor({', '.join([values, *extra])})"
 
 
+def _operands(inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any], bool]:
+    """What an operation computes with, the arrays of it, and whether a gradient can flow to it."""
+    arrays, flows = [], False
+    for x in inputs:
+        if isinstance(x, Tensor):
+            if x._guard is not None:
+                x._detect_change(x._guard)
+            arrays.append(x._array)
+            flows = flows or x.requires_grad
+        elif is_operand(x):
+            arrays.append(x)
+        else:
+            return _operands(tuple(map(as_operand, inputs)))
+    return inputs, arrays, flows
+
+
 def _node(
-    data: NDArray,
-    requires_grad: bool = False,
-    op: Op | None = None,
-    inputs: tuple[Any, ...] = (),
-    params: dict[str, Any] = NO_PARAMS,
-    serial: int = 0,
-    origin: tuple[CodeType | None, int] = NOWHERE,
+    data: NDArray, requires_grad: bool = False, code: CodeType | None = None, at: int = 0
 ) -> Tensor:
-    """A Tensor around the result of an operation, which needs no copy and no check."""
+    """A Tensor around a result, which needs no copy and no check."""
     t = object.__new__(Tensor)
-    t._array, t.requires_grad, t.op, t.inputs = data, requires_grad, op, inputs
-    t.params, t.serial, (t._code, t._at) = params, serial, origin
+    t._array, t.requires_grad, t._code, t._at = data, requires_grad, code, at
+    t.op, t.inputs, t.params, t.serial = None, (), NO_PARAMS, 0
     t.grad = t.name = t._guard = None
     return t
 
@@ -299,15 +271,19 @@ def history(*outputs: Tensor) -> list[Any]:
     seen = set(found)
     for node in found:  # which grows
         for x in node.inputs:
-            if isinstance(x, Tensor) and x.op and x not in seen:
+            if isinstance(x, Tensor) and x not in seen and x.op:
                 seen.add(x)
                 found.append(x)
-    return sorted(found, key=by_serial, reverse=True)
+    found.sort(key=by_serial, reverse=True)
+    return found
 
 
 def as_arrays(node: Any) -> list[Any]:
     """The arrays of a node and of its inputs."""
-    return [node._array, *map(unwrap, node.inputs)]
+    arrays = [node._array]
+    for x in node.inputs:
+        arrays.append(x._array if isinstance(x, Tensor) else x)
+    return arrays
 
 
 def as_tensors(node: Any) -> list[Any]:
@@ -347,18 +323,13 @@ def gradients(
                 compared.add(x)
                 x._detect_change(x._guard)
             if x.serial > node.serial:
-                raise _stale(x, node)
+                raise GradientError(messages.stale(x, node))
             if x.requires_grad and rule is not None:
-                dx = unbroadcast(rule(*arguments, **node.params), x)
+                dx = rule(*arguments, **node.params)
+                if dx.shape != x._array.shape or dx.dtype is not x._array.dtype:
+                    dx = unbroadcast(dx, x)
                 found[x] = found[x] + dx if x in found else dx
     return found
-
-
-def _stale(x: Tensor, node: Any) -> GradientError:
-    return GradientError(
-        f"{describe(x)} was changed after {where_from(node.origin)} had used it, so the gradients "
-        f"would be wrong. Change data after backward(), or compute the output anew"
-    )
 
 
 def unbroadcast(g: Any, x: Tensor) -> Any:
@@ -378,17 +349,7 @@ def unbroadcast(g: Any, x: Tensor) -> Any:
 def _seed(output: Tensor, gradient: Any) -> Tensor:
     """The gradient that the backward pass starts from, checked."""
     if not output.requires_grad:
-        if output.origin is not None:
-            why = (
-                f"{where_from(output.origin)} was computed under no_grad (to update a parameter, "
-                f"write `w.data -= lr * w.grad`)"
-            )
-        else:
-            why = (
-                "nothing that it was computed from does: make the parameters with "
-                "requires_grad=True, and do not compute with .data, .numpy() or .detach()"
-            )
-        raise GradientError(f"{output!r} does not require a gradient: {why}")
+        raise GradientError(messages.requires_no_gradient(output))
     if gradient is None:
         if output.size != 1:
             raise GradientError(
@@ -397,12 +358,11 @@ def _seed(output: Tensor, gradient: Any) -> Tensor:
             )
         return _node(np.array(1, output.dtype, ndmin=output.ndim))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
-    seed = seed if seed.dtype == output.dtype else seed.astype(output.dtype)
     if seed.shape != output.shape:
         raise GradientError(
             f"gradient has the shape {seed.shape}, but the output has {output.shape}"
         )
-    return seed
+    return seed if seed.dtype == output.dtype else seed.astype(output.dtype)
 
 
 def grad(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lr.messages.explain import TensorWarning
-from tinygrad_lr.messages.origin import warn
+from tinygrad_lr import messages
+from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.tensor import Tensor
 
@@ -97,7 +97,7 @@ def fit(
         for name, total in totals.items():
             history[name].append(total)
         if not np.isfinite(totals["loss"]) and np.isfinite(history["loss"][:-1]).all():
-            warn(
+            messages.warn(
                 f"the loss became {totals['loss']} in epoch {len(history['loss'])}: is lr too "
                 f"large, or a number missing? `with detect_anomaly():` finds the operation",
                 TensorWarning,

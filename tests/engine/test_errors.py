@@ -9,8 +9,8 @@ import pytest
 
 import tinygrad_lr as tg
 from tests.helpers import leaf
-from tinygrad_lr import Tensor
-from tinygrad_lr.messages.hints import HINTS, ForeignName
+from tinygrad_lr.array.protocols import ArrayMethods, ForeignName
+from tinygrad_lr.messages.hints import HINTS
 
 rng = np.random.default_rng(5)
 X = rng.normal(size=(7, 4))
@@ -544,7 +544,7 @@ def test_names_of_other_frameworks(look_up, told):
 
 
 def test_names_of_other_frameworks_tensors_are_told_and_not_there():
-    names = [name for name, value in vars(Tensor).items() if isinstance(value, ForeignName)]
+    names = [name for name, value in vars(ArrayMethods).items() if isinstance(value, ForeignName)]
     assert {"view", "clone", "requires_grad_"} <= {*names}
     for name in names:
         assert HINTS[name] in message(AttributeError, lambda name=name: getattr(normal(4), name))

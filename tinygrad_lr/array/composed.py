@@ -63,6 +63,14 @@ def prod(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return expand_dims(y, axes) if keepdims else y
 
 
+@operation(
+    "cumsum(x, axis)",
+    lambda g, y, x, axis: flip(cumsum(flip(g, axis), axis), axis).reshape(x.shape),
+)
+def cumsum(x: Array, axis: int | None = None) -> Array:
+    return np.cumsum(x, axis=axis)
+
+
 @composed
 def dot(a: Array, b: Array) -> Array:
     """The product of numbers, vectors and matrices, as `numpy.dot`."""
@@ -143,6 +151,11 @@ def einsum(subscripts: str, *operands: Array) -> Array:
     return _einsum(*values, subscripts=f"{','.join(terms)}->{out}")
 
 
+@operation("flip(x, axis)", lambda g, y, x, axis: flip(g, axis))
+def flip(x: Array, axis: Axis = None) -> Array:
+    return np.flip(x, axis)
+
+
 @composed
 def ravel(x: Array, order: str = "C") -> Array:
     """All elements in one row, the last axis fastest. Raises ValueError for another order."""
@@ -220,6 +233,19 @@ def hstack(arrays: Any) -> Array:
     """Arrays beside each other: along the columns, or one vector after the other."""
     arrays = [x if np.ndim(x) else reshape(x, (1,)) for x in arrays]
     return concatenate(arrays, 0 if np.ndim(arrays[0]) == 1 else 1)
+
+
+def _pad_rule(g: Array, y: Array, x: Array, pad_width: Any, **how: Any) -> Array:
+    first = np.argwhere(np.pad(np.ones((1,) * x.ndim), pad_width))[0].tolist()
+    return g[tuple(slice(i, i + n) for i, n in zip(first, x.shape, strict=True))]
+
+
+@operation("pad(x, pad_width)", _pad_rule)
+def pad(x: Array, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Array:
+    """x with a border of constants. Raises ValueError for NumPy's other modes."""
+    if mode != "constant":
+        raise ValueError(f"pad: only mode='constant' has a derivative here, not {mode!r}")
+    return np.pad(x, pad_width, constant_values=constant_values)
 
 
 @composed

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lr import ops
-from tinygrad_lr.messages.explain import warn_accidental_outer
+from tinygrad_lr import messages, ops
 from tinygrad_lr.ops import COMPARISONS, FUNCTIONS, Value
 
 ALIASES = {"absolute": "abs", "fabs": "abs", "amax": "max", "amin": "min", "around": "round"}
@@ -46,7 +45,7 @@ def supported(numpy_function: Any) -> Callable[..., Any] | None:
 
 @functools.cache
 def _parameters(function: Callable[..., Any]) -> tuple[list[str], int, bool]:
-    """The names of a function's parameters, how many are required, and whether there is a *args."""
+    """The names of parameters, how many are required, and whether there is a *args."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:  # NumPy < 2.4 does not tell those of its C functions
@@ -72,35 +71,50 @@ def call(numpy_function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     for name in [name for name in kwargs if name not in ours]:
         value = kwargs.pop(name)
         if value is not None and name != "optimize" and NEUTRAL.get(name) is not value:
-            from tinygrad_lr.messages.refusals import argument_refused  # few need it
-
-            raise argument_refused(numpy_function, name)
+            raise messages.argument_refused(numpy_function, name)
     return function(*args, **kwargs)
 
 
 def _untracked(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Call a function that has no derivative, or refuse it."""
     if function not in WITHOUT_DERIVATIVE:
-        from tinygrad_lr.messages.refusals import function_refused  # few need it
-
-        raise function_refused(function)
+        raise messages.function_refused(function)
     result = function(*map(unwrap, args), **{name: unwrap(x) for name, x in kwargs.items()})
     if len(args) == 2 and np.ndim(result) == 2:
-        warn_accidental_outer(result.shape, args)
+        check_outer(result, args)
     tensor = next((x for x in (*args, *kwargs.values()) if isinstance(x, ArrayMethods)), None)
     if tensor is None or function in OF_THE_SHAPE:
         return result
     return tensor._untracked(function, args, result)
 
 
+def check_outer(result: Any, operands: Any) -> None:
+    """Warn of (n,) with (n, 1), which broadcasts to (n, n)."""
+    n, columns = result.shape
+    if n == columns > 1:
+        a, b = (getattr(x, "shape", None) or np.shape(x) for x in operands)
+        if {a, b} == {(n,), (n, 1)}:
+            messages.warn_accidental_outer(a, b, operands)
+
+
 def _comparison(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def compared(self: Any, other: Any) -> Any:
         result = compare(self._array, unwrap(other))
         if np.ndim(result) == 2:
-            warn_accidental_outer(result.shape, (self, other))
+            check_outer(result, (self, other))
         return self._untracked(ufunc, (self, other), result)
 
     return compared
+
+
+class ForeignName:
+    """A name that other libraries have: whoever asks for it is told what it is here."""
+
+    def __set_name__(self, kind: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, kind: type) -> Any:
+        raise messages.missing_name(f"a {kind.__name__}", self.name)
 
 
 def _method(name: str) -> Callable[..., Any]:
@@ -119,14 +133,13 @@ class ArrayMethods(Value):
     __slots__ = ()
     __pandas_priority__ = 5000  # pandas leaves `series * t` to t, above its own types' 4000
     _array: npt.NDArray[Any]
+    _read: Callable[[str], npt.NDArray[Any]]  # the values, for a reader without a derivative
+    _untracked: Callable[[Any, Any, Any], Any]  # what such a function gives, for its result
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """`np.exp(t)`, `ndarray + t`: the operation of the same name."""
         if method != "__call__":
-            raise TypeError(
-                f"np.{ufunc.__name__}.{method} has no derivative rule here; sum, prod, max, min, "
-                f"logsumexp and cumsum have"
-            )
+            raise messages.method_refused(ufunc, method)
         return call(ufunc, inputs, kwargs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -136,11 +149,14 @@ class ArrayMethods(Value):
     exp, log, sqrt, tanh = ops.exp, ops.log, ops.sqrt, ops.tanh
     sigmoid, relu, softmax, log_softmax = ops.sigmoid, ops.relu, ops.softmax, ops.log_softmax
     mean, max, min, logsumexp = ops.mean, ops.max, ops.min, ops.logsumexp
-    cumsum, copy = ops.cumsum, ops.copy
-    round = __round__ = ops.round
-    var, std, prod, dot = map(_method, ("var", "std", "prod", "dot"))
+    copy, round, __round__ = ops.copy, ops.round, ops.round
+    var, std, prod, cumsum, dot = map(_method, ("var", "std", "prod", "cumsum", "dot"))
     diagonal, trace, squeeze = map(_method, ("diagonal", "trace", "squeeze"))
     swapaxes, ravel, flatten = map(_method, ("swapaxes", "ravel", "ravel"))
+
+    # A __getattr__ would slow down all attributes.
+    view, unsqueeze, permute, t, clone = (ForeignName() for _ in range(5))
+    abs, pow, norm, requires_grad_, add_ = (ForeignName() for _ in range(5))
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """Limited to [min, max]."""
@@ -155,19 +171,6 @@ class ArrayMethods(Value):
     __gt__ = _comparison(np.greater, operator.gt)
     __ge__ = _comparison(np.greater_equal, operator.ge)
     __hash__ = object.__hash__
-
-    def _untracked(self, function: Any, inputs: Any, result: Any) -> Any:
-        """The result of a function without a derivative."""
-        return result
-
-    def _read(self, reader: str) -> npt.NDArray[Any]:
-        """The values, for a reader that no gradient flows through."""
-        return self._array
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The length of every axis."""
-        return self._array.shape
 
     @property
     def size(self) -> int:

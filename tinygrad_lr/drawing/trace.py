@@ -13,7 +13,8 @@ from tinygrad_lr.drawing.cards import Card, Graph, Wire, layer_title
 from tinygrad_lr.drawing.figures import plain
 from tinygrad_lr.drawing.formula import LONG, expression, formula, literal
 from tinygrad_lr.drawing.layers import ancestor, collapsed, layers, modules_by_path
-from tinygrad_lr.messages.origin import locate, user_frame
+from tinygrad_lr.messages.frames import user_frame
+from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming import names
 from tinygrad_lr.nn import Module
 from tinygrad_lr.tensor import Tensor, gradients, unbroadcast

@@ -19,8 +19,9 @@ from tinygrad_lr.explorer.film import Film
 from tinygrad_lr.explorer.page import written
 from tinygrad_lr.explorer.passes import sendings
 from tinygrad_lr.explorer.view import differences, view
+from tinygrad_lr.messages import GradientError
 from tinygrad_lr.nn import Module
-from tinygrad_lr.tensor import GradientError, Tensor
+from tinygrad_lr.tensor import Tensor
 
 HEIGHT = 820  # pixels in a notebook
 OPENED = 12  # layers of a large graph that can be opened

@@ -9,36 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.messages.origin import (
-    Instruction,
-    Origin,
-    bracketed,
-    caller,
-    locate,
-    user_frame,
-    warn,
-)
+from tinygrad_lr.messages import ShapeError, TensorWarning
+from tinygrad_lr.messages.frames import user_frame
+from tinygrad_lr.messages.origin import Instruction, bracketed, caller, locate, warn, where_from
 from tinygrad_lr.ops import FUNCTIONS, Op
 
 MAX_MEMBERS = 1000  # of a list or a dict that are searched for a name
 MAX_DEPTH = 3  # levels below a variable, as in model.layers[0].W
 MAX_TEXT = 40  # characters, up to which an expression is a name
-
-
-class ShapeError(ValueError):
-    """Operands whose shapes do not fit."""
-
-    __module__ = "tinygrad_lr"
-
-
-class TensorWarning(UserWarning):
-    """A computation that runs, but hardly does what its author means.
-
-    Python's filters are the switch: `warnings.simplefilter("ignore", tg.TensorWarning)`, or
-    "error".
-    """
-
-    __module__ = "tinygrad_lr"
 
 
 def namespaces(frame: FrameType) -> list[Mapping[str, Any]]:
@@ -87,7 +65,7 @@ def operand_names(place: Instruction, operands: Sequence[Any]) -> list[str]:
     ]
 
 
-def explain(error: Exception, op: Op, operands: Sequence[Any]) -> Exception:
+def operation_failed(error: Exception, op: Op, operands: Sequence[Any]) -> Exception:
     """The error that an operation raised, with the user's line."""
     place = locate(caller())
     names, shapes = operand_names(place, operands), [np.shape(x) for x in operands]
@@ -149,22 +127,9 @@ def _broadcast_clash(names: list[str], shapes: list[Any]) -> tuple[str, str]:
     return clash, ""
 
 
-def warn_suspicious(node: Any) -> None:
-    """Warn of two slips that cost a day: an accidental outer product, and a sum of graphs."""
-    if node._array.ndim == 2:
-        warn_accidental_outer(node._array.shape, node.inputs)
-    elif node._array.ndim == 0 and node.op.name == "add":
-        _warn_kept_graphs(node.inputs)
-
-
-def warn_accidental_outer(shape: tuple[int, ...], operands: Sequence[Any]) -> None:
-    """(n,) with (n, 1), unless the new axis is written there."""
-    n, columns = shape
-    if n != columns or n == 1:
-        return
-    a, b = (getattr(x, "shape", None) or np.shape(x) for x in operands)
-    if {a, b} != {(n,), (n, 1)}:
-        return
+def warn_accidental_outer(a: tuple[int, ...], b: tuple[int, ...], operands: Sequence[Any]) -> None:
+    """Warn of (n,) with (n, 1), unless the new axis is written there."""
+    n = a[0]
     place = locate(caller())
     names = operand_names(place, operands)
     column, row = map(bracketed, names if a == (n, 1) else names[::-1])
@@ -178,7 +143,7 @@ def warn_accidental_outer(shape: tuple[int, ...], operands: Sequence[Any]) -> No
     )
 
 
-def _warn_kept_graphs(operands: Sequence[Any]) -> None:
+def warn_kept_graphs(operands: Sequence[Any]) -> None:
     """A sum of losses of which one has had its backward pass."""
     results = [x for x in operands if getattr(x, "op", None)]
     results += [y for x in results for y in x.inputs if getattr(y, "op", None)]
@@ -190,10 +155,64 @@ def _warn_kept_graphs(operands: Sequence[Any]) -> None:
         )
 
 
-def where_from(origin: Origin | None) -> str:
-    """`expression` (file, line n) of an operation, for messages."""
-    if origin is None:
-        return "an operation"
-    place = locate(origin)
-    text, where = place.text or place.statement, f"{place.file}, line {place.line}"
-    return f"`{text}` ({where})" if text else where
+def accumulated(tensors: Sequence[Any]) -> str:
+    """Leaves to whose gradient backward() has added another."""
+    return (
+        f"{', '.join(map(describe, tensors))} already had a gradient; backward() added to it. Call "
+        f"zero_grad() first unless you want the sum"
+    )
+
+
+def no_parameter(result: Any) -> str:
+    """zero_grad() of a result, as after `w = w - lr * w.grad`."""
+    return (
+        f"zero_grad() of the result of {where_from(result.origin)}, which is no parameter: update "
+        f"one by `w.data -= lr * w.grad`, or every step keeps those before"
+    )
+
+
+def requires_no_gradient(output: Any) -> str:
+    """backward() of a tensor that no gradient flows back from."""
+    why = (
+        "nothing that it was computed from does: make the parameters with requires_grad=True, and "
+        "do not compute with .data, .numpy() or .detach()"
+    )
+    if output.origin is not None:
+        why = (
+            f"{where_from(output.origin)} was computed under no_grad (to update a parameter, write "
+            f"`w.data -= lr * w.grad`)"
+        )
+    return f"{output!r} does not require a gradient: {why}"
+
+
+def stale(x: Any, node: Any) -> str:
+    """A leaf that was changed between an operation and its backward pass."""
+    return (
+        f"{describe(x)} was changed after {where_from(node.origin)} had used it, so the gradients "
+        f"would be wrong. Change data after backward(), or compute the output anew"
+    )
+
+
+def assigned_in_parts() -> str:
+    """t[index] = x."""
+    return (
+        "a Tensor is not assigned to in parts, its history would be wrong: build the result with "
+        "where, concatenate or stack, or change t.data before computing with t"
+    )
+
+
+def cut_off(x: Any) -> str:
+    """np.asarray(t) of a tensor that requires a gradient."""
+    return (
+        f"an array of this Tensor of shape {x.shape} would cut it out of the graph. For plots, "
+        f"metrics and other libraries use t.data, of a loss loss.item(); to join tensors np.stack; "
+        f"for products np.dot(a, t) or a @ t, not a.dot(t)"
+    )
+
+
+def cut_by_float() -> str:
+    """float(t) of a tensor that requires a gradient."""
+    return (
+        "float() of a tensor that requires a gradient: none flows through the number. For printing "
+        "use .item(); for mathematics NumPy's functions, not those of math"
+    )

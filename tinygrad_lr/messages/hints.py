@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
-
-T = TypeVar("T")
 OF_ARRAYS = {
     "view": "reshape",
     "unsqueeze": "t[:, None], or np.expand_dims(t, axis)",
@@ -54,24 +50,3 @@ def missing_name(owner: str, name: str) -> AttributeError:
     """The error for a name that `owner` does not have."""
     here = f"; here it is {HINTS[name]}" if name in HINTS else ""
     return AttributeError(f"{owner} has no {name!r}{here}")
-
-
-class ForeignName:
-    """A name that other libraries have: whoever asks for it is told what it is here."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __get__(self, owner: Any, kind: type) -> Any:
-        raise missing_name(f"a {kind.__name__}", self.name)
-
-
-def add_hints(names: Iterable[str]) -> Callable[[type[T]], type[T]]:
-    """Let a class know foreign names; a __getattr__ would slow down all of its attributes."""
-
-    def add(kind: type[T]) -> type[T]:
-        for name in names:
-            setattr(kind, name, ForeignName(name))
-        return kind
-
-    return add

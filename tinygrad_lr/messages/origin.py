@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import ast
 import linecache
-import os
-import sys
 import warnings
 from collections.abc import Container
-from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
-Origin = tuple[CodeType, int]
-PACKAGE = os.path.dirname(os.path.dirname(__file__))
-OWN_FILES = {os.path.join(folder, name) for folder, _, names in os.walk(PACKAGE) for name in names}
+from tinygrad_lr.messages.frames import Origin, user_frame
 
 
 class Instruction(NamedTuple):
@@ -67,14 +62,6 @@ class Instruction(NamedTuple):
         return [] if starred else [ast.unparse(part) for part in parts]
 
 
-def user_frame(depth: int = 1) -> FrameType:
-    """The innermost frame, from `depth` frames up, that is outside of this package."""
-    frame = sys._getframe(depth)
-    while frame.f_code.co_filename in OWN_FILES and frame.f_back is not None:
-        frame = frame.f_back
-    return frame
-
-
 def caller(depth: int = 1) -> Origin:
     """The user's instruction that runs now, for `locate`."""
     frame = user_frame(depth + 1)
@@ -114,3 +101,12 @@ def warn(message: str, category: type[Warning]) -> None:
     module = frame.f_globals.get("__name__", "<unknown>")
     file = frame.f_code.co_filename
     warnings.warn_explicit(message, category, file, frame.f_lineno, module, registry)
+
+
+def where_from(origin: Origin | None) -> str:
+    """`expression` (file, line n) of an operation, for messages."""
+    if origin is None:
+        return "an operation"
+    place = locate(origin)
+    text, where = place.text or place.statement, f"{place.file}, line {place.line}"
+    return f"`{text}` ({where})" if text else where

@@ -42,6 +42,14 @@ def function_refused(function: Any) -> TypeError:
     )
 
 
+def method_refused(ufunc: Any, method: str) -> TypeError:
+    """The error for a method of a ufunc, as np.add.outer."""
+    return TypeError(
+        f"np.{ufunc.__name__}.{method} has no derivative rule here; sum, prod, max, min, "
+        f"logsumexp and cumsum have"
+    )
+
+
 def argument_refused(function: Any, name: str) -> TypeError:
     """The error for an argument that a function does not take on Tensors."""
     way_out = INSTEAD.get(name, "leave it out")

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lr.messages.explain import members, namespaces
-from tinygrad_lr.messages.origin import Instruction, Origin, bracketed, locate, user_frame
+from tinygrad_lr.messages.frames import Origin, user_frame
+from tinygrad_lr.messages.origin import Instruction, bracketed, locate
 from tinygrad_lr.nn import Module
 from tinygrad_lr.ops import FUNCTIONS
 from tinygrad_lr.tensor import Tensor, history

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.array.lengths import Length
-from tinygrad_lr.messages.origin import Origin, locate
+from tinygrad_lr.messages import GradientError
+from tinygrad_lr.messages.frames import Origin
+from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming import names
 from tinygrad_lr.naming.names import identifier
 from tinygrad_lr.naming.source_text import (
@@ -26,7 +28,7 @@ from tinygrad_lr.naming.source_text import (
 from tinygrad_lr.ops import FUNCTIONS, Rule
 from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.program.symbols import Book, Symbol, is_number, put_in, value_of
-from tinygrad_lr.tensor import GradientError, Tensor, gradients
+from tinygrad_lr.tensor import Tensor, gradients
 
 MOST_STEPS = 3  # back from a variable to what was assigned to it
 ASKED = ("index", "shape")  # metadata that may be computed from lengths

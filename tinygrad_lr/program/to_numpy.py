@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.messages.origin import user_frame
+from tinygrad_lr.messages.frames import user_frame
 from tinygrad_lr.naming import names
 from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.program.canonical import canonical

@@ -22,7 +22,7 @@ from tinygrad_lr.check.derivation.loss_check import other_loss, scaled_loss
 from tinygrad_lr.check.derivation.marking import Marking
 from tinygrad_lr.check.derivation.report import RIGHT, WRONG, Report, Row
 from tinygrad_lr.check.derivation.watch import Change, Run, watch
-from tinygrad_lr.messages.explain import TensorWarning
+from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.tensor import Tensor
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from tinygrad_lr.check.derivation.diagnosis import Candidates, NDArray, ratio
 from tinygrad_lr.check.derivation.loss_check import one_hot
 from tinygrad_lr.check.derivation.way import Way
-from tinygrad_lr.messages.origin import Origin, locate
+from tinygrad_lr.messages.frames import Origin
+from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.tensor import Tensor, op_rules
 
 
