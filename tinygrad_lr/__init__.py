@@ -6,9 +6,10 @@ from typing import Any
 from tinygrad_lr import messages
 from tinygrad_lr import nn as nn
 from tinygrad_lr import optim as optim
-from tinygrad_lr.array.composed import *
 from tinygrad_lr.check.anomaly import AnomalyError, detect_anomaly
 from tinygrad_lr.check.gradcheck import GradcheckError, gradcheck
+from tinygrad_lr.functions.activations import *
+from tinygrad_lr.functions.composed import *
 from tinygrad_lr.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,

@@ -12,20 +12,17 @@ import numpy as np
 
 from tinygrad_lr import messages
 from tinygrad_lr.array.convert import FLOATS, as_metadata, as_operand
+from tinygrad_lr.functions.activations import by_columns, log_softmax, sigmoid, softmax
 from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.ops import (
     Array,
     broadcast_to,
-    by_columns,
     log,
-    log_softmax,
     maximum,
     maximum_reduce,
     mean,
     minimum_reduce,
     operation,
-    sigmoid,
-    softmax,
     square,
     sum,
 )

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr import messages
+from tinygrad_lr.functions.activations import log_softmax, relu, sigmoid, softmax, softplus
 from tinygrad_lr.messages import ShapeError
-from tinygrad_lr.ops import log_softmax, matmul, relu, sigmoid, softmax, softplus, tanh
+from tinygrad_lr.ops import matmul, tanh
 from tinygrad_lr.recording import no_grad
 from tinygrad_lr.tensor import Tensor
 

@@ -160,10 +160,6 @@ log1p     = operation("log1p(x)",  lambda g, y, x: g / (1 + x))(np.log1p)
 sin       = operation("sin(x)",    lambda g, y, x: g * cos(x))(np.sin)
 cos: Function = operation("cos(x)", lambda g, y, x: -g * sin(x))(np.cos)
 tanh      = operation("tanh(x)",   lambda g, y, x: g * (1 - y**2))(np.tanh)
-logaddexp = operation("logaddexp(a, b)",
-                      lambda g, y, a, b: g * sigmoid(a - b),
-                      lambda g, y, a, b: g * sigmoid(b - a))(np.logaddexp)
-
 sign      = operation("sign(x)",   lambda g, y, x: g * 0)(np.sign)
 floor     = operation("floor(x)",  lambda g, y, x: g * 0)(np.floor)
 ceil      = operation("ceil(x)",   lambda g, y, x: g * 0)(np.ceil)
@@ -221,62 +217,10 @@ COMPARISONS = {
 }  # fmt: skip
 
 
-# Activations
-
-
-@operation("σ(x)", lambda g, y, x: g * y * (1 - y))
-@np.errstate(over="ignore")  # below -709, exp(-x) is inf and 1 / inf the right 0
-def sigmoid(x: Array) -> Array:
-    """The logistic function 1 / (1 + exp(-x)), in [0, 1], right at both ends.
-
-    >>> sigmoid(np.array([-1000.0, -100.0, 0.0, 1000.0])).tolist()
-    [0.0, 3.7200759760208356e-44, 0.5, 1.0]
-    """
-    return 1 / (1 + np.exp(-1.0 * x))  # -x of an unsigned integer would wrap around
-
-
-@operation("relu(x)", lambda g, y, x: g * (y > 0))
-def relu(x: Array) -> Array:
-    """max(0, x). At 0 the derivative is 0."""
-    return np.maximum(x, 0)
-
-
-@operation("softplus(x)", lambda g, y, x: g * sigmoid(x))
-def softplus(x: Array) -> Array:
-    """log(1 + exp(x)), without overflow."""
-    return np.maximum(x, 0) + np.log1p(np.exp(-1.0 * np.abs(x)))
-
-
-def by_columns(x: Array, axis: Axis = -1) -> Array:
-    """x in the order of memory in which NumPy reduces short rows several times as fast."""
-    short = isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] <= 32 and axis in (-1, 1)
-    return np.asfortranarray(x) if short else x
-
-
-@operation("softmax(x, axis)", lambda g, y, x, axis: y * (g - (g * y).sum(axis, keepdims=True)))
-def softmax(x: Array, axis: Axis = -1) -> Array:
-    """exp(x) / sum(exp(x)) along an axis: positive, and sums to 1; without overflow.
-
-    >>> softmax(np.array([[1e4, 1e4], [0.0, np.log(3)]])).round(12).tolist()
-    [[0.5, 0.5], [0.25, 0.75]]
-    """
-    x = by_columns(x, axis)
-    e = np.exp(1.0 * x - maximum_reduce(x, axis=axis, keepdims=True))
-    return e / add_reduce(e, axis=axis, keepdims=True)
-
-
-@operation("log_softmax(x, axis)", lambda g, y, x, axis: g - exp(y) * g.sum(axis, keepdims=True))
-def log_softmax(x: Array, axis: Axis = -1) -> Array:
-    """log(softmax(x)), exact where softmax itself rounds to 0 or 1."""
-    x = by_columns(x, axis)
-    shifted = 1.0 * x - maximum_reduce(x, axis=axis, keepdims=True)
-    return shifted - np.log(add_reduce(np.exp(shifted), axis=axis, keepdims=True))
-
-
 # Reductions
 
 
-def _kept(g: Array, axis: Axis, keepdims: bool) -> Array:
+def kept(g: Array, axis: Axis, keepdims: bool) -> Array:
     """A reduced g with the axes that the reduction dropped put back, so that it broadcasts."""
     return g if keepdims or axis is None else expand_dims(g, axis)
 
@@ -290,7 +234,7 @@ def _spread(g: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
     """A reduced g, repeated for all elements of x that it was reduced from."""
     if axis is None and not isinstance(g, Value):
         return np.full(x.shape, g)  # the same, at a third of the time
-    return broadcast_to(_kept(g, axis, keepdims), x.shape)
+    return broadcast_to(kept(g, axis, keepdims), x.shape)
 
 
 def count_reduced(x: Array, axis: Axis) -> int:
@@ -303,7 +247,7 @@ def count_reduced(x: Array, axis: Axis) -> int:
 
 def _winners(x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
     """The share of each element of x in the extremum y: 1, or 1 / k for each of k that tie."""
-    tied = x == _kept(y, axis, keepdims)
+    tied = x == kept(y, axis, keepdims)
     return tied / tied.sum(axis=axis, keepdims=True)
 
 
@@ -322,7 +266,7 @@ def mean(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
 
 @operation(
     "max(x, axis)",
-    lambda g, y, x, axis, keepdims: _kept(g, axis, keepdims) * _winners(x, y, axis, keepdims),
+    lambda g, y, x, axis, keepdims: kept(g, axis, keepdims) * _winners(x, y, axis, keepdims),
 )
 def max(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The largest element. Elements that tie share the gradient equally."""
@@ -331,23 +275,11 @@ def max(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
 
 @operation(
     "min(x, axis)",
-    lambda g, y, x, axis, keepdims: _kept(g, axis, keepdims) * _winners(x, y, axis, keepdims),
+    lambda g, y, x, axis, keepdims: kept(g, axis, keepdims) * _winners(x, y, axis, keepdims),
 )
 def min(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The smallest element. Elements that tie share the gradient equally."""
     return minimum_reduce(x, axis=axis, keepdims=keepdims)
-
-
-@operation(
-    "logsumexp(x, axis)",
-    lambda g, y, x, axis, keepdims: _kept(g, axis, keepdims) * softmax(x, axis),
-)
-def logsumexp(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    """log(sum(exp(x))), without overflow."""
-    m = 1.0 * np.max(x, axis=axis, keepdims=True)
-    m = np.where(np.isfinite(m), m, 0.0)
-    y = m + np.log(np.sum(np.exp(x - m), axis=axis, keepdims=True))
-    return y if keepdims else np.squeeze(y, axis)
 
 
 # Products

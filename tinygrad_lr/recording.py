@@ -35,10 +35,9 @@ class Recorder:
         """The derivative rules of a node, one an input."""
         return node.op.rules
 
-    def shape(self, tensor: Any) -> tuple[int, ...]:
+    def shape(self, tensor: Any) -> Any:
         """The length of every axis of a tensor."""
-        shape: tuple[int, ...] = tensor._array.shape
-        return shape
+        return tensor._array.shape
 
     def read(self, tensor: Any, reader: str) -> Any:
         """The values of a tensor, for a reader that no gradient flows through."""
@@ -99,14 +98,11 @@ def no_grad() -> AbstractContextManager[None]:
 
 
 class RecordAll(Nested):
-    """Keeps every result, comparisons too, and lengths that remember where they come from.
-
-    So a program can be made of what is recorded.
-    """
+    """Keeps every result, comparisons too, and lengths that remember where they come from."""
 
     everything = True
 
-    def shape(self, tensor: Any) -> tuple[int, ...]:
+    def shape(self, tensor: Any) -> Any:
         """The length of every axis, each with its origin."""
         return tuple([Length(n, tensor, i) for i, n in enumerate(tensor._array.shape)])
 

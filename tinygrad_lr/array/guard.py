@@ -19,9 +19,9 @@ class Guard:
     its backward pass would make the gradients wrong. `t.data = ...`, `t.data -= ...` and optimizers
     go through the Tensor, which counts the change. But whoever has got the array from `t.data` may
     write into it: while somebody holds it, a hash of its content is compared whenever the Tensor
-    is used, and once in a backward pass. It takes 1 µs for a hundred numbers and at most 40 µs, as
-    of arrays of more than 16,384 elements only a sample is looked at, every n-th, some 4,096: a
-    change of most elements is seen, one of a few in a large array perhaps not.
+    is used, and once in a backward pass. That takes 1 µs for a hundred numbers and at most 40 µs:
+    of more than 16,384 elements every n-th is looked at, some 4,096. A change of most elements is
+    seen, one of a few in a large array perhaps not.
     """
 
     __slots__ = ("digest",)

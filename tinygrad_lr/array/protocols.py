@@ -147,8 +147,9 @@ class ArrayMethods(Value):
         return call(function, args, kwargs)
 
     exp, log, sqrt, tanh = ops.exp, ops.log, ops.sqrt, ops.tanh
-    sigmoid, relu, softmax, log_softmax = ops.sigmoid, ops.relu, ops.softmax, ops.log_softmax
-    mean, max, min, logsumexp = ops.mean, ops.max, ops.min, ops.logsumexp
+    mean, max, min = ops.mean, ops.max, ops.min
+    sigmoid, relu, softmax = map(_method, ("sigmoid", "relu", "softmax"))
+    log_softmax, logsumexp = map(_method, ("log_softmax", "logsumexp"))
     copy, round, __round__ = ops.copy, ops.round, ops.round
     var, std, prod, cumsum, dot = map(_method, ("var", "std", "prod", "cumsum", "dot"))
     diagonal, trace, squeeze = map(_method, ("diagonal", "trace", "squeeze"))

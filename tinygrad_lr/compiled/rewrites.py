@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.compiled.buffers import FEW, VIEWS
+from tinygrad_lr.functions.activations import log_softmax
 from tinygrad_lr.losses import class_shares
-from tinygrad_lr.ops import add_reduce, log_softmax
+from tinygrad_lr.ops import add_reduce
 from tinygrad_lr.program.simplify import Rule, tidy_always
 from tinygrad_lr.program.symbols import Book, Symbol, axes_of, is_call, is_number, same, value_of
 

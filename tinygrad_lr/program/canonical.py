@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.functions.activations import sigmoid, softmax
 from tinygrad_lr.naming import names
-from tinygrad_lr.ops import sigmoid, softmax
 from tinygrad_lr.recording import RecordAll, recording
 from tinygrad_lr.tensor import Tensor
 
