@@ -1,14 +1,13 @@
 """The derivative table: every operation, once, with one rule an argument.
 
-An operation is a function of NumPy's, or one written here, under `operation(formula, *rules)`. The
-rule of an argument, `vjp(g, y, *inputs, **params)`, takes g, the gradient with respect to the
-result y, and returns the gradient with respect to that argument. Rules are plain arithmetic, so the
-same rule holds for arrays (it gives numbers), for Tensors (it gives a graph, which can be
-differentiated again) and for any other `Value`. They ignore broadcasting, which
-`tensor.unbroadcast` undoes for all of them.
+An operation is a NumPy function under `operation(formula, *rules)`. The rule of an argument,
+`vjp(g, y, *inputs, **params)`, takes g, the gradient with respect to the result y, and returns the
+gradient with respect to that argument. Rules are plain arithmetic, so the same rule holds for
+arrays (it gives numbers), for Tensors (it gives a graph, which can be differentiated again) and for
+any other `Value`. They ignore broadcasting, which `tensor.unbroadcast` undoes for all of them.
 
-To add an operation, write it here: methods apart, every name and every tool reads this table. What
-can be composed of other operations is a plain function under `@composed` and needs no rule.
+To add an operation, write it here, or anywhere else as those in `functions/`: every tool reads this
+table. A function that is composed of operations goes under `@composed` and needs no rule.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ class EachArgument:
 
 
 OPERATIONS: dict[str, Op] = {}
-MODULES: dict[str, str] = {}  # of the operations' rules: the function may be NumPy's
+MODULES: dict[str, str] = {}  # where each operation's rules stand
 FUNCTIONS: dict[str, Function] = {}
 
 
@@ -245,10 +244,10 @@ def count_reduced(x: Array, axis: Axis) -> int:
     return math.prod(shape[i] for i in normalize_axis_tuple(axis, len(shape)))
 
 
-def _winners(x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
-    """The share of each element of x in the extremum y: 1, or 1 / k for each of k that tie."""
+def _extremum(g: Array, y: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
+    """The rule of max and min: elements that tie share the gradient equally."""
     tied = x == kept(y, axis, keepdims)
-    return tied / tied.sum(axis=axis, keepdims=True)
+    return kept(g, axis, keepdims) * (tied / tied.sum(axis=axis, keepdims=True))
 
 
 @operation("sum(x, axis)", lambda g, y, x, axis, keepdims: _spread(g, x, axis, keepdims))
@@ -264,19 +263,13 @@ def mean(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return add_reduce(x, axis=axis, keepdims=keepdims) / count_reduced(x, axis)
 
 
-@operation(
-    "max(x, axis)",
-    lambda g, y, x, axis, keepdims: kept(g, axis, keepdims) * _winners(x, y, axis, keepdims),
-)
+@operation("max(x, axis)", _extremum)
 def max(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The largest element. Elements that tie share the gradient equally."""
     return maximum_reduce(x, axis=axis, keepdims=keepdims)
 
 
-@operation(
-    "min(x, axis)",
-    lambda g, y, x, axis, keepdims: kept(g, axis, keepdims) * _winners(x, y, axis, keepdims),
-)
+@operation("min(x, axis)", _extremum)
 def min(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The smallest element. Elements that tie share the gradient equally."""
     return minimum_reduce(x, axis=axis, keepdims=keepdims)

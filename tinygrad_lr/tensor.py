@@ -98,10 +98,7 @@ class Tensor(ArrayMethods):
         if values is not self._array:
             values = owned_copy(values, self.requires_grad, self.dtype)
             if values.shape != self.shape:
-                raise ShapeError(
-                    f"{messages.describe(self)} is {self.shape} and stays so; the new data are "
-                    f"{values.shape}. A gradient of the wrong shape?"
-                )
+                raise ShapeError(messages.other_shape(self, values.shape))
             self._array = values
         self.mark_changed()
 
@@ -267,15 +264,15 @@ def _node(
 
 def history(*outputs: Tensor) -> list[Any]:
     """The results that outputs were computed from, themselves included, the latest first."""
-    found = [x for x in dict.fromkeys(outputs) if x.op]
-    seen = set(found)
-    for node in found:  # which grows
+    nodes = [x for x in dict.fromkeys(outputs) if x.op]
+    seen = set(nodes)
+    for node in nodes:  # which grows
         for x in node.inputs:
             if isinstance(x, Tensor) and x not in seen and x.op:
                 seen.add(x)
-                found.append(x)
-    found.sort(key=by_serial, reverse=True)
-    return found
+                nodes.append(x)
+    nodes.sort(key=by_serial, reverse=True)
+    return nodes
 
 
 def as_arrays(node: Any) -> list[Any]:
@@ -310,26 +307,32 @@ def gradients(
     seed, *_ = interpret(_seed(output, gradient))
     if gradient is not None and interpret is as_arrays:
         seed = seed.copy()  # backward() makes gradients read-only, and this may be the user's
-    found: dict[Tensor, Any] = {output: seed}
-    rules_of, compared = rules_of or current().rules, set()
+    grads: dict[Tensor, Any] = {output: seed}
+    rules_of, compared = rules_of or current().rules, set[Tensor]()
     for node in history(output, *overrides):
-        if (g := overrides.get(node, found.get(node))) is None:
+        if (g := overrides.get(node, grads.get(node))) is None:
             continue
         arguments = (g, *interpret(node))
         for x, rule in zip(node.inputs, rules_of(node)):  # noqa: B905 (strict= takes longer)
             if not isinstance(x, Tensor):
                 continue
-            if x._guard is not None and x not in compared:
-                compared.add(x)
-                x._detect_change(x._guard)
-            if x.serial > node.serial:
-                raise GradientError(messages.stale(x, node))
+            if x.serial > node.serial or x._guard is not None:
+                _check_unchanged(x, node, compared)
             if x.requires_grad and rule is not None:
                 dx = rule(*arguments, **node.params)
                 if dx.shape != x._array.shape or dx.dtype is not x._array.dtype:
                     dx = unbroadcast(dx, x)
-                found[x] = found[x] + dx if x in found else dx
-    return found
+                grads[x] = grads[x] + dx if x in grads else dx
+    return grads
+
+
+def _check_unchanged(x: Tensor, node: Any, compared: set[Tensor]) -> None:
+    """Raise if data were changed after a node had used them; they are compared once a pass."""
+    if x._guard is not None and x not in compared:
+        compared.add(x)
+        x._detect_change(x._guard)
+    if x.serial > node.serial:
+        raise GradientError(messages.stale(x, node))
 
 
 def unbroadcast(g: Any, x: Tensor) -> Any:
@@ -352,10 +355,7 @@ def _seed(output: Tensor, gradient: Any) -> Tensor:
         raise GradientError(messages.requires_no_gradient(output))
     if gradient is None:
         if output.size != 1:
-            raise GradientError(
-                f"backward starts from a scalar, and this has the shape {output.shape}: take its "
-                f".sum() or .mean(), or pass gradient=, an array of that shape"
-            )
+            raise GradientError(messages.no_scalar(output))
         return _node(np.array(1, output.dtype, ndmin=output.ndim))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
     if seed.shape != output.shape:
@@ -393,12 +393,12 @@ def grad(
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if create_graph:
         with recording(RecordAll):
-            found = gradients(output, gradient, as_tensors)
+            grads = gradients(output, gradient, as_tensors)
     else:
-        found = gradients(output, gradient)
+        grads = gradients(output, gradient)
     for x in inputs:
         if not x.requires_grad:
             raise GradientError(f"{x!r} requires no gradient: make it with requires_grad=True")
-        if x not in found:
+        if x not in grads:
             raise GradientError(f"{output!r} does not depend on {x!r}, so it has no gradient there")
-    return [found[x] if create_graph else np.array(found[x]) for x in inputs]
+    return [grads[x] if create_graph else np.array(grads[x]) for x in inputs]

@@ -146,18 +146,17 @@ class ArrayMethods(Value):
         """`np.sum(t, axis=0)`, `np.dot(W.T, X)`: the operation of the same name."""
         return call(function, args, kwargs)
 
-    exp, log, sqrt, tanh = ops.exp, ops.log, ops.sqrt, ops.tanh
-    mean, max, min = ops.mean, ops.max, ops.min
+    exp, log, sqrt, tanh, mean = ops.exp, ops.log, ops.sqrt, ops.tanh, ops.mean
+    max, min, copy, round, __round__ = ops.max, ops.min, ops.copy, ops.round, ops.round
     sigmoid, relu, softmax = map(_method, ("sigmoid", "relu", "softmax"))
-    log_softmax, logsumexp = map(_method, ("log_softmax", "logsumexp"))
-    copy, round, __round__ = ops.copy, ops.round, ops.round
-    var, std, prod, cumsum, dot = map(_method, ("var", "std", "prod", "cumsum", "dot"))
+    log_softmax, logsumexp, cumsum = map(_method, ("log_softmax", "logsumexp", "cumsum"))
+    var, std, prod, dot = map(_method, ("var", "std", "prod", "dot"))
     diagonal, trace, squeeze = map(_method, ("diagonal", "trace", "squeeze"))
     swapaxes, ravel, flatten = map(_method, ("swapaxes", "ravel", "ravel"))
-
     # A __getattr__ would slow down all attributes.
-    view, unsqueeze, permute, t, clone = (ForeignName() for _ in range(5))
-    abs, pow, norm, requires_grad_, add_ = (ForeignName() for _ in range(5))
+    view, unsqueeze, permute, t, clone, abs, pow, norm, requires_grad_, add_ = (
+        ForeignName() for _ in range(10)
+    )
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """Limited to [min, max]."""

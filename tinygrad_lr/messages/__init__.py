@@ -4,14 +4,13 @@ import importlib
 from typing import Any
 
 PARTS = {
-    "bracketed": "origin", "caller": "origin", "locate": "origin", "warn": "origin",
-    "where_from": "origin", "describe": "explain", "operation_failed": "explain",
-    "accumulated": "explain", "no_parameter": "explain", "requires_no_gradient": "explain",
-    "stale": "explain", "warn_accidental_outer": "explain", "warn_kept_graphs": "explain",
-    "missing_name": "hints", "argument_refused": "refusals", "function_refused": "refusals",
-    "method_refused": "refusals", "cut_off": "explain", "cut_by_float": "explain",
-    "assigned_in_parts": "explain",
-}  # fmt: skip
+    "origin": "bracketed caller locate warn where_from",
+    "explain": "accumulated assigned_in_parts cut_by_float cut_off describe no_parameter no_scalar "
+    "operation_failed other_shape requires_no_gradient stale warn_accidental_outer "
+    "warn_kept_graphs",
+    "hints": "missing_name",
+    "refusals": "argument_refused function_refused method_refused",
+}
 
 
 class GradientError(ValueError, RuntimeError):
@@ -37,6 +36,8 @@ class TensorWarning(UserWarning):
 
 
 def __getattr__(name: str) -> Any:
-    if name not in PARTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{PARTS[name]}"), name)
+    for part, names in PARTS.items():
+        if name in names.split():
+            globals()[name] = getattr(importlib.import_module(f"{__name__}.{part}"), name)
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -216,3 +216,19 @@ def cut_by_float() -> str:
         "float() of a tensor that requires a gradient: none flows through the number. For printing "
         "use .item(); for mathematics NumPy's functions, not those of math"
     )
+
+
+def no_scalar(output: Any) -> str:
+    """backward() of several numbers at once."""
+    return (
+        f"backward starts from a scalar, and this has the shape {output.shape}: take its .sum() or "
+        f".mean(), or pass gradient=, an array of that shape"
+    )
+
+
+def other_shape(x: Any, shape: tuple[int, ...]) -> str:
+    """t.data = array, of another shape."""
+    return (
+        f"{describe(x)} is {x.shape} and stays so; the new data are {shape}. A gradient of the "
+        f"wrong shape?"
+    )
