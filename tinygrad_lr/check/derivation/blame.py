@@ -1,224 +1,315 @@
-"""Where a wrong gradient began: the variable, and the statement, that first went wrong."""
+"""Where a wrong gradient began: the first statement whose right value makes the gradients right.
+
+Nothing is concluded from a name alone. The backward pass is run again with the true gradient of
+one of forward's values in the place of what a statement computed: if wrong gradients come out
+right and none that was right goes wrong, the statements after it are right and it is not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.check.derivation.claims import pairings
-from tinygrad_lr.check.derivation.diagnosis import as_shape, close, largest, ratio
-from tinygrad_lr.check.derivation.judgement import Judgement, Mark
-from tinygrad_lr.check.derivation.marking import Marking
-from tinygrad_lr.check.derivation.report import INHERITED, RIGHT, WRONG, Row
-from tinygrad_lr.check.derivation.watch import Change, Statement
-from tinygrad_lr.check.derivation.way import Way
-from tinygrad_lr.tensor import Tensor, gradients
+from tinygrad_lr.check.derivation.claims import evidence, fits
+from tinygrad_lr.check.derivation.compare import Comparison
+from tinygrad_lr.check.derivation.diagnosis import as_shape, close, ratio
+from tinygrad_lr.check.derivation.watch import Change, Path, Statement
+from tinygrad_lr.tensor import Tensor
+
+MAX_RUNS = 250
+MAX_CULPRITS = 6
+MAX_READINGS = 16  # of one statement
+
+Pair = tuple[Change, Tensor]  # a value, and of what it should be the gradient
+Key = tuple[Statement, int]
 
 
-def trace(marking: Marking, judged: Judgement) -> Judgement:
-    """Trace each wrong claim to a value without a counterpart in forward that it was made of."""
-    judged = _trace_shapes(marking, judged)
-    wrong = [n for n, marks in judged.marks.items() if any(m.verdict == WRONG for m in marks)]
-    for name in wrong:
-        mark = next((m for m in judged.marks.get(name, []) if m.verdict == WRONG), None)
-        if mark is None:
-            continue
-        for used, changes in _without_counterpart(marking, judged, name, mark):
-            traced = _as_gradient(marking, judged, name, used, changes) or _as_term(
-                marking, judged, name, mark, used
-            )
-            if traced:
-                judged = traced
+@dataclass
+class Culprit:
+    """A statement that is wrong by itself.
+
+    Attributes:
+        statement: the statement; `n` says which time it ran first with a wrong value.
+        name: what it assigns to.
+        value, expected: what it computed and what is right; None if it computed nothing.
+        of: the value of forward's whose gradient that is, by the learner's name.
+        inputs: the gradients that are wrong because of it.
+        path: where it puts its value.
+        overrides: what its values should be.
+        factor: by which its values are multiples of true gradients.
+    """
+
+    statement: Statement
+    n: int
+    name: str
+    value: Any
+    expected: Any
+    of: str
+    inputs: frozenset[str]
+    path: Path = ()
+    overrides: dict[Key, list[tuple[Path, Any]]] = field(default_factory=dict)
+    factor: float = 1.0
+
+
+class Blame:
+    """Finds the culprits of a backward pass.
+
+    Args:
+        comparison: its claims beside the truth.
+        truth: the gradient of every value of forward's.
+        names: forward's names for its values.
+        sizes: the numbers that a factor may be that is applied later.
+    """
+
+    def __init__(
+        self,
+        comparison: Comparison,
+        truth: Mapping[Tensor, Any],
+        names: Mapping[str, list[Tensor]],
+        sizes: Mapping[int, str],
+    ) -> None:
+        self.comparison, self.truth, self.names, self.sizes = comparison, truth, names, sizes
+        self.scaled = True  # whether a factor that may be applied later may be a mistake as well
+        self.experiment, self.outcome = comparison.experiment, comparison.outcome
+        self.changes = [c for c in self.outcome.run.changes if not isinstance(c.value, Tensor)]
+        self.values = {_content(x._array) for x in truth} | {
+            _content(x) for x in self.experiment.before.values()
+        }
+        self.gradients: dict[tuple[int, ...], list[tuple[Tensor, Any]]] = {}
+        for x, g in truth.items():
+            self.gradients.setdefault(_long_axes(np.shape(g)), []).append((x, g))
+
+    def is_gradient(self, value: Any) -> Tensor | None:
+        """A value of forward's whose gradient this is, if it is one."""
+        for x, g in self.gradients.get(_long_axes(np.shape(value)), ()):
+            if np.any(g) and close(np.reshape(value, np.shape(g)), g, self.comparison.rtol):
+                return x
+        return None
+
+    def culprits(self) -> list[Culprit]:
+        """The statements that are wrong by themselves, in the order in which they ran."""
+        right = self.comparison.right(self.outcome)
+        wrong = frozenset(self.comparison.claims or self.comparison.truth) - right
+        found: list[Culprit] = []
+        overrides: dict[Key, list[tuple[Path, Any]]] = {}
+        while wrong and len(found) < MAX_CULPRITS:
+            culprit = self._first(wrong, right, overrides, {c.statement for c in found})
+            if culprit is None:
                 break
-    return judged
+            found.append(culprit)
+            for key, values in culprit.overrides.items():
+                overrides.setdefault(key, []).extend(values)
+            right, wrong = right | culprit.inputs, wrong - culprit.inputs
+        return found
 
+    def _first(
+        self,
+        wrong: frozenset[str],
+        right: frozenset[str],
+        overrides: Mapping[Key, list[tuple[Path, Any]]],
+        done: set[Statement],
+    ) -> Culprit | None:
+        """The first statement that explains a wrong gradient.
 
-def _trace_shapes(marking: Marking, judged: Judgement) -> Judgement:
-    """Right numbers in another shape are a mistake if something breaks on that shape."""
-    broken = any(as_shape(m.change.value, m.x.shape) is None for m in judged.wrong)
-    if not broken and not marking.back.error:
-        return judged
-    behind: set[Tensor] = set()
-    traced = {name: list(marks) for name, marks in judged.marks.items()}
-    for marks in traced.values():
-        for i, m in enumerate(marks):
-            if m.x in behind and m.verdict == WRONG:
-                marks[i] = m._replace(verdict=INHERITED)
-            elif m.verdict == RIGHT and m.x.op and np.shape(m.change.value) != m.x.shape:
-                marks[i] = m._replace(verdict=WRONG)
-                behind |= gradients(m.x, np.ones(m.x.shape)).keys()
-    return judged._replace(marks=traced)
+        What is a true gradient but for a factor that may be applied later, as a - y without the 1/m,
+        is suspected only if nothing else explains anything, and of everything that is wrong.
+        """
+        place = {id(c): i for i, c in enumerate(self.changes)}
+        if number := self._number(wrong, overrides):
+            return number
+        claims = self.comparison.claims
+        own = [place.get(id(claims[n].change), len(place)) if claims else len(place) for n in wrong]
+        trials: list[tuple[bool, int, int, list[Pair]]] = []
+        for statement, changes in self._suspects():
+            if statement in done:
+                continue
+            readings = list(self._readings(changes))[:MAX_READINGS]
+            scales = [all(self._is_scaled(c, x) for c, x in pairs) for pairs in readings]
+            for rank, (pairs, scaled) in enumerate(zip(readings, scales, strict=True)):
+                unlike = [place[id(c)] for c, x in pairs if not self._is_scaled(c, x)]
+                exact = all(self.matches(c, x) for c, x in pairs)
+                if any(scales) and not (scaled or self._is_named(pairs)):
+                    continue
+                if exact and not (scaled and len(wrong) > 1):
+                    continue
+                first = unlike[0] if unlike else place[id(pairs[0][0])]
+                if first <= max(own):
+                    trials.append((scaled, first, rank, pairs))
+        for scaled, *_, pairs in sorted(trials, key=lambda trial: trial[:3]):
+            if self.experiment.runs > MAX_RUNS or (scaled and not self.scaled):
+                break
+            culprit = self._put(pairs, 1.0, wrong, right, overrides)
+            if isinstance(culprit, float):
+                culprit = self._put(pairs, culprit, wrong, right, overrides)
+            if isinstance(culprit, Culprit) and not scaled:
+                return culprit
+            if (
+                isinstance(culprit, Culprit)
+                and culprit.inputs == wrong
+                and self.is_natural(culprit.factor)
+            ):
+                return culprit
+        return self._own_line(wrong) if claims else None
 
+    def _is_named(self, pairs: list[Pair]) -> bool:
+        """Whether the name of a value says of which value it is the gradient."""
+        return all(evidence(c.name, self.title(x)) > 1 for c, x in pairs)
 
-def _without_counterpart(
-    marking: Marking, judged: Judgement, name: str, mark: Mark
-) -> Iterator[tuple[str, list[Change]]]:
-    """The variables in the statement of a claim that are gradients of nothing with a name."""
-    at = marking.place(mark.change)
-    for used in sorted(culprit(marking, judged, name, mark).used - {name, *marking.arguments}):
-        changes = [
-            c for c in marking.back.changes
-            if c.name == used and len(c.path) == 1 and np.any(c.value) and np.ndim(c.value)
-        ]  # fmt: skip
-        before = [c for c in changes if marking.place(c) < at]
-        if before and id(before[-1]) not in judged.taken:
-            yield used, before if len(before) == 1 else changes
+    def _is_scaled(self, change: Change, x: Tensor) -> bool:
+        """Whether a value is a true gradient but for a factor that may be applied later."""
+        g = self.truth[x]
+        value = as_shape(change.value, np.shape(g))
+        r = None if value is None else ratio(value, g)
+        return r is not None and self.is_natural(r)
 
+    def is_natural(self, factor: float) -> bool:
+        """Whether a factor is one that may be applied later: none, or a number of samples."""
+        return any(abs(factor / n - 1) < 1e-9 for n in (1, *self.sizes))
 
-def _as_gradient(
-    marking: Marking, judged: Judgement, name: str, used: str, changes: list[Change]
-) -> Judgement | None:
-    """The verdicts with a variable as the gradient of a nameless value, if that rights a claim."""
-    if any(marking.close(changes[-1].value, g) for g in judged.found.values()):
+    def _suspects(self) -> Iterator[tuple[Statement, list[Change]]]:
+        """The statements that computed floats, each with its values under one name."""
+        by_statement: dict[tuple[Statement, Path], list[Change]] = {}
+        for change in self.changes:
+            if change.value.dtype.kind == "f" and change.value.size and np.any(change.value):
+                by_statement.setdefault((change.statement, _family(change.path)), []).append(change)
+        for (statement, _), changes in by_statement.items():
+            if all(_content(c.value) in self.values for c in changes):
+                continue  # a value of forward's, unpacked
+            yield statement, _last_of_each_run(changes)
+
+    def _put(
+        self,
+        pairs: list[Pair],
+        factor: float,
+        wrong: frozenset[str],
+        right: frozenset[str],
+        overrides: Mapping[Key, list[tuple[Path, Any]]],
+    ) -> Culprit | float | None:
+        """Run with factor * true gradients: a culprit, another factor to try, or None."""
+        new: dict[Key, list[tuple[Path, Any]]] = {}
+        for c, x in pairs:
+            g = factor * np.asarray(self.truth[x])
+            shape = np.shape(c.value)
+            new.setdefault((c.statement, c.n), []).append(
+                (c.path, g.reshape(shape) if fits(g, shape) else g)
+            )
+        put = [(c.value, v) for c, _ in pairs for p, v in new[c.statement, c.n] if p == c.path]
+        changed = not all(np.array_equal(value, v) or ratio(value, v) == 1 for value, v in put)
+        both = {key: [*overrides.get(key, ()), *new.get(key, ())] for key in {*overrides, *new}}
+        outcome = self.experiment.replayed(both)
+        now = self.comparison.right(outcome)
+        if changed and now & wrong and now >= right and not outcome.run.error:
+            c, x = next(((c, x) for c, x in pairs if not self.matches(c, x)), pairs[0])
+            expected = next(v for p, v in new[c.statement, c.n] if p == c.path)
+            return Culprit(
+                c.statement, c.n, c.name, c.value, expected, self.title(x), now & wrong, c.path, new,
+                factor,
+            )  # fmt: skip
+        if factor != 1:
+            return None
+        off = [r for n in wrong if (r := self.comparison.ratio(outcome, n)) and abs(r - 1) > 1e-9]
+        return 1 / off[0] if off and max(off) - min(off) <= 1e-7 * abs(off[0]) else None
+
+    def matches(self, change: Change, x: Tensor) -> bool:
+        """Whether a value is the true gradient of one of forward's."""
+        g = self.truth[x]
+        value = as_shape(change.value, np.shape(g))
+        return value is not None and close(value, g, self.comparison.rtol)
+
+    def title(self, x: Tensor) -> str:
+        """What the learner calls a value of forward's; "" if nothing."""
+        return next((n for n, versions in self.names.items() if any(v is x for v in versions)), "")
+
+    def _readings(self, changes: list[Change]) -> Iterator[list[Pair]]:
+        """What a statement's values may be the gradients of, the likeliest first."""
+        last = changes[-1]
+        singles = [
+            (evidence(last.name, self.title(x) or "?"), bool(self.title(x)), x)
+            for x, _ in self.gradients.get(_long_axes(np.shape(last.value)), ())
+        ]
+        singles.sort(key=lambda s: s[:2], reverse=True)
+        if len(changes) > 1:
+            yield from self._series(changes)
+        seen: list[Any] = []
+        for *_, x in singles:
+            if not any(g is self.truth[x] or close(g, self.truth[x]) for g in seen):
+                seen.append(self.truth[x])
+                yield [(last, x)]
+
+    def _series(self, changes: list[Change]) -> list[list[Pair]]:
+        """Pairs of all values of a statement that ran several times with those of a name."""
+        found: list[tuple[Any, list[Pair]]] = []
+        for name, versions in self.names.items():
+            said = evidence(changes[0].name, name)
+            versions = [x for x in versions if x in self.truth]
+            if len(versions) < 2 or "[" in name:
+                continue
+            for row in (versions[::-1], versions):
+                for skip in (0, 1, -1, 2, -2):
+                    pairs = list(zip(changes[max(-skip, 0) :], row[max(skip, 0) :], strict=False))
+                    if pairs and all(fits(c.value, x.shape) for c, x in pairs):
+                        matching = sum(self.matches(c, x) for c, x in pairs)
+                        spare = len(row) + len(changes) - 2 * len(pairs)
+                        found.append(((said, matching / len(pairs), -spare), pairs))
+        found.sort(key=lambda f: f[0], reverse=True)
+        return [pairs for _, pairs in found]
+
+    def _number(self, wrong: frozenset[str], overrides: Mapping[Key, Any]) -> Culprit | None:
+        """A number, as m, from which several gradients have the same wrong factor."""
+        ratios = [self.comparison.ratio(self.outcome, name) for name in wrong]
+        if (
+            overrides
+            or len(wrong) < 2
+            or None in ratios
+            or not close(ratios, ratios[:1] * len(ratios))
+        ):
+            return None
+        for change in self.changes:
+            n = float(change.value) if np.ndim(change.value) == 0 and len(change.path) == 1 else 0.0
+            if not n or n == 1 or n in self.sizes or change.statement.node is None:
+                continue
+            for better in (n * ratios[0], n / ratios[0]):
+                size = next((s for s in self.sizes if abs(s / better - 1) < 1e-9), None)
+                if size is None:
+                    continue
+                new = {(change.statement, change.n): [(change.path, size)]}
+                if self.comparison.right(self.experiment.replayed(new)) >= wrong:
+                    return Culprit(
+                        change.statement, change.n, change.name, n, size, "", wrong, change.path, new,
+                        ratios[0],
+                    )  # fmt: skip
         return None
-    groups: dict[Any, list[Tensor]] = {}
-    for x in marking.truth:
-        if x.op and x not in judged.given and x.shape == changes[-1].value.shape:
-            groups.setdefault((x.origin, x.op), []).append(x)
-    best = marking.judge(judged.reading, judged.scale).score[0]
-    changes = [c for c in changes if id(c) not in judged.taken]
-    wrong = next(m for m in judged.marks[name] if m.verdict == WRONG)
-    way = Way(marking, judged, wrong.x)
-    value = as_shape(wrong.change.value, wrong.x.shape)
-    for group in groups.values():
-        if value is None or way.region.isdisjoint(group):
-            continue
-        for pairs in pairings(changes, group[::-1]):
-            if not marking.close(value, way.gradient({x: c.value for c, x in pairs}), wrong.x):
-                continue  # the first wrong value stays wrong, whatever the others do
-            tried = marking.judge({**judged.reading, f"{used} ": pairs}, judged.scale)
-            cured = all(mark.verdict != WRONG for mark in tried.marks[name])
-            if cured and tried.score[0] <= best:
-                return tried
-    return None
+
+    def _own_line(self, wrong: frozenset[str]) -> Culprit:
+        """The earliest of the statements that computed wrong gradients."""
+        claims = [self.comparison.claims[name] for name in self.comparison.claims if name in wrong]
+        order = {id(c): i for i, c in enumerate(self.changes)}
+        first = min(claims, key=lambda c: order.get(id(c.change), len(order)))
+        same = frozenset(c.input for c in claims if c.statement is first.statement)
+        expected = self.comparison.expected(first.input)
+        path = first.change.path if first.change else first.place.path
+        return Culprit(
+            first.statement, first.n, first.text, first.value, expected, first.input, same, path
+        )
 
 
-def _as_term(
-    marking: Marking, judged: Judgement, name: str, mark: Mark, used: str
-) -> Judgement | None:
-    """The verdicts with a variable as the wrong term of a sum, if that rights a claim."""
-    change = [
-        c
-        for c in marking.back.changes
-        if c.name == used and marking.place(c) < marking.place(mark.change)
-    ][-1]
-    terms = Way(marking, judged, mark.x).terms()
-    if np.shape(mark.change.value) != mark.x.shape or len(terms) < 2:
-        return None
-    try:
-        value = np.broadcast_to(change.value, mark.x.shape)
-    except ValueError:
-        return None
-    rest = mark.change.value - value
-    if any(marking.close(value, term) for term in terms) or not any(
-        marking.close(rest, t) or marking.close(rest, mark.expected - t) for t in terms
-    ):
-        return None
-    term = Mark(change, mark.x, WRONG, mark.expected - rest, mark.expected - rest)
-    inherited = [
-        m._replace(verdict=INHERITED) if m.verdict == WRONG else m for m in judged.marks[name]
-    ]
-    return judged._replace(marks={**judged.marks, name: inherited, used: [term]})
+def _content(x: Any) -> Any:
+    return np.shape(x), np.asarray(x, dtype=float).tobytes()
 
 
-def culprit(marking: Marking, judged: Judgement, name: str, mark: Mark) -> Statement:
-    """Of the statements that made a value, the one that went wrong."""
-    if name not in marking.claims:
-        return mark.change.statement
-    history = marking.claims[name].changes
-    at = next((i for i, c in enumerate(history) if c is mark.change), len(history) - 1)
-    start = _last_right(marking, judged, name, mark, history[:at])
-    wanted = as_shape(mark.expected, np.shape(mark.change.value))
-    if wanted is None:
-        misfits = (c for c in history[: at + 1] if as_shape(c.value, mark.x.shape) is None)
-        return next(misfits, mark.change).statement
-    steps: dict[Statement, Any] = {}
-    before: Any = history[start - 1].value if start else 0
-    for change in history[start : at + 1]:
-        fits = np.shape(before) == np.shape(change.value)
-        if np.any(change.value):
-            step = change.value - (before if fits else 0)
-            steps[change.statement] = steps.get(change.statement, 0) + step
-        before = change.value
-    if len(steps) < 2:
-        return next(iter(steps), mark.change.statement)
-    error = wanted - mark.change.value
-    for statement, step in steps.items():
-        if np.size(error) > 1 and ratio(error, step):
-            return statement
-    rounding = marking.rtol * largest(wanted) + marking.rounding(mark.x, judged.scale)
-    wrong = np.abs(error) > rounding
-
-    def reach(statement: Statement) -> float:
-        changed = np.broadcast_to(steps[statement] != 0, wrong.shape)
-        return np.inf if (wrong & ~changed).any() else float(changed.sum())
-
-    return min(steps, key=reach)
+def _long_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n != 1)
 
 
-def _last_right(
-    marking: Marking, judged: Judgement, name: str, mark: Mark, history: list[Change]
-) -> int:
-    """From where on a value went wrong: what was the right gradient of something, was right."""
-    others = {id(c) for c, x in judged.reading[name] if x is not mark.x}
-    start = max((i + 1 for i, c in enumerate(history) if id(c) in others), default=0)
-    if start == len(history):
-        return start
-    wanted = as_shape(mark.expected, np.shape(mark.change.value))
-    proportional = wanted is not None and ratio(mark.change.value, wanted) is None
-    known: dict[tuple[int, ...], list[Any]] = {}
-    for f in (*judged.found.values(), *Way(marking, judged, mark.x).terms()):
-        known.setdefault(np.shape(f), []).append(f)
-    alike = {shape: np.reshape(gs, (len(gs), -1)) for shape, gs in known.items() if 0 not in shape}
-
-    def is_known(g: Any) -> bool:
-        """Whether this is the right gradient of anything; all at once, for there may be many."""
-        if np.shape(g) not in alike:
-            return False
-        gs = alike[np.shape(g)]
-        off = np.abs(gs - np.ravel(g)).max(axis=1)
-        return bool(np.any(off <= marking.rtol * np.abs(gs).max(axis=1)))
-
-    for i, change in enumerate(history[start:], start):
-        g = change.value
-        if np.any(g) and (is_known(g) or (proportional and ratio(g, wanted))):
-            start = i + 1
-    return start
+def _family(path: Path) -> Path:
+    """A path without the indices at its end."""
+    while len(path) > 1 and isinstance(path[-1], int):
+        path = path[:-1]
+    return path
 
 
-def shared_number(marking: Marking, judged: Judgement, rows: list[Row]) -> list[Row]:
-    """Several lines that are wrong by one factor have it from a number that they all use."""
-    wrong = [row for row in rows if row.verdict == WRONG]
-    factors = []
-    for m in judged.wrong:
-        value = as_shape(m.change.value, m.x.shape)
-        factors.append(None if value is None else ratio(value, m.expected))
-    if len(wrong) < 2 or None in factors or not close(factors, factors[:1] * len(factors)):
-        return rows
-    statements = {c.statement.line: c.statement for c in marking.back.changes}
-    if not all(row.line in statements for row in wrong):
-        return rows
-    shared = frozenset.intersection(*(statements[row.line].used for row in wrong))
-    numbers = {
-        c.name: c for c in marking.back.changes
-        if c.name in shared and c.name not in marking.arguments and np.size(c.value) == 1
-        and c.name not in marking.claims and c.value not in (*marking.sizes, 1)
-    }  # fmt: skip
-    if len(numbers) != 1:
-        return rows
-    ((name, change),) = numbers.items()
-    told = f"because of it {' and '.join(row.name for row in wrong)}: {wrong[0].diagnosis}"
-    rows = [r._replace(verdict=INHERITED, diagnosis="") if r.verdict == WRONG else r for r in rows]
-    return [Row(name, *change.statement[:2], (), np.nan, np.nan, WRONG, told), *rows]
-
-
-def made_of(marking: Marking, judged: Judgement, statement: Statement) -> str:
-    """Where a wrong statement has the values from that could not be checked."""
-    last = {
-        c.name: c for c in marking.back.changes
-        if c.name in statement.used - set(marking.arguments) and c.statement.line < statement.line
-        and np.ndim(c.value) and c.name not in judged.marks and id(c) not in judged.taken
-    }  # fmt: skip
-    return " and ".join(f"{c.name} of line {c.statement.line}" for c in last.values())
+def _last_of_each_run(changes: Iterable[Change]) -> list[Change]:
+    return list({(c.frame, c.n): c for c in changes}.values())

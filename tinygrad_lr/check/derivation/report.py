@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
 RIGHT, INHERITED, WRONG = "right", "inherited", "wrong here"
@@ -14,10 +15,10 @@ TINTS = {RIGHT: "#218739", INHERITED: "#a66f00", WRONG: "#dc3545"}  # for light 
 
 
 class Row(NamedTuple):
-    """One claimed gradient.
+    """One gradient of a backward pass.
 
     Attributes:
-        name: what backward calls it.
+        name: what the learner calls it.
         line: the line that gave it its value; of several the one that is wrong.
         source: that line.
         shape: its shape.
@@ -25,8 +26,9 @@ class Row(NamedTuple):
             not fit, nan if there is nothing to compare.
         relative_error: that, divided by the largest element of the true gradient.
         verdict: "right", "wrong here", or "inherited": wrong, and only because of what came in.
-        diagnosis: what is wrong, "unknown", or empty; for a right one, which convention it follows.
-        made_of: what this line uses that could not be checked, with its lines.
+        diagnosis: what is wrong, "unknown", or empty; of a right one, what is remarkable.
+        correction: the line as it would be right, or empty.
+        function: the function that the line is in, if that is not the one that was checked.
     """
 
     name: str
@@ -37,27 +39,37 @@ class Row(NamedTuple):
     relative_error: float
     verdict: str
     diagnosis: str = ""
-    made_of: str = ""
+    correction: str = ""
+    function: str = ""
 
 
 class Report:
     """What `check_backward` found.
 
     Attributes:
-        rows: a `Row` for each claim, in the order of the backward pass.
+        rows: a `Row` for each gradient, in the order of the backward pass.
+        missing: the inputs whose gradient was not found, so that it could not be compared.
+        left_out: the inputs that are data or settings, whose gradient nobody asked for.
         cautions: what this check could not see, and what else is noteworthy.
-        problem: why the backward pass as a whole could not be marked, or empty.
-        ok: whether all claims are right, and there are some.
-        first_wrong: the name of the first claim that is wrong by itself, or None.
+        problem: what is wrong with the backward pass as a whole, or empty.
     """
 
-    def __init__(self, rows: list[Row], cautions: list[str], problem: str = "") -> None:
-        self.rows, self.cautions, self.problem = rows, cautions, problem
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        cautions: Sequence[str] = (),
+        problem: str = "",
+        missing: Sequence[str] = (),
+        left_out: Sequence[str] = (),
+    ) -> None:
+        self.rows, self.cautions, self.problem = list(rows), list(cautions), problem
+        self.missing, self.left_out = list(missing), list(left_out)
 
     @property
     def ok(self) -> bool:
-        """Whether all claims are right, and there are some."""
-        return bool(self.rows) and not self.problem and all(r.verdict == RIGHT for r in self.rows)
+        """Whether the gradient of every input was compared, and all are right."""
+        done = self.rows and not (self.problem or self.missing)
+        return bool(done) and all(row.verdict == RIGHT for row in self.rows)
 
     @property
     def _first(self) -> Row | None:
@@ -65,27 +77,36 @@ class Report:
 
     @property
     def first_wrong(self) -> str | None:
-        """The name of the first claim that is wrong by itself, or None."""
+        """The name of the first gradient that is wrong by itself, or None."""
         return self._first.name if self._first else None
 
     @property
     def summary(self) -> str:
-        """The report in one sentence."""
-        first = self._first
-        told = [self.problem] if self.problem else []
-        if first:
-            what = first.diagnosis if first.diagnosis != "unknown" else "what is wrong is not known"
-            unsure = f" (or it is {first.made_of}, which it uses)" if first.made_of else ""
-            told.append(f"first wrong: {first.name}, line {first.line}: {what}{unsure}")
-        elif self.ok:
+        """The report in a sentence or two."""
+        lines = [self.problem] if self.problem else []
+        if first := self._first:
+            place = f"line {first.line}" + (f" of {first.function}" if first.function else "")
+            unknown = first.diagnosis in ("", "unknown")
+            diagnosis = "what is wrong is not known" if unknown else first.diagnosis
+            lines.append(f"first wrong: {first.name}, {place}: {diagnosis}")
+        elif self.rows and not self.problem:
             n = len(self.rows)
-            told.append(f"all {n} gradients are right" if n > 1 else "the gradient is right")
-        return "\n".join(told)
+            lines.append(f"all {n} gradients are right" if n > 1 else "the gradient is right")
+        if self.missing:
+            lines.append(f"not checked: {', '.join(self.missing)}")
+        return "\n".join(lines)
 
     def assert_ok(self) -> None:
         """Raise AssertionError with the report, unless all gradients are right."""
         if not self.ok:
             raise AssertionError(f"\n{self._text(colour=False)}")
+
+    @property
+    def _notes(self) -> list[str]:
+        first = self._first
+        notes = [f"{first.source}   ->   {first.correction}"] if first and first.correction else []
+        notes += [f"left out: {', '.join(self.left_out)}"] if self.left_out else []
+        return notes + [f"caution: {caution}" for caution in self.cautions]
 
     def _cells(self) -> list[tuple[str, ...]]:
         return [
@@ -103,8 +124,7 @@ class Report:
             if colour and row[6] in COLOURS:
                 padded[6] = f"\033[{COLOURS[row[6]]}m{padded[6]}\033[0m"
             lines.append("  ".join(padded).rstrip())
-        lines += ["", self.summary] if lines else [self.summary]
-        return "\n".join(lines + [f"caution: {caution}" for caution in self.cautions])
+        return "\n".join([*lines, *[""] * bool(lines), self.summary, *self._notes])
 
     def __str__(self) -> str:
         return self._text(colour=sys.stdout.isatty())
@@ -114,8 +134,8 @@ class Report:
     def _repr_html_(self) -> str:
         rows = [HEAD, *self._cells()] if self.rows else []
         table = "".join(f"<tr>{''.join(map(_cell, HEAD, row))}</tr>" for row in rows)
-        told = [self.summary, *(f"caution: {caution}" for caution in self.cautions)]
-        return f"<table>{table}</table>" + "".join(f"<p>{html.escape(text)}</p>" for text in told)
+        notes = [*self.summary.splitlines(), *self._notes]
+        return f"<table>{table}</table>" + "".join(f"<p>{html.escape(note)}</p>" for note in notes)
 
 
 def _number(error: float) -> str:
@@ -123,16 +143,16 @@ def _number(error: float) -> str:
 
 
 def _cell(column: str, text: str) -> str:
-    told, style = html.escape(text), "text-align: left; vertical-align: top; padding: 2px 8px"
+    cell, style = html.escape(text), "text-align: left; vertical-align: top; padding: 2px 8px"
     if column not in ("source", "diagnosis"):
         style += "; white-space: nowrap"
     if text in TINTS:
-        told = f'<b style="color: {TINTS[text]}">{told}</b>'
+        cell = f'<b style="color: {TINTS[text]}">{cell}</b>'
     elif text == column:
-        told = f"<b>{told}</b>"
+        cell = f"<b>{cell}</b>"
     elif column == "source":
-        told = f"<code>{told}</code>"
-    return f'<td style="{style}">{told}</td>'
+        cell = f"<code>{cell}</code>"
+    return f'<td style="{style}">{cell}</td>'
 
 
 def _shortened(text: str, width: int = 48) -> str:

@@ -1,155 +1,292 @@
-"""Run a function and keep what each of its statements did to its local variables."""
+"""Run a function of the learner's, and follow what each statement of the learner's own code does."""
 
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import linecache
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from types import CodeType, FrameType
+import sysconfig
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_lr.messages.frames import OWN_FILES
 from tinygrad_lr.tensor import Tensor
 
-Path = tuple[Any, ...]  # ("dW",), ("grads", "dW1"), ("hs", 3)
+Path = tuple[Any, ...]  # ("dW",), ("grads", "dW1"), ("self", ".W"), ("hs", 3)
+LIBRARIES = tuple(
+    {os.path.join(sysconfig.get_path(p), "") for p in ("stdlib", "purelib", "platlib")}
+)
+FUNCTIONS = (ModuleType, FunctionType, MethodType, BuiltinFunctionType)
+MAX_DEPTH = 5  # of containers and objects that are looked into
 
 
-class Statement(NamedTuple):
-    """A statement of the user's: the line that it starts on, its text, the variables in it."""
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """A statement of the learner's: where it is, its text, and the names in it."""
 
+    file: str
     line: int
     text: str
+    function: str = ""
     node: Any = None
     assigned: frozenset[str] = frozenset()
-    used: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
 
 
 class Change(NamedTuple):
-    """A value that a statement gave to a variable, or to an element of one."""
+    """A value that a statement gave to a variable, an element of one, or an attribute."""
 
     path: Path
-    value: Any
+    value: Any  # a copy
     statement: Statement
+    n: int  # how many times the statement had run before
+    frame: int  # number of the call that ran it
+    array: Any = None  # the object itself
 
     @property
     def name(self) -> str:
-        """What the user calls it: the last name on the path, and the indices that follow."""
-        last = max(i for i, part in enumerate(self.path) if isinstance(part, str))
-        return str(self.path[last]) + "".join(f"[{i}]" for i in self.path[last + 1 :])
+        """What the learner calls it: dW, dW[0], W1 of grads["W1"], W of self.W."""
+        return name_of(self.path)
+
+
+def name_of(path: Path) -> str:
+    """The last name on a path, and the indices that follow it."""
+    last = max(i for i, part in enumerate(path) if isinstance(part, str))
+    return path[last].lstrip(".") + "".join(f"[{i}]" for i in path[last + 1 :])
 
 
 class Run(NamedTuple):
-    """What a function did: its result or its error, the statement that it ended in, the changes."""
+    """What a function did."""
 
     result: Any
     error: Exception | None
-    end: Statement
+    end: Statement  # the one that returned the result, or raised
     changes: list[Change]
     locals: dict[str, Any]
-    unfinished: frozenset[str]
-    unfinished_loop: frozenset[str]
 
 
-def watch(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Run:
-    """Call a function by keyword, and follow the lines of its own frame."""
-    inner: Any = inspect.unwrap(function)
-    code = getattr(inner, "__code__", None) or getattr(inner.__call__, "__code__", None)
-    watcher = _Watcher(code)
-    before, result, error = sys.gettrace(), None, None
-    sys.settrace(watcher.call)
-    try:
-        result = function(**arguments)
-    except Exception as raised:
-        error = raised
-    finally:
-        sys.settrace(before)
-    unfinished = watcher.unfinished() if error else (frozenset(), frozenset())
-    return Run(result, error, watcher.now, watcher.changes, watcher.locals, *unfinished)
+class Follower:
+    """Follows the frames of the learner's own code; subclasses say what happens at a statement.
 
+    Args:
+        function: what is called; its code and that of its module is the learner's own, and so is
+            all other code that is neither a library's nor Python's.
+    """
 
-class _Watcher:
-    def __init__(self, code: CodeType | None):
-        self.code, self.started, self.failed = code, False, False
-        self.statements = _statements(code) if code else {}
-        self.now = Statement(code.co_firstlineno if code else 0, "")
-        self.changes: list[Change] = []
+    def __init__(self, function: Callable[..., Any]) -> None:
+        inner = inspect.unwrap(getattr(function, "__func__", function))
+        self.main = getattr(inner, "__code__", None) or getattr(
+            type(inner).__call__, "__code__", None
+        )
+        self.spaces = {id(getattr(inner, "__globals__", None))}
+        self.runs: Counter[Statement] = Counter()
+        self.frames = 0
+        self.raised: tuple[BaseException, Statement] | None = None
         self.locals: dict[str, Any] = {}
-        self.seen: dict[Path, tuple[Any, bytes]] = {}
+        self.end = Statement("", self.main.co_firstlineno if self.main else 0, "")
+
+    def follow(self, call: Callable[[], Any]) -> tuple[Any, Exception | None]:
+        """(result, error) of a call."""
+        before, result, error = sys.gettrace(), None, None
+        sys.settrace(self.call)
+        try:
+            result = call()
+        except Exception as raised:
+            error = raised
+        finally:
+            sys.settrace(before)
+        if error and self.raised:
+            self.end = self.raised[1]
+        return result, error
 
     def call(self, frame: FrameType, event: str, arg: Any) -> Any:
-        if frame.f_code is not self.code or self.started:
+        """Python's trace function: which frames are followed."""
+        if id(frame.f_globals) not in self.spaces and not is_own(frame.f_code.co_filename):
             return None
-        self.started = True
-        return self.line
+        self.frames += 1
+        return _Frame(self, frame, self.frames).step
 
-    def line(self, frame: FrameType, event: str, arg: Any) -> Any:
-        """Before a line is run: what has the statement before it changed?"""
+    def begin(self, scope: Scope) -> None:
+        """A call of the learner's own code begins."""
+
+    def start(self, scope: Scope, statement: Statement, n: int) -> None:
+        """A statement is about to run; it has run n times before."""
+
+    def finish(self, scope: Scope, statement: Statement, n: int) -> None:
+        """A statement has run."""
+
+
+class Scope(NamedTuple):
+    """The variables of a call. A local that is set here is set in the frame."""
+
+    code: CodeType
+    number: int  # of the call
+    locals: Any
+    globals: dict[str, Any]
+
+
+class _Frame:
+    """One call of the learner's own code."""
+
+    def __init__(self, follower: Follower, frame: FrameType, number: int) -> None:
+        self.follower, self.number = follower, number
+        self.statements = statements(frame.f_code)
+        self.now: Statement | None = None
+        self.n, self.failed = 0, False
+        follower.begin(self.scope(frame))
+
+    def scope(self, frame: FrameType) -> Scope:
+        """The frame's variables; to ask for f_locals twice would undo what was set between."""
+        return Scope(frame.f_code, self.number, frame.f_locals, frame.f_globals)
+
+    def step(self, frame: FrameType, event: str, arg: Any) -> Any:
+        """Python's trace function of a frame."""
+        follower = self.follower
         if event == "line":
-            self.failed = False
-            n = frame.f_lineno
-            coming = self.statements.get(n) or Statement(n, _text(frame.f_code, n, n))
-            if coming is not self.now:
-                self.compare(frame)
-                self.now = coming
+            statement = self.statements.get(frame.f_lineno) or _bare(frame.f_code, frame.f_lineno)
+            if statement is not self.now:
+                scope = self.scope(frame)
+                self._finish(scope)
+                self.now, self.n = statement, follower.runs[statement]
+                follower.runs[statement] += 1
+                follower.start(scope, statement, self.n)
         elif event == "exception":
             self.failed = True
+            if self.now and (follower.raised is None or follower.raised[0] is not arg[1]):
+                follower.raised = arg[1], self.now
         elif event == "return":
-            self.compare(frame)
-            self.locals = dict(frame.f_locals)
-        return self.line
+            scope = self.scope(frame)
+            self._finish(scope)
+            if self.number == 1:
+                follower.locals = dict(scope.locals)
+                follower.end = self.now or follower.end
+        return self.step
 
-    def compare(self, frame: FrameType) -> None:
-        assigned = self.now.assigned if not self.failed else frozenset()
-        for name, local in frame.f_locals.items():
-            for path, x in parts(local, (name,)):
-                fingerprint = b"" if isinstance(x, Tensor) else np.asarray(x).tobytes()
-                before = self.seen.get(path)
-                again = len(path) == 1 and name in assigned
-                moved = before and before[0] is not x and isinstance(x, (Tensor, np.ndarray))
-                if before is None or again or moved or before[1] != fingerprint:
-                    self.seen[path] = x, fingerprint
-                    value = x if isinstance(x, Tensor) else np.array(x)
-                    self.changes.append(Change(path, value, self.now))
-
-    def unfinished(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The variables to which the rest of the function, or of the loop, assigns as well."""
-        at = self.now.line
-        loops = [
-            s.line for s in self.statements.values()
-            if isinstance(s.node, ast.For | ast.While) and s.line <= at <= (s.node.end_lineno or at)
-        ]  # fmt: skip
-        start = min(loops, default=at)
-        later = [s for s in self.statements.values() if s.line >= start]
-        return (
-            frozenset().union(*(s.assigned for s in later if s.line >= at)),
-            frozenset().union(*(s.assigned for s in later)),
-        )
+    def _finish(self, scope: Scope) -> None:
+        if self.now and not self.failed:
+            self.follower.finish(scope, self.now, self.n)
+        self.failed = False
 
 
-def parts(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    """Every Tensor, array, number and list of numbers that a value holds, nested as it may be."""
+def is_own(file: str) -> bool:
+    """Whether a file is the learner's: no library's, not Python's and not this package's."""
+    return file not in OWN_FILES and not file.startswith(("<", *LIBRARIES))
+
+
+class Watcher(Follower):
+    """Keeps what every statement changes.
+
+    Attributes:
+        changes: in the order in which they were made.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self.changes: list[Change] = []
+        self._slots: dict[Any, Any] = {}  # what a variable or an element held last
+        self._contents: dict[int, Any] = {}  # of arrays, by id
+        self._held: list[Any] = []  # so that no id is used again
+
+    def begin(self, scope: Scope) -> None:
+        for name, value in scope.locals.items():
+            self._look(name, value, scope.number)
+
+    def start(self, scope: Scope, statement: Statement, n: int) -> None:
+        for name in statement.names - scope.locals.keys():
+            if name in scope.globals:
+                self._look(name, scope.globals[name], 0)
+
+    def finish(self, scope: Scope, statement: Statement, n: int) -> None:
+        for name in sorted(statement.names):
+            local = name in scope.locals
+            value = scope.locals[name] if local else scope.globals.get(name)
+            number, assigned = scope.number if local else 0, name in statement.assigned
+            for path, x in self._look(name, value, number, assigned):
+                self.changes.append(Change(path, self.kept(x), statement, n, scope.number, x))
+
+    def kept(self, x: Any) -> Any:
+        """What is kept of a value."""
+        return x if isinstance(x, Tensor) else np.array(x)
+
+    def _look(
+        self, name: str, value: Any, number: int, assigned: bool = False
+    ) -> list[tuple[Path, Any]]:
+        """What is new in a variable since it was looked at last."""
+        new = []
+        for path, slot, x in leaves(value, (name,), (number, name)):
+            content = self.kept(x) if isinstance(x, Tensor) else np.asarray(x).tobytes()
+            array = isinstance(x, (Tensor, np.ndarray))
+            same_object = array and self._slots.get(slot) is x
+            known = array and self._contents.get(id(x)) is not None
+            if array:
+                changed = not known or not _equal(self._contents[id(x)], content)
+                moved = known and not (changed or assigned) and len(path) > 1  # within a list
+                fresh = changed or (not same_object and not moved)
+            else:
+                fresh = slot not in self._slots or self._slots[slot] != content
+            if fresh or (assigned and len(path) == 1):
+                new.append((path, x))
+            self._slots[slot] = x if array else content
+            if array:
+                self._contents[id(x)] = content
+                self._held.append(x)
+        return new
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return a is b if isinstance(b, Tensor) else bool(a == b)
+
+
+def watch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Run:
+    """Call a function and keep what each statement of the learner's own code changes."""
+    return run(Watcher(function), function, *args, **kwargs)
+
+
+def run(watcher: Watcher, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Run:
+    """Call a function under a watcher."""
+    result, error = watcher.follow(lambda: function(*args, **kwargs))
+    return Run(result, error, watcher.end, watcher.changes, watcher.locals)
+
+
+def leaves(value: Any, path: Path, slot: Any, depth: int = 0) -> Iterator[tuple[Path, Any, Any]]:
+    """(path, slot, x) for every Tensor, array, number and list of numbers that a value holds."""
     if isinstance(value, (Tensor, np.ndarray, float, int, np.number)):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, element in value.items():
-            yield from parts(element, (*path, key))
-    elif isinstance(value, (list, tuple)):
-        if value and all(isinstance(x, (int, float)) for x in value):
-            yield path, value
-        else:
-            for i, element in enumerate(value):
-                yield from parts(element, (*path, i))
+        yield path, slot, value
+    elif depth < MAX_DEPTH:
+        for key, element in children(value):
+            yield from leaves(element, (*path, key), (id(value), key), depth + 1)
 
 
-def _text(code: CodeType, first: int, last: int) -> str:
-    lines = linecache.getlines(code.co_filename)[first - 1 : last]
-    return " ".join(line.strip() for line in lines)
+def children(value: Any) -> Iterable[tuple[Any, Any]]:
+    """The elements of a container and the attributes of an object of the learner's, with keys."""
+    if isinstance(value, Mapping):
+        return list(value.items())
+    if isinstance(value, (list, tuple)):
+        return list(enumerate(value))
+    if is_object(value):
+        return [(f".{name}", x) for name, x in vars(value).items()]
+    return ()
 
 
-def _statements(code: CodeType) -> dict[int, Statement]:
+def is_object(value: Any) -> bool:
+    """Whether a value is an object, or a class, that the learner's code made."""
+    if not hasattr(value, "__dict__") or isinstance(value, FUNCTIONS):
+        return False
+    kind = value if isinstance(value, type) else type(value)
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    return file is None or is_own(file)
+
+
+@functools.lru_cache(maxsize=256)
+def statements(code: CodeType) -> dict[int, Statement]:
     """The statement of every line of a function; empty if its source cannot be read."""
     lines = linecache.getlines(code.co_filename)
     try:
@@ -159,20 +296,41 @@ def _statements(code: CodeType) -> dict[int, Statement]:
     except (SyntaxError, IndexError):
         return {}
     ast.increment_lineno(tree, code.co_firstlineno - 1 - indented)
-    found = {}
+    by_line: dict[int, Statement] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.stmt):
-            body = getattr(node, "body", None)
-            last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
-            statement = Statement(
-                node.lineno,
-                _text(code, node.lineno, last),
-                node,
-                frozenset(_assigned(node)),
-                frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name)),
-            )
-            found.update(dict.fromkeys(range(node.lineno, last + 1), statement))
-    return found
+        if not isinstance(node, ast.stmt):
+            continue
+        body = getattr(node, "body", None)
+        last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
+        text = " ".join(line.strip() for line in lines[node.lineno - 1 : last])
+        names = frozenset(n.id for n in _head(node) if isinstance(n, ast.Name))
+        statement = Statement(
+            code.co_filename,
+            node.lineno,
+            text,
+            code.co_name,
+            node,
+            frozenset(_assigned(node)),
+            names,
+        )
+        by_line.update(dict.fromkeys(range(node.lineno, last + 1), statement))
+    return by_line
+
+
+@functools.lru_cache(maxsize=1024)
+def _bare(code: CodeType, line: int) -> Statement:
+    """A statement whose source cannot be read."""
+    names = frozenset(code.co_varnames)
+    return Statement(code.co_filename, line, "", code.co_name, None, names, names)
+
+
+def _head(node: ast.stmt) -> Iterator[ast.AST]:
+    """The nodes of a statement, without those of the statements in its body."""
+    waiting: list[ast.AST] = [node]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        waiting += [x for x in ast.iter_child_nodes(part) if not isinstance(x, ast.stmt)]
 
 
 def _assigned(node: Any) -> Iterator[str]:

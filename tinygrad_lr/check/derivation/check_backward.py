@@ -1,0 +1,601 @@
+"""check_backward: mark a hand-written backward pass, line by line."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import difflib
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.array.protocols import unwrap
+from tinygrad_lr.check.derivation import odd_loss
+from tinygrad_lr.check.derivation.blame import Blame, Culprit, Key
+from tinygrad_lr.check.derivation.claims import (
+    KEPT,
+    LOCAL,
+    REBOUND,
+    RETURNED,
+    UPDATE,
+    evidence,
+    fits,
+)
+from tinygrad_lr.check.derivation.compare import Comparison
+from tinygrad_lr.check.derivation.data import (
+    blind_spots,
+    data_of,
+    is_data,
+    named_sizes,
+    number_of_samples,
+)
+from tinygrad_lr.check.derivation.diagnosis import as_shape, close, largest, ratio
+from tinygrad_lr.check.derivation.experiment import Experiment
+from tinygrad_lr.check.derivation.explain import EditedReplay, Explainer, Explanation
+from tinygrad_lr.check.derivation.forward import (
+    Forward,
+    Pass,
+    Truth,
+    Unmarkable,
+    differentiate,
+    rebuilt,
+    run_forward,
+)
+from tinygrad_lr.check.derivation.repair import substituted
+from tinygrad_lr.check.derivation.report import INHERITED, RIGHT, WRONG, Report, Row
+from tinygrad_lr.check.derivation.watch import Change, Path, Statement, is_object
+from tinygrad_lr.messages import TensorWarning
+from tinygrad_lr.tensor import Tensor
+
+
+def check_backward(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any] | None = None,
+    /,
+    *,
+    names: Mapping[str, str] | None = None,
+    wrt: str | Sequence[str] | None = None,
+    **inputs: Any,
+) -> Report:
+    """Mark a hand-written backward pass: which gradient is the first that is wrong, and why.
+
+    `forward` is run on Tensors, `backward` on plain arrays; both may be functions or methods, call
+    helpers of their own, fill arrays, and keep gradients wherever people keep them: in variables,
+    in what is returned, in attributes, in dicts and lists, or as updates `W -= lr * dW`. A
+    gradient that is wrong is traced: backward is run again with true values in the place of what a
+    statement computed, and the first statement that makes the wrong gradients right is the one to
+    blame, in the function where it stands.
+
+    Args:
+        forward: returns the loss, one number, or (loss, cache). What returns an array, as a layer,
+            is checked with an upstream gradient that is made up for the parameter of `backward`
+            that takes it (`dout`).
+        backward: the function to mark. Its parameters are named after inputs, forward's local
+            variables, or the cache. Without it, `forward` returns (loss, gradients) itself.
+        names: what is the gradient of what, where neither names nor numbers tell: {"delta2": "Z2"}.
+        wrt: the inputs whose gradients have to be right; default all that hold floats, but for
+            those that are named as data or settings and whose gradient is nowhere.
+        **inputs: what forward takes. Arrays of floats are differentiated; labels need not be.
+
+    Returns:
+        A `Report`. Print it; `report.ok` and `report.first_wrong` are for programs, and
+        `report.assert_ok()` for tests.
+
+    Raises:
+        ValueError: if forward fails, or returns no single number that depends on the inputs.
+        TypeError: if backward has a parameter that nothing is known for.
+
+    >>> def forward(X, Y, W, b):
+    ...     Z = X @ W + b
+    ...     A = 1 / (1 + np.exp(-Z))
+    ...     return -np.mean(Y * np.log(A) + (1 - Y) * np.log(1 - A))
+    >>> def backward(X, Y, A):
+    ...     dZ = A - Y
+    ...     dW = X.T @ dZ / len(X)
+    ...     db = dZ.sum(axis=0)
+    ...     return dW, db
+    >>> X, Y = np.array([[1.0, 2.0], [3.0, 5.0], [4.0, -1.0]]), np.array([[0], [1], [1]])
+    >>> report = check_backward(forward, backward, X=X, Y=Y, W=np.zeros((2, 1)), b=np.zeros(1))
+    >>> print(report.summary)
+    first wrong: db, line 4: 3 times too large: not divided by the number of samples
+    """
+    pass_ = Pass(forward, inputs)
+    fore = run_forward(pass_)
+    if fore.output is None:
+        _differentiated(pass_, fore, None)
+    experiment, upstream = bind(pass_, fore, backward, inputs)
+    truth = _differentiated(pass_, fore, upstream)
+    wrt = [wrt] if isinstance(wrt, str) else wrt
+    if wrt is not None and (unknown := [name for name in wrt if name not in truth.inputs]):
+        raise ValueError(
+            f"wrt={list(wrt)!r}: the loss does not depend on {', '.join(unknown)}; there are "
+            f"{', '.join(truth.inputs)}"
+        )
+    return _Marking(fore, truth, experiment, inputs, names or {}, wrt).report()
+
+
+def _differentiated(pass_: Pass, fore: Forward, upstream: Any) -> Truth:
+    """The truth, or the error that says what forward lacks."""
+    name, error, end = name_of(pass_.function), fore.run.error, fore.run.end
+    try:
+        truth = differentiate(pass_, fore, upstream)
+    except Unmarkable:
+        raise
+    except Exception as plain:
+        raised = error or plain
+        kind = TypeError if isinstance(raised, TypeError) else ValueError
+        raise kind(
+            f"{name} raised {type(raised).__name__} in line {end.line}, `{end.text}`: {raised}"
+        ) from raised
+    if not truth.inputs:
+        raise ValueError(
+            f"{name} returned {fore.run.result!r}, which no gradient leads back from: return the loss, "
+            f"computed by NumPy's functions from inputs of which at least one is an array of floats"
+        )
+    return truth
+
+
+def name_of(function: Any) -> str:
+    """What a function is called."""
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def bind(
+    pass_: Pass, fore: Forward, backward: Callable[..., Any] | None, inputs: Mapping[str, Any]
+) -> tuple[Experiment, Any]:
+    """The backward pass with its arguments, and the upstream gradient, if it takes one."""
+    memo: dict[int, Any] = {}
+    own = {name: rebuilt(x, name, lambda _, x: x.astype(float)[()]) for name, x in inputs.items()}
+    if backward is None:
+        owner = copy.deepcopy(pass_.owner) if is_object(pass_.owner) else None
+        return Experiment(pass_.function, {n: own[n] for n in pass_.inputs}, owner, skip=1), None
+    owner = getattr(backward, "__self__", None)
+    same = owner is pass_.owner and owner is not None
+    owner = plain_copy(fore.owner if same else owner, memo) if is_object(owner) else None
+    known = {**fore.run.locals, **own}
+    arguments, missing = {}, []
+    for p in inspect.signature(backward).parameters.values():
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            continue
+        if p.name in known:
+            arguments[p.name] = plain_copy(known[p.name], memo)
+        elif p.default is p.empty:
+            missing.append(p.name)
+    upstream = None
+    likely = [name for name in missing if is_upstream(name)]
+    if fore.output is not None and fore.output.size != 1:
+        shape = fore.output._array.shape
+        given = [n for n in own if n not in pass_.inputs and np.shape(own[n]) == shape]
+        if not (given or likely):
+            raise ValueError(
+                f"{name_of(pass_.function)} returned a loss of shape {shape}: the gradient of one "
+                f"number is needed, its np.sum or np.mean over the samples"
+            )
+        upstream = own[given[0]] if given else np.random.default_rng(0).normal(size=shape)
+        if not given:
+            arguments[likely[0]] = upstream.copy()
+            missing.remove(likely[0])
+    elif likely and len(missing) > bool(fore.rest):
+        arguments[likely[0]] = 1.0
+        missing.remove(likely[0])
+    if len(missing) == 1 and fore.rest:
+        cache = fore.rest[0] if len(fore.rest) == 1 else fore.rest
+        arguments[missing.pop()] = plain_copy(cache, memo)
+    if missing:
+        raise TypeError(
+            f"{name_of(backward)} takes {', '.join(missing)}, which is neither an input nor a variable "
+            f"of forward; there are {', '.join(known)}"
+        )
+    return Experiment(backward, arguments, owner), upstream
+
+
+def is_upstream(name: str) -> bool:
+    """Whether a parameter is named as the gradient of an output is."""
+    return name.startswith(("d", "grad", "g_", "delta", "upstream", "error", "output_grad", "top"))
+
+
+def plain_copy(value: Any, memo: dict[int, Any]) -> Any:
+    """A copy with arrays in the place of Tensors, also in containers and in the learner's objects."""
+    if id(value) in memo:
+        return memo[id(value)][0]
+    new: Any = value
+    if isinstance(value, (Tensor, np.ndarray)):
+        new = np.array(unwrap(value))
+        new = new[()] if isinstance(value, Tensor) and new.ndim == 0 else new
+    elif isinstance(value, Mapping):
+        new = {key: plain_copy(x, memo) for key, x in value.items()}
+    elif isinstance(value, (list, tuple)):
+        parts = [plain_copy(x, memo) for x in value]
+        new = type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    elif is_object(value) and not isinstance(value, type):
+        new = copy.copy(value)
+        memo[id(value)] = new, value
+        for name, x in vars(value).items():
+            setattr(new, name, plain_copy(x, memo))
+    memo[id(value)] = new, value  # the value is held, so that its id is not used again
+    return new
+
+
+class _Marking:
+    """A backward pass beside the truth, and the report on it."""
+
+    def __init__(
+        self,
+        fore: Forward,
+        truth: Truth,
+        experiment: Experiment,
+        inputs: Mapping[str, Any],
+        names: Mapping[str, str],
+        wrt: Sequence[str] | None,
+    ) -> None:
+        self.fore, self.truth, self.experiment, self.inputs = fore, truth, experiment, inputs
+        self.wrt = wrt
+        self.names = dict(fore.names)
+        for name, x in fore.leaves.items():
+            self.names.setdefault(name, [x])
+        extra = {}
+        for name, target in names.items():
+            if target not in self.names:
+                raise ValueError(f"names={{{name!r}: {target!r}}}: forward has no value {target!r}")
+            x = self.names[target][-1]
+            if target not in truth.inputs and x in truth.of:
+                extra[target] = truth.of[x]
+        self.comparison = Comparison(truth, experiment, names, extra)
+        self.run = self.comparison.outcome.run
+        self.data = data_of(inputs, self.comparison.claims)
+        self.m = number_of_samples(self.data) or 1
+        self.sizes = named_sizes(self.data)
+        self.blame = Blame(self.comparison, truth.of, self.names, self.sizes)
+        self.explanations: list[tuple[Culprit, Explanation]] = []
+        self.guarded = ""  # the eps in backward, if it is all that is wrong
+
+    def report(self) -> Report:
+        """The report."""
+        comparison = self.comparison
+        cautions = [*blind_spots(self.inputs, self.data), *self.changed_in_place()]
+        if comparison.guard and comparison.rtol > 1e-7:
+            cautions.append(
+                f"forward has log(... + {comparison.guard:g}), which backward may leave out: "
+                f"relative differences up to {comparison.rtol:.1g} are counted as that"
+            )
+        if self.truth.why:
+            cautions.append(
+                f"lines could not be marked: {self.truth.why}; the gradients were compared with finite "
+                f"differences"
+            )
+        cautions += self.warnings()
+        problem, missing, left_out = self.problem(), *self.unclaimed()
+        if comparison.saturated:
+            cautions.append(
+                "forward is saturated: it takes the log of numbers that are 0 but for rounding or an eps, "
+                "so its gradient is not the formula's; give smaller inputs"
+            )
+        odd = "" if comparison.saturated else self.odd_one_out()
+        if not (odd or comparison.saturated or self.explanations):
+            self.explain()
+        cautions += [self.guarded] * bool(self.guarded)
+        rows = self.rows(odd)
+        if missing and not problem and not comparison.claims and not self.run.error:
+            problem = self.nothing_claimed()
+        return Report(rows, cautions, problem, missing, left_out)
+
+    # What is wrong with the pass as a whole
+
+    def problem(self) -> str:
+        """What is wrong with the backward pass as a whole; empty if nothing."""
+        run, claims = self.run, self.comparison.claims
+        name = name_of(self.experiment.backward)
+        if run.error:
+            end = run.end
+            return f"{name} raised {type(run.error).__name__} in line {end.line}, `{end.text}`: {run.error}"
+        known = {c.name for c in run.changes} | {p.name for p in self.comparison.outcome.places}
+        for key in self.comparison.names:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                return f"names: {name} has no variable {key!r}" + f"; is {near[0]!r} meant?" * bool(
+                    near
+                )
+        kinds = {claim.place.kind for claim in claims.values()}
+        local = [c for n, c in claims.items() if c.place.kind == LOCAL and not self.is_left_out(n)]
+        if local and not kinds & {RETURNED, KEPT, UPDATE, REBOUND}:
+            found = ", ".join(dict.fromkeys(c.place.name for c in local))
+            if run.result is None:
+                return f"{name} returns nothing: it ends with {found}, and should return them"
+            return f"{name} does not return {found}"
+        if local and local[0].place.name not in self.comparison.names:
+            return "not returned: " + ", ".join(
+                f"{c.place.name} (line {c.statement.line})" for c in local
+            )
+        order = [n for n in claims if claims[n].place.name.startswith("returned value")]
+        by_place = sorted(order, key=lambda n: claims[n].place.name)
+        if by_place != [n for n in self.comparison.truth if n in order]:
+            return (
+                f"{name} returns the gradients of {', '.join(by_place)}, in this order, and forward takes "
+                f"{', '.join(n for n in self.comparison.truth if n in order)}"
+            )
+        return ""
+
+    def is_left_out(self, name: str) -> bool:
+        """Whether nobody asks for the gradient of an input."""
+        if self.wrt is not None:
+            return name not in self.wrt
+        x = self.truth.inputs.get(name)
+        return x is not None and is_data(name, x._array, self.fore.names)
+
+    def unclaimed(self) -> tuple[list[str], list[str]]:
+        """(missing, left out): the inputs whose gradient was not found."""
+        names = [n for n in self.truth.inputs if n not in self.comparison.claims]
+        return [n for n in names if not self.is_left_out(n)], [
+            n for n in names if self.is_left_out(n)
+        ]
+
+    def nothing_claimed(self) -> str:
+        """What to say where no gradient of an input is found: what looks like one."""
+        likely: dict[str, str] = {}
+        for fitting in (close, lambda a, b, *_: True):
+            for change in self.run.changes:
+                for name, g in self.comparison.truth.items():
+                    value = as_shape(change.value, np.shape(g)) if np.ndim(change.value) else None
+                    if (
+                        value is not None
+                        and name not in likely.values()
+                        and fitting(value, g, 1e-7)
+                    ):
+                        likely.setdefault(change.name, name)
+        hint = f": names={dict(list(likely.items())[:3])!r} tells which is which" if likely else ""
+        return (
+            f"{name_of(self.experiment.backward)} has no variable and returns nothing that is named after an "
+            f"input of {name_of_forward(self.fore)}, as dW is after W{hint}"
+        )
+
+    def changed_in_place(self) -> Iterator[str]:
+        """The arguments that backward changed in place, but for updates."""
+        claimed = {claim.place for claim in self.comparison.claims.values()}
+        updates = any(place.kind in (UPDATE, REBOUND) for place in claimed)
+        for place in self.comparison.outcome.places:
+            if place.kind == UPDATE and place not in claimed and place.path[0] != "self":
+                if updates and place.name in self.truth.inputs:
+                    continue
+                root, *keys = place.path
+                title = str(root) + "".join(f"[{key!r}]" for key in keys)
+                yield f"backward changes {title} in place: its old value is lost to what comes later"
+
+    def warnings(self) -> list[str]:
+        """What the library warned of in forward."""
+        texts = (
+            str(w.message) for w in self.fore.warnings if issubclass(w.category, TensorWarning)
+        )
+        return list(dict.fromkeys(text for text in texts if not text.startswith("float()")))
+
+    # Which lines are wrong
+
+    def odd_one_out(self) -> str:
+        """Why it is the loss that is wrong, and not the backward pass; empty if it is not."""
+        comparison, loss = self.comparison, self.truth.loss
+        claims = {
+            name: comparison.gradient(comparison.outcome, name)
+            for name in comparison.claims
+            if name in self.truth.inputs
+        }
+        if not claims or loss is None or self.run.error or comparison.right(comparison.outcome):
+            return ""
+        factor = odd_loss.common_ratio(claims, comparison.truth)
+        if factor and odd_loss.is_likelihood(loss, factor, self.m):
+            return (
+                "the gradients are minus those of forward's loss, negative as a log-likelihood is"
+            )
+        words = odd_loss.summed_for_mean(loss, factor, self.m) if factor and len(claims) > 1 else ""
+        self.blame.scaled = not words
+        self.explain()
+        explained = len(self.explanations) == 1 and self.explanations[0][1].words != "unknown"
+        if self.explained_before() or (explained and not words) or self.guarded:
+            return ""
+        consistent = not any(
+            self.blame.is_gradient(c.value) is not None
+            for c in self.run.changes
+            if np.ndim(c.value) and any(evidence(c.name, n) > 1 for n in self.names)
+        )
+        if not words and consistent:
+            words = odd_loss.other_loss(claims, self.truth.inputs, self.names, self.data, self.m)
+        if words:
+            self.explanations.clear()
+        return words
+
+    def explained_before(self) -> bool:
+        """Whether a statement before the gradients explains them."""
+        claims = self.comparison.claims
+        return any(
+            culprit.statement not in {claims[n].statement for n in culprit.inputs if n in claims}
+            for culprit, _ in self.explanations
+        )
+
+    def explain(self) -> None:
+        """Find the culprits, and what is wrong with them."""
+        comparison = self.comparison
+        if comparison.right(comparison.outcome) >= comparison.claims.keys() and not self.run.error:
+            return
+        self.guarded = self.guards()
+        if self.guarded:
+            return
+        explainer = Explainer(self.blame)
+        overrides: dict[Key, list[tuple[Path, Any]]] = {}
+        for culprit in self.blame.culprits():
+            self.explanations.append((culprit, explainer.explain(culprit, overrides)))
+            for key, values in culprit.overrides.items():
+                overrides.setdefault(key, []).extend(values)
+
+    def guards(self) -> str:
+        """The eps in a denominator or a logarithm of backward, if without it all is right."""
+        edited, lines = {}, []
+        for change in self.run.changes:
+            statement = change.statement
+            if statement in edited or statement.node is None:
+                continue
+            small = [
+                n
+                for n in ast.walk(statement.node)
+                if isinstance(n, ast.Constant) and is_eps(n.value)
+            ]
+            node: Any = statement.node
+            for constant in small:
+                node = substituted(node, constant, ast.Constant(0.0))
+            if small:
+                edited[statement] = node, change.path
+                lines.append(f"the {small[0].value:g} in line {statement.line}")
+        if not edited:
+            return ""
+        outcome = self.experiment.run(lambda function: EditedReplay(function, {}, edited))
+        if self.comparison.right(outcome) < self.comparison.claims.keys():
+            return ""
+        off = max(self.relative_error(name) for name in self.comparison.claims)
+        if off > 1e-2:
+            return ""
+        self.comparison.rtol = max(self.comparison.rtol, 2 * off)
+        return f"right to {max(1, int(-np.log10(off)))} digits: {' and '.join(lines)}"
+
+    def relative_error(self, name: str) -> float:
+        """How far a claim is from the truth, relative to the largest element."""
+        value = self.comparison.gradient(self.comparison.outcome, name)
+        return difference(value, self.comparison.truth[name])[1]
+
+    # The rows
+
+    def rows(self, odd: str) -> list[Row]:
+        """A row for each gradient, in the order of the backward pass."""
+        placed: dict[str, tuple[int, Row]] = {}
+        order = {id(c): i for i, c in enumerate(self.run.changes)}
+        last = len(order)
+        right = self.comparison.right(self.comparison.outcome)
+        for change, row in self.intermediates(right):
+            placed[row.name] = order[id(change)], row
+        for name, claim in self.comparison.claims.items():
+            value = self.comparison.gradient(self.comparison.outcome, name)
+            row = self.row(
+                claim.text, claim.statement, value, self.comparison.truth[name], name in right
+            )
+            at = order.get(id(claim.change), last)
+            old = placed.get(row.name)
+            if old is None or old[1].verdict == RIGHT:
+                placed[row.name] = at, row
+        for culprit, explanation in self.explanations:
+            statement = explanation.statement
+            at = [order[id(c)] for c in self.run.changes if c.statement is statement]
+            same = statement is culprit.statement
+            label = (
+                culprit.name
+                if same
+                else next(c.name for c in self.run.changes if c.statement is statement)
+            )
+            off = difference(culprit.value, culprit.expected) if same else (np.nan, np.nan)
+            shape = np.shape(culprit.value) if same else ()
+            placed[label] = (
+                min(at, default=last),
+                Row(
+                    label, statement.line, statement.text, shape, *off, WRONG, explanation.words,
+                    explanation.correction, self.helper(statement),
+                ),
+            )  # fmt: skip
+        if self.run.error and not self.explanations:
+            end = self.run.end
+            label = next(iter(sorted(end.assigned)), end.text)
+            words = f"raises {type(self.run.error).__name__}: {self.run.error}"
+            placed[label] = (
+                last + 1,
+                Row(label, end.line, end.text, (), np.nan, np.nan, WRONG, words),
+            )
+        rows = [row for _, row in sorted(placed.values(), key=lambda p: p[0])]
+        if odd:
+            rows = [self.loss_row(odd), *(Row(*row[:4], np.nan, np.nan, RIGHT) for row in rows)]
+        return rows
+
+    def row(self, name: str, statement: Statement, value: Any, truth: Any, right: bool) -> Row:
+        """A row for a claim that is not to blame."""
+        words = ""
+        if right and np.shape(value) != np.shape(truth):
+            words = f"right numbers in shape {np.shape(value)} for {np.shape(truth)}"
+        return Row(
+            name, statement.line, statement.text, np.shape(value), *difference(value, truth),
+            RIGHT if right else INHERITED, words, "", self.helper(statement),
+        )  # fmt: skip
+
+    def helper(self, statement: Statement) -> str:
+        """The name of the function that a statement is in, if it is not the one that was checked."""
+        own = name_of(self.experiment.backward)
+        return statement.function if statement.function not in (own, "<lambda>", "") else ""
+
+    def intermediates(self, right: frozenset[str]) -> Iterator[tuple[Change, Row]]:
+        """Rows for the values that are named as gradients of forward's, but for inputs."""
+        order = {id(c): i for i, c in enumerate(self.run.changes)}
+        blamed = [e.statement for _, e in self.explanations]
+        claimed = {(c.statement, c.text) for c in self.comparison.claims.values()}
+        position = {c.statement: i for i, c in reversed([*enumerate(self.run.changes)])}
+        first = min((position[s] for s in blamed if s in position), default=len(position))
+        latest = {c.name: c for c in self.run.changes if c.frame == 1}
+        said = False
+        for name, change in latest.items():
+            read = [
+                x
+                for n, xs in self.names.items()
+                if evidence(name, n) > 1
+                for x in xs
+                if x in self.truth.of
+            ]
+            if (change.statement, name) in claimed or not read or not np.size(change.value):
+                continue
+            fitting = [x for x in read if fits(change.value, np.shape(self.truth.of[x]))]
+            x = next((x for x in fitting if self.blame.matches(change, x)), (fitting or read)[0])
+            other, truth, words = self.blame.is_gradient(change.value), self.truth.of[x], ""
+            off = difference(change.value, truth)
+            factor = ratio(as_shape(change.value, np.shape(truth)), truth) if fitting else None
+            verdict = RIGHT
+            if self.blame.matches(change, x):
+                pass
+            elif factor and self.blame.is_natural(factor):
+                words, said = "" if said else self.convention(factor), True
+            elif other is not None and self.blame.title(other):
+                off = np.nan, np.nan
+                words = (
+                    f"by its name the gradient of {self.blame.title(x)}; it is that of "
+                    f"{self.blame.title(other)}"
+                )
+            elif order[id(change)] >= first:
+                verdict = INHERITED
+            else:
+                continue
+            yield change, Row(
+                name, change.statement.line, change.statement.text, np.shape(change.value), *off,
+                verdict, words, "", self.helper(change.statement),
+            )  # fmt: skip
+
+    def convention(self, factor: float) -> str:
+        """The words for a factor that is applied later."""
+        names = {1 / n: f"1/{n}" for n in self.sizes} | {float(n): str(n) for n in self.sizes}
+        text = next((t for c, t in names.items() if abs(c / factor - 1) < 1e-9), f"{factor:.6g}")
+        return f"by convention {text} times the gradient: the factor is applied later"
+
+    def loss_row(self, odd: str) -> Row:
+        """A row for the statement of forward that made the loss."""
+        loss, run = self.truth.loss, self.fore.run
+        made = [c for c in run.changes if c.value is loss or c.value is self.fore.output]
+        statement, name = (made[-1].statement, made[-1].name) if made else (run.end, "loss")
+        words = f"{odd}: the loss is the odd one out, not the backward pass"
+        return Row(name, statement.line, statement.text, (), np.nan, np.nan, WRONG, words)
+
+
+def is_eps(x: Any) -> bool:
+    """Whether a number keeps a denominator or a logarithm from 0."""
+    return isinstance(x, float) and 0 < x <= 1e-4
+
+
+def difference(value: Any, truth: Any) -> tuple[float, float]:
+    """The largest absolute difference, and that relative to the largest element of the truth."""
+    fitting = None if value is None else as_shape(value, np.shape(truth))
+    error = np.inf if fitting is None else largest(fitting - truth)
+    return error, error / (largest(truth) or 1.0)
+
+
+def name_of_forward(fore: Forward) -> str:
+    """What the forward pass is called."""
+    return fore.run.end.function or "forward"
