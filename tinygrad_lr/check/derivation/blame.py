@@ -7,6 +7,7 @@ right and none that was right goes wrong, the statements after it are right and 
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -138,20 +139,22 @@ class Blame:
                 first = unlike[0] if unlike else place[id(pairs[0][0])]
                 if first <= max(own):
                     trials.append((scaled, first, rank, pairs))
-        for scaled, *_, pairs in sorted(trials, key=lambda trial: trial[:3]):
-            if self.experiment.runs > MAX_RUNS or (scaled and not self.scaled):
+        together = self.scaled and len(wrong) > 1 and self._common_ratio(wrong) is not None
+        trials.sort(key=lambda trial: (trial[0] != together, *trial[1:3]))
+        for scaled, *_, pairs in trials:
+            if scaled and not self.scaled:
+                continue
+            if self.experiment.runs > MAX_RUNS:
                 break
             culprit = self._put(pairs, 1.0, wrong, right, overrides)
             if isinstance(culprit, float):
                 culprit = self._put(pairs, culprit, wrong, right, overrides)
             if isinstance(culprit, Culprit) and not scaled:
                 return culprit
-            if (
-                isinstance(culprit, Culprit)
-                and culprit.inputs == wrong
-                and self.is_natural(culprit.factor)
-            ):
-                return culprit
+            if isinstance(culprit, Culprit) and culprit.inputs == wrong:
+                exact = all(self.matches(c, x) for c, x in pairs) and _divides(culprit.statement)
+                if culprit.factor == 1 or (exact and self.is_natural(culprit.factor)):
+                    return culprit
         return self._own_line(wrong) if claims else None
 
     def _is_named(self, pairs: list[Pair]) -> bool:
@@ -197,11 +200,13 @@ class Blame:
                 (c.path, g.reshape(shape) if fits(g, shape) else g)
             )
         put = [(c.value, v) for c, _ in pairs for p, v in new[c.statement, c.n] if p == c.path]
+        fitted = factor != 1 and not self.is_natural(abs(factor))
         changed = not all(np.array_equal(value, v) or ratio(value, v) == 1 for value, v in put)
         both = {key: [*overrides.get(key, ()), *new.get(key, ())] for key in {*overrides, *new}}
         outcome = self.experiment.replayed(both)
         now = self.comparison.right(outcome)
-        if changed and now & wrong and now >= right and not outcome.run.error:
+        fitted &= sum(np.size(self.comparison.truth[name]) for name in now & wrong) < 2
+        if changed and now & wrong and now >= right and not (outcome.run.error or fitted):
             c, x = next(((c, x) for c, x in pairs if not self.matches(c, x)), pairs[0])
             expected = next(v for p, v in new[c.statement, c.n] if p == c.path)
             return Culprit(
@@ -257,21 +262,22 @@ class Blame:
         found.sort(key=lambda f: f[0], reverse=True)
         return [pairs for _, pairs in found]
 
+    def _common_ratio(self, wrong: frozenset[str]) -> float | None:
+        """By which number all wrong gradients differ from the true ones, if by one."""
+        ratios = [self.comparison.ratio(self.outcome, name) for name in wrong]
+        same = None not in ratios and close(ratios, ratios[:1] * len(ratios))
+        return ratios[0] if same else None
+
     def _number(self, wrong: frozenset[str], overrides: Mapping[Key, Any]) -> Culprit | None:
         """A number, as m, from which several gradients have the same wrong factor."""
-        ratios = [self.comparison.ratio(self.outcome, name) for name in wrong]
-        if (
-            overrides
-            or len(wrong) < 2
-            or None in ratios
-            or not close(ratios, ratios[:1] * len(ratios))
-        ):
+        common = self._common_ratio(wrong)
+        if overrides or len(wrong) < 2 or common is None:
             return None
         for change in self.changes:
             n = float(change.value) if np.ndim(change.value) == 0 and len(change.path) == 1 else 0.0
             if not n or n == 1 or n in self.sizes or change.statement.node is None:
                 continue
-            for better in (n * ratios[0], n / ratios[0]):
+            for better in (n * common, n / common):
                 size = next((s for s in self.sizes if abs(s / better - 1) < 1e-9), None)
                 if size is None:
                     continue
@@ -279,7 +285,7 @@ class Blame:
                 if self.comparison.right(self.experiment.replayed(new)) >= wrong:
                     return Culprit(
                         change.statement, change.n, change.name, n, size, "", wrong, change.path, new,
-                        ratios[0],
+                        common,
                     )  # fmt: skip
         return None
 
@@ -294,6 +300,12 @@ class Blame:
         return Culprit(
             first.statement, first.n, first.text, first.value, expected, first.input, same, path
         )
+
+
+def _divides(statement: Statement) -> bool:
+    """Whether a statement divides, as a mean does."""
+    nodes = list(ast.walk(statement.node)) if statement.node else []
+    return any(isinstance(n, ast.Div) or getattr(n, "attr", "") == "mean" for n in nodes)
 
 
 def _content(x: Any) -> Any:

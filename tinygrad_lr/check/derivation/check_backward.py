@@ -267,13 +267,13 @@ class _Marking:
             )
         cautions += self.warnings()
         problem, missing, left_out = self.problem(), *self.unclaimed()
-        if comparison.saturated:
-            cautions.append(
-                "forward is saturated: it takes the log of numbers that are 0 but for rounding or an eps, "
-                "so its gradient is not the formula's; give smaller inputs"
+        odd = self.odd_one_out()
+        if comparison.saturated and not odd:
+            problem = problem or (
+                "not checked: forward is saturated, it takes the log of numbers that are 0 but for rounding "
+                "or an eps, so that its gradient is not the formula's; give smaller inputs"
             )
-        odd = "" if comparison.saturated else self.odd_one_out()
-        if not (odd or comparison.saturated or self.explanations):
+        elif not (odd or self.explanations):
             self.explain()
         cautions += [self.guarded] * bool(self.guarded)
         rows = self.rows(odd)
@@ -388,7 +388,8 @@ class _Marking:
             )
         words = odd_loss.summed_for_mean(loss, factor, self.m) if factor and len(claims) > 1 else ""
         self.blame.scaled = not words
-        self.explain()
+        if not comparison.saturated:
+            self.explain()
         explained = len(self.explanations) == 1 and self.explanations[0][1].words != "unknown"
         if self.explained_before() or (explained and not words) or self.guarded:
             return ""

@@ -76,12 +76,9 @@ class Explainer:
 
     def _number(self, culprit: Culprit) -> Explanation:
         name = self.blame.sizes[culprit.expected]
-        claims = [
-            self.comparison.claims[n].text for n in self.comparison.claims if n in culprit.inputs
-        ]
         words = (
-            f"{culprit.name} is {culprit.value:g}, where {culprit.expected}, {name}, belongs: because of it "
-            f"{' and '.join(claims)} are {culprit.factor:.6g} times what they should be"
+            f"{culprit.name} is {culprit.value:g}, where {culprit.expected}, {name}, belongs: because of "
+            f"it every gradient is {culprit.factor:.6g} times what it should be"
         )
         return Explanation(culprit.statement, words)
 

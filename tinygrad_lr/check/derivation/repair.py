@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.check.derivation.diagnosis import as_shape, close
+from tinygrad_lr.check.derivation.diagnosis import as_shape, close, ratio
 from tinygrad_lr.check.derivation.experiment import Experiment, Overrides, Replay
 from tinygrad_lr.check.derivation.watch import Follower, Path, Scope, Statement
 from tinygrad_lr.messages.origin import bracketed
@@ -432,6 +432,8 @@ class _Trial(Replay):
         self.statement, self.path, self.value, self.expected = statement, path, value, expected
         self.total, self.rtol = total, rtol
         self.alive: list[Edit] | None = None
+        self.factors: dict[int, float] = {}  # by which the edits differ from what is right
+        self.near: list[Edit] = []  # those that are right but for a factor
         self.sums: dict[int, Any] = {}
         self.same_shape: set[int] = set()
 
@@ -447,11 +449,28 @@ class _Trial(Replay):
             self._add(env)
         else:
             self.alive = [e for e in self.alive if self._fits(env.effect(e.node, self.path), e, n)]
+            near = (self._scaled(e, env) for e in self.alive if self.factors[id(e)] != 1)
+            self.near = [e for e in near if e]
 
     def _fits(self, value: Any, edit: Edit, n: int) -> bool:
-        if np.shape(value) == np.shape(self.expected[n]):
+        """Whether an edit gives the right value, but for a factor that it always has."""
+        wanted = self.expected[n]
+        if np.shape(value) == np.shape(wanted):
             self.same_shape.add(id(edit))
-        return agrees(value, self.expected[n], self.rtol)
+        factor = scale(value, wanted, self.rtol)
+        return factor is not None and close(factor, self.factors.setdefault(id(edit), factor))
+
+    def _scaled(self, edit: Edit, env: Environment) -> Edit | None:
+        """An edit with the factor that it lacks."""
+        factor = self.factors[id(edit)]
+        whole = right_side(edit.node, env, self.path, None)
+        for text in env.factors() if whole is not None else ():
+            for sign, x in (("/", factor), ("*", 1 / factor)):
+                if close(float(env.value(parsed(text))), x):
+                    node = parsed(f"{bracketed(ast.unparse(whole))} {sign} {text}")
+                    words = f"{edit.words}, and the rest is {factor:.6g} times what it should be"
+                    return Edit(edit.cost + 5, words, substituted(edit.node, whole, node))
+        return None
 
     def _add(self, env: Environment) -> None:
         before = env.effect(self.statement.node, self.path)
@@ -466,7 +485,9 @@ class _Trial(Replay):
     def survivors(self) -> list[Edit]:
         """The edits that give the right values, the plainest first."""
         alive = self.alive or []
-        if self.total:
+        if not self.total:
+            alive = [e for e in alive if self.factors[id(e)] == 1] + self.near
+        else:
             (wanted,) = self.expected.values()
             alive = [
                 e for e in alive if agrees(self.value + self.sums[id(e.node)], wanted, self.rtol)
@@ -476,10 +497,17 @@ class _Trial(Replay):
 
 def agrees(value: Any, wanted: Any, rtol: float) -> bool:
     """Whether a value is what is wanted, but for axes of length 1 and rounding."""
+    return scale(value, wanted, rtol) == 1
+
+
+def scale(value: Any, wanted: Any, rtol: float) -> float | None:
+    """By which number a value differs from what is wanted; 1.0 if by none but rounding."""
     if not isinstance(value, (np.ndarray, float, int, np.number)):
-        return False
+        return None
     fitting = as_shape(value, np.shape(wanted))
-    return fitting is not None and close(fitting, wanted, rtol)
+    if fitting is None:
+        return None
+    return 1.0 if close(fitting, wanted, rtol) else ratio(fitting, wanted)
 
 
 def repairs(
