@@ -30,6 +30,7 @@ ON_DEMAND = {
     "draw": "drawing",
     "explore": "explorer",
     "Film": "explorer",
+    "grade": "check.derivation",
     "RecordingError": "compiled.recorder",
     "to_numpy": "program.to_numpy",
 }

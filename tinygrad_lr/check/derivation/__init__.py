@@ -6,5 +6,6 @@ The story: run both passes (`forward`, `writable`, `watch`, `experiment`), find 
 """
 
 from tinygrad_lr.check.derivation.check_backward import check_backward
+from tinygrad_lr.check.derivation.grade import grade
 
-__all__ = ["check_backward"]
+__all__ = ["check_backward", "grade"]

@@ -151,22 +151,29 @@ def right_side(statement: ast.stmt, env: Environment, path: Path, value: Any) ->
     """The expression in a statement that gives a path its value."""
     match statement:
         case ast.Return(value=ast.Tuple(elts=elements) | ast.List(elts=elements)):
-            return _named(elements, elements, path)
+            return _literal(_named(elements, elements, path), path)
         case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=elements)):
             return _named(targets, elements, path)
-        case ast.Assign(value=ast.List(elts=elements)) if isinstance(path[-1], int):
-            return elements[path[-1]] if path[-1] < len(elements) else None
-        case ast.Assign(value=ast.Dict(keys=keys, values=values)):
-            at = [i for i, key in enumerate(keys) if getattr(key, "value", None) == path[-1]]
-            return values[at[0]] if at else None
         case ast.Expr(value=ast.Call(args=arguments)):
             same = (a for a in arguments if np.array_equal(env.value(a), value))
             return next(same, arguments[-1] if arguments else None)
-        case ast.Assign(value=node) | ast.AugAssign(value=node) | ast.Return(value=node):
+        case ast.AugAssign(value=node):
             return node
-        case ast.AnnAssign(value=node):
-            return node
+        case ast.Assign(value=node) | ast.Return(value=node) | ast.AnnAssign(value=node):
+            return _literal(node, path)
     return None
+
+
+def _literal(node: ast.expr | None, path: Path) -> ast.expr | None:
+    """What stands for a path in a dict, a list or a tuple that is written out."""
+    for key in path[1:]:
+        match node:
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                node = elements[key] if isinstance(key, int) and key < len(elements) else None
+            case ast.Dict(keys=keys, values=values):
+                pairs = zip(keys, values, strict=True)
+                node = next((v for k, v in pairs if getattr(k, "value", None) == key), None)
+    return node
 
 
 def _named(targets: list[ast.expr], elements: list[ast.expr], path: Path) -> ast.expr | None:
@@ -174,9 +181,16 @@ def _named(targets: list[ast.expr], elements: list[ast.expr], path: Path) -> ast
     first = str(path[0])
     if first.startswith("returned value "):
         return elements[int(first.rpartition(" ")[2]) - 1]
-    text = first + "".join(str(k) if str(k).startswith(".") else f"[{k!r}]" for k in path[1:])
-    found = (e for t, e in zip(targets, elements, strict=False) if ast.unparse(t) == text)
-    return next(found, None)
+    for text in (_text(path), first):
+        found = (e for t, e in zip(targets, elements, strict=False) if ast.unparse(t) == text)
+        if element := next(found, None):
+            return element
+    return None
+
+
+def _text(path: Path) -> str:
+    """A path as it is written."""
+    return str(path[0]) + "".join(k if str(k).startswith(".") else f"[{k!r}]" for k in path[1:])
 
 
 def edits(statement: ast.stmt, whole: ast.expr, env: Environment) -> Iterator[Edit]:
@@ -238,6 +252,8 @@ def _operators(node: ast.expr, edit: Any) -> Iterator[Edit]:
         case ast.BinOp(left=left, op=ast.Mult(), right=right):
             yield edit(1.1, f"the factor {ast.unparse(right)} is too much", node, left)
             yield edit(1.1, f"the factor {ast.unparse(left)} is too much", node, right)
+            new = ast.BinOp(left, ast.Add(), right)
+            yield edit(2.6, f"multiplied by {ast.unparse(right)}, which should be added", node, new)
             new = ast.BinOp(left, ast.Div(), right)
             yield edit(2.5, f"multiplied by {ast.unparse(right)}, not divided by it", node, new)
         case ast.BinOp(left=left, op=ast.Div(), right=right):
@@ -253,6 +269,8 @@ def _operators(node: ast.expr, edit: Any) -> Iterator[Edit]:
             yield edit(2.5, f"the term {ast.unparse(right)} is too much", node, left)
             last = right if isinstance(op, ast.Add) else ast.UnaryOp(ast.USub(), right)
             yield edit(2.5, f"the term {ast.unparse(left)} is too much", node, last)
+            words = f"{ast.unparse(right)} is {'added' if isinstance(op, ast.Add) else 'subtracted'}, not multiplied"
+            yield edit(2.6, words, node, ast.BinOp(left, ast.Mult(), right))
         case ast.Constant(value=int() | float() as c) if not isinstance(c, bool):
             for new in dict.fromkeys((1, 2 * c, c / 2, -c, c + 1, c - 1)):
                 number = int(new) if float(new).is_integer() and isinstance(c, int) else new

@@ -72,19 +72,20 @@ class Report:
         return bool(done) and all(row.verdict == RIGHT for row in self.rows)
 
     @property
-    def _first(self) -> Row | None:
+    def first(self) -> Row | None:
+        """The row of the first gradient that is wrong by itself, or None."""
         return next((row for row in self.rows if row.verdict == WRONG), None)
 
     @property
     def first_wrong(self) -> str | None:
         """The name of the first gradient that is wrong by itself, or None."""
-        return self._first.name if self._first else None
+        return self.first.name if self.first else None
 
     @property
     def summary(self) -> str:
         """The report in a sentence or two."""
         lines = [self.problem] if self.problem else []
-        if first := self._first:
+        if first := self.first:
             place = f"line {first.line}" + (f" of {first.function}" if first.function else "")
             unknown = first.diagnosis in ("", "unknown")
             diagnosis = "what is wrong is not known" if unknown else first.diagnosis
@@ -103,7 +104,7 @@ class Report:
 
     @property
     def _notes(self) -> list[str]:
-        first = self._first
+        first = self.first
         notes = [f"{first.source}   ->   {first.correction}"] if first and first.correction else []
         notes += [f"left out: {', '.join(self.left_out)}"] if self.left_out else []
         return notes + [f"caution: {caution}" for caution in self.cautions]
@@ -117,14 +118,11 @@ class Report:
 
     def _text(self, colour: bool) -> str:
         cells = [tuple(_shortened(c) for c in row[:-1]) + row[-1:] for row in self._cells()]
-        widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
-        lines = []
-        for row in [HEAD, *cells] if cells else []:
-            padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-            if colour and row[6] in COLOURS:
-                padded[6] = f"\033[{COLOURS[row[6]]}m{padded[6]}\033[0m"
-            lines.append("  ".join(padded).rstrip())
-        return "\n".join([*lines, *[""] * bool(lines), self.summary, *self._notes])
+        lines = [*aligned([HEAD, *cells]), ""] if cells else []
+        text = "\n".join([*lines, self.summary, *self._notes])
+        for verdict, code in COLOURS.items() if colour else ():
+            text = text.replace(f"  {verdict}", f"  \033[{code}m{verdict}\033[0m")
+        return text
 
     def __str__(self) -> str:
         return self._text(colour=sys.stdout.isatty())
@@ -136,6 +134,12 @@ class Report:
         table = "".join(f"<tr>{''.join(map(_cell, HEAD, row))}</tr>" for row in rows)
         notes = [*self.summary.splitlines(), *self._notes]
         return f"<table>{table}</table>" + "".join(f"<p>{html.escape(note)}</p>" for note in notes)
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """The lines of a table."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def _number(error: float) -> str:

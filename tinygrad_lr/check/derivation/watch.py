@@ -302,7 +302,10 @@ def statements(code: CodeType) -> dict[int, Statement]:
             continue
         body = getattr(node, "body", None)
         last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
-        text = " ".join(line.strip() for line in lines[node.lineno - 1 : last])
+        shown = lines[node.lineno - 1 : last]
+        if not body:  # without the comment behind it
+            shown[-1] = shown[-1].encode()[: node.end_col_offset].decode()
+        text = " ".join(line.strip() for line in shown)
         names = frozenset(n.id for n in _head(node) if isinstance(n, ast.Name))
         statement = Statement(
             code.co_filename,

@@ -1,0 +1,31 @@
+"""python -m tinygrad_lr.check homework.py: mark the backward pass in a file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tinygrad_lr.check.derivation.grade import grade
+
+
+def main() -> int:
+    """Print the report on each file; 0 if all gradients are right, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tinygrad_lr.check",
+        description="Mark the backward passes in files that define `forward`, `backward` and "
+        "`inputs`: a dict, or a function that returns one.",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="homework.py")
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds a file may take")
+    parser.add_argument("--csv", type=Path, help="where to write a table of all files")
+    arguments = parser.parse_args()
+    marks = grade(None, {str(f): f for f in arguments.files}, timeout=arguments.timeout)
+    for mark in marks:
+        print(f"{mark.name}\n\n{mark.report or mark.diagnosis}\n")
+    if arguments.csv:
+        marks.to_csv(arguments.csv)
+    return 0 if all(mark.ok for mark in marks) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
