@@ -134,7 +134,8 @@ class Blame:
                 exact = all(self.matches(c, x) for c, x in pairs)
                 if any(scales) and not (scaled or self._is_named(pairs)):
                     continue
-                if exact and not (scaled and len(wrong) > 1):
+                odd = any(c.value.shape not in (x.shape, ()) for c, x in pairs)
+                if exact and not odd and not (scaled and len(wrong) > 1):
                     continue
                 first = unlike[0] if unlike else place[id(pairs[0][0])]
                 if first <= max(own):
@@ -149,6 +150,8 @@ class Blame:
             culprit = self._put(pairs, 1.0, wrong, right, overrides)
             if isinstance(culprit, float):
                 culprit = self._put(pairs, culprit, wrong, right, overrides)
+            if culprit is None and any(c.value.shape != x.shape for c, x in pairs):
+                culprit = self._put(pairs, 1.0, wrong, right, overrides, reshaped=True)
             if isinstance(culprit, Culprit) and not scaled:
                 return culprit
             if isinstance(culprit, Culprit) and culprit.inputs == wrong:
@@ -190,24 +193,29 @@ class Blame:
         wrong: frozenset[str],
         right: frozenset[str],
         overrides: Mapping[Key, list[tuple[Path, Any]]],
+        reshaped: bool = False,
     ) -> Culprit | float | None:
-        """Run with factor * true gradients: a culprit, another factor to try, or None."""
+        """Run with factor * true gradients: a culprit, another factor to try, or None.
+
+        They are put in the learner's shapes, of which a row may be a column; or `reshaped`, in theirs.
+        """
         new: dict[Key, list[tuple[Path, Any]]] = {}
         for c, x in pairs:
             g = factor * np.asarray(self.truth[x])
             shape = np.shape(c.value)
             new.setdefault((c.statement, c.n), []).append(
-                (c.path, g.reshape(shape) if fits(g, shape) else g)
+                (c.path, g if reshaped or not fits(g, shape) else g.reshape(shape))
             )
         put = [(c.value, v) for c, _ in pairs for p, v in new[c.statement, c.n] if p == c.path]
         fitted = factor != 1 and not self.is_natural(abs(factor))
-        changed = not all(np.array_equal(value, v) or ratio(value, v) == 1 for value, v in put)
+        changed = reshaped or not all(np.array_equal(a, v) or ratio(a, v) == 1 for a, v in put)
         both = {key: [*overrides.get(key, ()), *new.get(key, ())] for key in {*overrides, *new}}
         outcome = self.experiment.replayed(both)
         now = self.comparison.right(outcome)
         fitted &= sum(np.size(self.comparison.truth[name]) for name in now & wrong) < 2
         if changed and now & wrong and now >= right and not (outcome.run.error or fitted):
-            c, x = next(((c, x) for c, x in pairs if not self.matches(c, x)), pairs[0])
+            wrong_ones = ((c, x) for c, x in pairs if not self.matches(c, x) or (reshaped and c.value.shape != x.shape))
+            c, x = next(wrong_ones, pairs[0])
             expected = next(v for p, v in new[c.statement, c.n] if p == c.path)
             return Culprit(
                 c.statement, c.n, c.name, c.value, expected, self.title(x), now & wrong, c.path, new,

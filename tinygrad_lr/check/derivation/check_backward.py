@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import ast
-import copy
 import difflib
-import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.check.derivation import odd_loss
 from tinygrad_lr.check.derivation.blame import Blame, Culprit, Key
 from tinygrad_lr.check.derivation.claims import (
     KEPT,
     LOCAL,
+    CHANGED,
     REBOUND,
     RETURNED,
     UPDATE,
@@ -27,7 +25,7 @@ from tinygrad_lr.check.derivation.compare import Comparison
 from tinygrad_lr.check.derivation.data import (
     blind_spots,
     data_of,
-    is_data,
+    left_out,
     named_sizes,
     number_of_samples,
 )
@@ -36,18 +34,16 @@ from tinygrad_lr.check.derivation.experiment import Experiment
 from tinygrad_lr.check.derivation.explain import EditedReplay, Explainer, Explanation
 from tinygrad_lr.check.derivation.forward import (
     Forward,
-    Pass,
     Truth,
     Unmarkable,
     differentiate,
-    rebuilt,
     run_forward,
 )
+from tinygrad_lr.check.derivation.passes import Passes
 from tinygrad_lr.check.derivation.repair import substituted
 from tinygrad_lr.check.derivation.report import INHERITED, RIGHT, WRONG, Report, Row
-from tinygrad_lr.check.derivation.watch import Change, Path, Statement, is_object
+from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.messages import TensorWarning
-from tinygrad_lr.tensor import Tensor
 
 
 def check_backward(
@@ -101,12 +97,12 @@ def check_backward(
     >>> print(report.summary)
     first wrong: db, line 4: 3 times too large: not divided by the number of samples
     """
-    pass_ = Pass(forward, inputs)
-    fore = run_forward(pass_)
+    passes = Passes(forward, backward, inputs)
+    fore = run_forward(passes)
     if fore.output is None:
-        _differentiated(pass_, fore, None)
-    experiment, upstream = bind(pass_, fore, backward, inputs)
-    truth = _differentiated(pass_, fore, upstream)
+        _differentiated(passes, fore, None)
+    experiment = Experiment(passes, fore)
+    truth = _differentiated(passes, fore, experiment.upstream)
     wrt = [wrt] if isinstance(wrt, str) else wrt
     if wrt is not None and (unknown := [name for name in wrt if name not in truth.inputs]):
         raise ValueError(
@@ -116,106 +112,26 @@ def check_backward(
     return _Marking(fore, truth, experiment, inputs, names or {}, wrt).report()
 
 
-def _differentiated(pass_: Pass, fore: Forward, upstream: Any) -> Truth:
+def _differentiated(passes: Passes, fore: Forward, upstream: Any) -> Truth:
     """The truth, or the error that says what forward lacks."""
-    name, error, end = name_of(pass_.function), fore.run.error, fore.run.end
+    error, end = fore.run.error, fore.run.end
     try:
-        truth = differentiate(pass_, fore, upstream)
+        truth = differentiate(passes, fore, upstream)
     except Unmarkable:
         raise
     except Exception as plain:
         raised = error or plain
         kind = TypeError if isinstance(raised, TypeError) else ValueError
         raise kind(
-            f"{name} raised {type(raised).__name__} in line {end.line}, `{end.text}`: {raised}"
+            f"{passes.name(0)} raised {type(raised).__name__} in line {end.line}, `{end.text}`: {raised}"
         ) from raised
     if not truth.inputs:
         raise ValueError(
-            f"{name} returned {fore.run.result!r}, which no gradient leads back from: return the loss, "
-            f"computed by NumPy's functions from inputs of which at least one is an array of floats"
+            f"{passes.name(0)} returned {fore.run.result!r}, which no gradient leads back from: return "
+            f"the loss, computed by NumPy's functions from inputs of which at least one is an array of "
+            f"floats"
         )
     return truth
-
-
-def name_of(function: Any) -> str:
-    """What a function is called."""
-    return str(getattr(function, "__name__", type(function).__name__))
-
-
-def bind(
-    pass_: Pass, fore: Forward, backward: Callable[..., Any] | None, inputs: Mapping[str, Any]
-) -> tuple[Experiment, Any]:
-    """The backward pass with its arguments, and the upstream gradient, if it takes one."""
-    memo: dict[int, Any] = {}
-    own = {name: rebuilt(x, name, lambda _, x: x.astype(float)[()]) for name, x in inputs.items()}
-    if backward is None:
-        owner = copy.deepcopy(pass_.owner) if is_object(pass_.owner) else None
-        return Experiment(pass_.function, {n: own[n] for n in pass_.inputs}, owner, skip=1), None
-    owner = getattr(backward, "__self__", None)
-    same = owner is pass_.owner and owner is not None
-    owner = plain_copy(fore.owner if same else owner, memo) if is_object(owner) else None
-    known = {**fore.run.locals, **own}
-    arguments, missing = {}, []
-    for p in inspect.signature(backward).parameters.values():
-        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-            continue
-        if p.name in known:
-            arguments[p.name] = plain_copy(known[p.name], memo)
-        elif p.default is p.empty:
-            missing.append(p.name)
-    upstream = None
-    likely = [name for name in missing if is_upstream(name)]
-    if fore.output is not None and fore.output.size != 1:
-        shape = fore.output._array.shape
-        given = [n for n in own if n not in pass_.inputs and np.shape(own[n]) == shape]
-        if not (given or likely):
-            raise ValueError(
-                f"{name_of(pass_.function)} returned a loss of shape {shape}: the gradient of one "
-                f"number is needed, its np.sum or np.mean over the samples"
-            )
-        upstream = own[given[0]] if given else np.random.default_rng(0).normal(size=shape)
-        if not given:
-            arguments[likely[0]] = upstream.copy()
-            missing.remove(likely[0])
-    elif likely and len(missing) > bool(fore.rest):
-        arguments[likely[0]] = 1.0
-        missing.remove(likely[0])
-    if len(missing) == 1 and fore.rest:
-        cache = fore.rest[0] if len(fore.rest) == 1 else fore.rest
-        arguments[missing.pop()] = plain_copy(cache, memo)
-    if missing:
-        raise TypeError(
-            f"{name_of(backward)} takes {', '.join(missing)}, which is neither an input nor a variable "
-            f"of forward; there are {', '.join(known)}"
-        )
-    return Experiment(backward, arguments, owner), upstream
-
-
-def is_upstream(name: str) -> bool:
-    """Whether a parameter is named as the gradient of an output is."""
-    return name.startswith(("d", "grad", "g_", "delta", "upstream", "error", "output_grad", "top"))
-
-
-def plain_copy(value: Any, memo: dict[int, Any]) -> Any:
-    """A copy with arrays in the place of Tensors, also in containers and in the learner's objects."""
-    if id(value) in memo:
-        return memo[id(value)][0]
-    new: Any = value
-    if isinstance(value, (Tensor, np.ndarray)):
-        new = np.array(unwrap(value))
-        new = new[()] if isinstance(value, Tensor) and new.ndim == 0 else new
-    elif isinstance(value, Mapping):
-        new = {key: plain_copy(x, memo) for key, x in value.items()}
-    elif isinstance(value, (list, tuple)):
-        parts = [plain_copy(x, memo) for x in value]
-        new = type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    elif is_object(value) and not isinstance(value, type):
-        new = copy.copy(value)
-        memo[id(value)] = new, value
-        for name, x in vars(value).items():
-            setattr(new, name, plain_copy(x, memo))
-    memo[id(value)] = new, value  # the value is held, so that its id is not used again
-    return new
 
 
 class _Marking:
@@ -231,10 +147,7 @@ class _Marking:
         wrt: Sequence[str] | None,
     ) -> None:
         self.fore, self.truth, self.experiment, self.inputs = fore, truth, experiment, inputs
-        self.wrt = wrt
         self.names = dict(fore.names)
-        for name, x in fore.leaves.items():
-            self.names.setdefault(name, [x])
         extra = {}
         for name, target in names.items():
             if target not in self.names:
@@ -242,7 +155,8 @@ class _Marking:
             x = self.names[target][-1]
             if target not in truth.inputs and x in truth.of:
                 extra[target] = truth.of[x]
-        self.comparison = Comparison(truth, experiment, names, extra)
+        self.left_out = left_out(truth, inputs, fore.names, wrt, experiment.upstream is None)
+        self.comparison = Comparison(truth, experiment, names, extra, self.left_out)
         self.run = self.comparison.outcome.run
         self.data = data_of(inputs, self.comparison.claims)
         self.m = number_of_samples(self.data) or 1
@@ -286,7 +200,7 @@ class _Marking:
     def problem(self) -> str:
         """What is wrong with the backward pass as a whole; empty if nothing."""
         run, claims = self.run, self.comparison.claims
-        name = name_of(self.experiment.backward)
+        name = self.experiment.passes.name(1)
         if run.error:
             end = run.end
             return f"{name} raised {type(run.error).__name__} in line {end.line}, `{end.text}`: {run.error}"
@@ -298,7 +212,7 @@ class _Marking:
                     near
                 )
         kinds = {claim.place.kind for claim in claims.values()}
-        local = [c for n, c in claims.items() if c.place.kind == LOCAL and not self.is_left_out(n)]
+        local = [c for n, c in claims.items() if c.place.kind == LOCAL and n not in self.left_out]
         if local and not kinds & {RETURNED, KEPT, UPDATE, REBOUND}:
             found = ", ".join(dict.fromkeys(c.place.name for c in local))
             if run.result is None:
@@ -308,28 +222,34 @@ class _Marking:
             return "not returned: " + ", ".join(
                 f"{c.place.name} (line {c.statement.line})" for c in local
             )
-        order = [n for n in claims if claims[n].place.name.startswith("returned value")]
-        by_place = sorted(order, key=lambda n: claims[n].place.name)
-        if by_place != [n for n in self.comparison.truth if n in order]:
-            return (
-                f"{name} returns the gradients of {', '.join(by_place)}, in this order, and forward takes "
-                f"{', '.join(n for n in self.comparison.truth if n in order)}"
-            )
-        return ""
+        return self.out_of_order()
 
-    def is_left_out(self, name: str) -> bool:
-        """Whether nobody asks for the gradient of an input."""
-        if self.wrt is not None:
-            return name not in self.wrt
-        x = self.truth.inputs.get(name)
-        return x is not None and is_data(name, x._array, self.fore.names)
+    def out_of_order(self) -> str:
+        """What to say if gradients are returned in another order than forward takes their inputs.
+
+        The order in which they were computed is as good, if they have names.
+        """
+        claims = self.comparison.claims
+        wanted = [n for n in self.truth.inputs if n in claims and claims[n].place.kind == RETURNED]
+        wanted = [n for n in wanted if len(claims[n].place.path) == 1 and n not in self.left_out]
+        position = {p: i for i, p in enumerate(self.comparison.outcome.places)}
+        order = sorted(wanted, key=lambda n: position[claims[n].place])
+        changes = {id(c): i for i, c in enumerate(self.run.changes)}
+        computed = sorted(wanted, key=lambda n: changes.get(id(claims[n].change), len(changes)))
+        by_kind = sorted(wanted, key=lambda n: n.rstrip("0123456789"))
+        named = not any(claims[n].place.name.startswith("returned value") for n in wanted)
+        if order == wanted or (named and order in (computed, by_kind)):
+            return ""
+        return (
+            f"{self.experiment.passes.name(1)} returns the gradients of {', '.join(order)}, in this order, "
+            f"and forward takes {', '.join(wanted)}"
+        )
 
     def unclaimed(self) -> tuple[list[str], list[str]]:
         """(missing, left out): the inputs whose gradient was not found."""
         names = [n for n in self.truth.inputs if n not in self.comparison.claims]
-        return [n for n in names if not self.is_left_out(n)], [
-            n for n in names if self.is_left_out(n)
-        ]
+        left_out = [n for n in names if n in self.left_out]
+        return [n for n in names if n not in left_out], left_out
 
     def nothing_claimed(self) -> str:
         """What to say where no gradient of an input is found: what looks like one."""
@@ -346,17 +266,18 @@ class _Marking:
                         likely.setdefault(change.name, name)
         hint = f": names={dict(list(likely.items())[:3])!r} tells which is which" if likely else ""
         return (
-            f"{name_of(self.experiment.backward)} has no variable and returns nothing that is named after an "
-            f"input of {name_of_forward(self.fore)}, as dW is after W{hint}"
+            f"{self.experiment.passes.name(1)} has no variable and returns nothing that is named after an "
+            f"input of {self.experiment.passes.name(0)}, as dW is after W{hint}"
         )
 
     def changed_in_place(self) -> Iterator[str]:
         """The arguments that backward changed in place, but for updates."""
         claimed = {claim.place for claim in self.comparison.claims.values()}
-        updates = any(place.kind in (UPDATE, REBOUND) for place in claimed)
+        arguments = self.experiment.arguments
+        updated = {place.path for place in self.comparison.outcome.places if place.kind == UPDATE}
         for place in self.comparison.outcome.places:
-            if place.kind == UPDATE and place not in claimed and place.path[0] != "self":
-                if updates and place.name in self.truth.inputs:
+            if place.kind == CHANGED and place not in claimed and place.path[0] in arguments:
+                if self.experiment.same[place.path] in updated & {*self.truth.paths.values()}:
                     continue
                 root, *keys = place.path
                 title = str(root) + "".join(f"[{key!r}]" for key in keys)
@@ -523,7 +444,7 @@ class _Marking:
 
     def helper(self, statement: Statement) -> str:
         """The name of the function that a statement is in, if it is not the one that was checked."""
-        own = name_of(self.experiment.backward)
+        own = self.experiment.passes.name(1)
         return statement.function if statement.function not in (own, "<lambda>", "") else ""
 
     def intermediates(self, right: frozenset[str]) -> Iterator[tuple[Change, Row]]:
@@ -532,7 +453,7 @@ class _Marking:
         blamed = [e.statement for _, e in self.explanations]
         claimed = {(c.statement, c.text) for c in self.comparison.claims.values()}
         position = {c.statement: i for i, c in reversed([*enumerate(self.run.changes)])}
-        first = min((position[s] for s in blamed if s in position), default=len(position))
+        first = min((position[s] for s in blamed if s in position), default=len(order))
         latest = {c.name: c for c in self.run.changes if c.frame == 1}
         said = False
         for name, change in latest.items():
@@ -595,8 +516,3 @@ def difference(value: Any, truth: Any) -> tuple[float, float]:
     fitting = None if value is None else as_shape(value, np.shape(truth))
     error = np.inf if fitting is None else largest(fitting - truth)
     return error, error / (largest(truth) or 1.0)
-
-
-def name_of_forward(fore: Forward) -> str:
-    """What the forward pass is called."""
-    return fore.run.end.function or "forward"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +12,8 @@ import numpy as np
 from tinygrad_lr.check.derivation.diagnosis import as_shape, close, ratio
 from tinygrad_lr.check.derivation.watch import Change, Path, Run, Statement, leaves, name_of
 
-RETURNED, KEPT, UPDATE, REBOUND, LOCAL, STEP = (
-    "returned", "kept", "update", "rebound", "local", "step"
+RETURNED, KEPT, CHANGED, UPDATE, REBOUND, LOCAL, STEP = (
+    "returned", "kept", "changed", "update", "rebound", "local", "step"
 )  # fmt: skip
 PREFIXES = (
     "d", "d_", "grad_", "grad", "gradient_", "g_", "g", "nabla_", "delta_", "delta", "der_",
@@ -23,6 +23,8 @@ SUFFIXES = (
     "_grad", "_gradient", "_delta", "_bar", "_error", "_err", "grad", "Grad", "delta", "Delta"
 )  # fmt: skip
 PREACTIVATIONS = ("z", "logits", "scores")  # what a bare `delta` belongs to
+BARE = ("grad", "gradient", "g", "delta", "derivative")  # of p.grad beside p.data
+LISTS = ("grads", "gradients", "gs", "grad", "gradient", "g", "dparams", "dps", "d")  # beside params
 SYNONYMS = {"weights": "w", "weight": "w", "biases": "b", "bias": "b"}
 
 
@@ -59,54 +61,68 @@ class Claim(NamedTuple):
     change: Change | None = None
 
 
-def places(run: Run, before: Mapping[Path, Any], roots: Mapping[str, Any]) -> dict[Place, Any]:
+def places(
+    run: Run,
+    before: Mapping[Path, Any],
+    same: Mapping[Path, Path],
+    roots: Mapping[str, Any],
+    skip: int = 0,
+) -> dict[Place, Any]:
     """The arrays of floats that a backward pass left behind, by where they are.
 
     Args:
-        before: copies of what its arguments and its object held before.
-        roots: its arguments and its object, as they are now.
+        before: copies of what its arguments, its object and global variables held before.
+        same: for each of those the place of forward's input that is the same array.
+        roots: its arguments, its object and global variables, as they are now.
+        skip: how many values are returned before the gradients, as a loss.
     """
     found: dict[Place, Any] = {}
-    for path, value in _returned(run):
-        found[Place(RETURNED, path)] = value
+    for path, value in _returned(run, skip):
+        if path not in before:  # an input is returned updated, which is found below
+            found[Place(RETURNED, path)] = value
     now = {path: x for name, root in roots.items() for path, _, x in leaves(root, (name,), None)}
     for path, x in now.items():
         if path not in before:
             found[Place(KEPT, path)] = np.array(x)
-        elif np.shape(x) == np.shape(before[path]):
-            if not np.array_equal(x, before[path], equal_nan=_is_float(x)):
-                found[Place(UPDATE, path)] = np.asarray(x, dtype=float) - before[path]
-        else:
-            found[Place(KEPT, path)] = np.array(x)
+        elif (change := _difference(x, before[path])) is not None:
+            found.setdefault(Place(UPDATE, same[path]), change)
+            found[Place(CHANGED, path)] = np.array(x)
     for name, local in run.locals.items():
         for path, _, x in leaves(local, (name,), None):
             if name not in roots:
                 found.setdefault(Place(LOCAL, path), np.array(x))
-            elif path in before and np.shape(x) == np.shape(before[path]):
-                if not np.array_equal(x, before[path], equal_nan=_is_float(x)):
-                    change = np.asarray(x, dtype=float) - before[path]
-                    if Place(UPDATE, path) not in found:
-                        found[Place(REBOUND, path)] = change
+            elif path in before and (change := _difference(x, before[path])) is not None:
+                if Place(UPDATE, same[path]) not in found:
+                    found[Place(REBOUND, same[path])] = change
     return {place: x for place, x in found.items() if np.asarray(x).dtype.kind == "f"}
 
 
-def _is_float(x: Any) -> bool:
-    return np.asarray(x).dtype.kind == "f"
+def _difference(x: Any, before: Any) -> Any:
+    """How much a value has changed; None if not at all. Of another shape it is all new."""
+    if np.shape(x) != np.shape(before):
+        return np.array(x)
+    if np.array_equal(x, before, equal_nan=np.asarray(x).dtype.kind == "f"):
+        return None
+    return np.asarray(x, dtype=float) - before
 
 
-def _returned(run: Run) -> Iterator[tuple[Path, Any]]:
+def _returned(run: Run, skip: int) -> Iterator[tuple[Path, Any]]:
     """What was returned, under the names that the return statement has for it, or by position."""
     node = getattr(run.end.node, "value", None) if isinstance(run.end.node, ast.Return) else None
-    result = run.result
-    if isinstance(result, (tuple, list)):
-        elements = getattr(node, "elts", None) or []
-        texts = list(map(ast.unparse, elements)) if len(elements) == len(result) else []
-        base = ast.unparse(node) if node is not None and not elements else ""
+    result, elements = run.result, getattr(node, "elts", None) or []
+    base = ast.unparse(node) if node is not None and not elements else ""
+    if skip and isinstance(result, (tuple, list)):
+        result, elements = result[skip:], elements[skip:]
+        if len(result) == 1 and isinstance(result[0], (tuple, list)):
+            base = ast.unparse(elements[0]) if elements else f"{base}[{skip}]"
+            result, elements = result[0], getattr(elements[0], "elts", []) if elements else []
+    if isinstance(result, (tuple, list)) and not hasattr(result, "_fields"):
         for i, x in enumerate(result):
-            name = texts[i] if texts else f"{base}[{i}]" if base.isidentifier() else ""
+            text = ast.unparse(elements[i]) if len(elements) == len(result) else ""
+            name = text or (f"{base}[{i}]" if base.isidentifier() else "")
             yield from _inside(x, name, i)
-    elif result is not None:
-        yield from _inside(result, ast.unparse(node) if node is not None else "", 0)
+    elif result is not None and not skip:
+        yield from _inside(result, base, 0)
 
 
 def _inside(x: Any, name: str, i: int) -> Iterator[tuple[Path, Any]]:
@@ -164,7 +180,12 @@ def fits(value: Any, shape: tuple[int, ...]) -> bool:
 
 
 def match(
-    found: Mapping[Place, Any], truth: Mapping[str, Any], names: Mapping[str, str], rtol: float
+    found: Mapping[Place, Any],
+    truth: Mapping[str, Any],
+    paths: Mapping[str, Path],
+    names: Mapping[str, str],
+    left_out: Collection[str],
+    rtol: float,
 ) -> dict[str, Place]:
     """Which place claims the gradient of which input.
 
@@ -175,33 +196,32 @@ def match(
     Args:
         found: what the backward pass left behind.
         truth: the true gradients, by input.
+        paths: where the inputs are.
         names: which name is the gradient of which input, said by the caller.
+        left_out: inputs whose gradient nobody asks for: a variable of another shape is none.
     """
-    order = {RETURNED: 0, KEPT: 1, UPDATE: 2, REBOUND: 2, LOCAL: 3}
-    scores: list[tuple[Any, str, Place]] = []
+    said = {(place, name): says(place, name, paths, names) for place in found for name in truth}
     returned = [p for p in found if p.kind == RETURNED]
-    unnamed = [
-        p for p in returned
-        if p.name not in names and not any(evidence(p.name, n, len(p.path) > 1) for n in truth)
-    ]  # fmt: skip
+    unnamed = [p for p in returned if not any(said[p, name] for name in truth)]
     aligned = len(returned) == len(truth)
-    inputs = list(truth)
+    scores: list[tuple[Any, str, Place]] = []
     for place, value in found.items():
         for i, (name, g) in enumerate(truth.items()):
-            fitting = fits(value, np.shape(g))
-            if place.kind in (UPDATE, REBOUND):
-                said = 3 * (place.name == name)
-                right = fitting and ratio(as_shape(value, np.shape(g)), g) is not None
-            else:
-                bare = place.kind in (RETURNED, KEPT) and len(place.path) > 1
-                said = 3 if names.get(place.name) == name else evidence(place.name, name, bare)
-                right = fitting and close(as_shape(value, np.shape(g)), g, rtol)
+            evident = said[place, name]
+            fitting = as_shape(value, np.shape(g))
+            update, result = place.kind in (UPDATE, REBOUND), place.kind == RETURNED
+            right = fitting is not None and (
+                ratio(fitting, g, rtol) is not None if update else close(fitting, g, rtol)
+            )
             if place in unnamed:
-                said = int(right or (aligned and returned.index(place) == i))
-            if (not said and not (right and place.kind == RETURNED)) or not (fitting or said > 1):
+                evident = int(right or (aligned and returned.index(place) == i))
+            if not evident and not (right and result):
                 continue
-            contract = said > 1 and place.kind in (RETURNED, KEPT)
-            score = fitting, contract, right, said, -order[place.kind]
+            may_differ = evident > 1 and (name not in left_out or place.kind != LOCAL)
+            if fitting is None and not may_differ:
+                continue
+            contract = evident > 1 and place.kind not in (LOCAL, CHANGED)
+            score = fitting is not None, contract, right, evident, not update, result
             scores.append((score, name, place))
     claims: dict[str, Place] = {}
     taken: set[Place] = set()
@@ -210,9 +230,38 @@ def match(
             claims[name] = place
             taken.add(place)
     left = [p for p in unnamed if p not in taken]
-    for name in inputs:  # what is returned without a name, by its shape alone
-        fitting = [p for p in left if fits(found[p], np.shape(truth[name]))]
-        if name not in claims and len(fitting) == 1:
-            claims[name] = fitting[0]
-            left.remove(fitting[0])
+    for name in truth:  # what is returned without a name, by its shape alone
+        fits_it = [p for p in left if fits(found[p], np.shape(truth[name]))]
+        if name not in claims and name not in left_out and len(fits_it) == 1:
+            claims[name] = fits_it[0]
+            left.remove(fits_it[0])
     return claims
+
+
+def says(
+    place: Place, name: str, paths: Mapping[str, Path], names: Mapping[str, str]
+) -> int:
+    """How much a place says that it holds the gradient of an input: 3 all, 2, 1, or 0 nothing."""
+    path = paths.get(name, (name,))
+    if place.kind in (UPDATE, REBOUND):
+        return 3 * (place.path == path)
+    if names.get(place.name) == name:
+        return 3
+    if names.get(place.name):
+        return 0
+    owner, inside = path[:-1], len(place.path) > 1
+    beside = len(owner) > 0 and place.path[: len(owner)] == owner
+    last = name_of(path)
+    alike = [other for other in paths.values() if name_of(other) == last]
+    holder = plain_name(str(place.path[-2]).lstrip(".")) if inside else ""
+    bare = inside and (place.kind == RETURNED or holder in LISTS or bool(stems(holder)))
+    said = evidence(place.name, last, bare)
+    if beside and plain_name(place.name) in BARE and not any(
+        other[: len(owner)] == owner for other in paths.values() if other != path
+    ):
+        said = 2  # p.grad beside p.data
+    if re.sub(r"\[.*", "", plain_name(place.name)) in LISTS and place.path[-1] == path[-1]:
+        said = 2  # grads[1] for params[1]
+    if said and len(alike) > 1 and not beside and inside:
+        return 1 if place.kind == RETURNED else 0
+    return said + (said > 1 and beside and len(owner) > 1)

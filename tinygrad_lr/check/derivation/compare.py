@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class Comparison:
         experiment: the backward pass.
         names: what claims to be the gradient of what, said by the caller.
         extra: the true gradients of other values that `names` speaks of, by name.
+        left_out: the inputs whose gradient nobody asks for.
 
     Attributes:
         outcome: what the pass did when it was watched.
@@ -55,9 +56,11 @@ class Comparison:
         experiment: Experiment,
         names: Mapping[str, str],
         extra: Mapping[str, Any],
+        left_out: Collection[str],
     ) -> None:
-        self.experiment, self.names = experiment, names
+        self.experiment, self.names, self.left_out = experiment, names, left_out
         self.outcome = experiment.watched()
+        self.paths = truth.paths
         self.truth = {name: truth.of[x] for name, x in truth.inputs.items()} | dict(extra)
         self.guard, left_out, self.saturated = _guards(truth.loss)
         kinds = (np.asarray(c.array).dtype for c in self.outcome.run.changes)
@@ -73,7 +76,9 @@ class Comparison:
 
     def matched(self, outcome: Outcome) -> dict[str, Place]:
         """Where the gradient of which input is."""
-        return match(outcome.places, self.truth, self.names, self.rtol)
+        return match(
+            outcome.places, self.truth, self.paths, self.names, self.left_out, self.rtol
+        )
 
     def gradient(self, outcome: Outcome, name: str) -> Any:
         """The claimed gradient of an input; None if there is none."""
@@ -170,12 +175,14 @@ class Comparison:
     def _numbers(self, statements: Iterable[Statement]) -> Iterable[float]:
         """The positive numbers in statements: constants, and variables that hold one."""
         held = {c.name: c.value for c in self.outcome.run.changes if np.ndim(c.value) == 0}
+        held |= {n: x for n, x in self.outcome.run.locals.items() if isinstance(x, (int, float))}
         held |= {p[-1]: x for p, x in self.experiment.before.items() if np.ndim(x) == 0}
         for statement in statements:
             for node in ast.walk(statement.node) if statement.node else ():
                 value = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
                 value = held.get(node.id) if isinstance(node, ast.Name) else value
-                if isinstance(value, (int, float, np.ndarray, np.number)) and value > 0:
+                number = isinstance(value, (int, float, np.ndarray, np.number))
+                if number and not isinstance(value, bool) and value > 0:
                     yield float(value)
 
 

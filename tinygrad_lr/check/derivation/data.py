@@ -2,68 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.check.derivation.claims import evidence, plain_name
+from tinygrad_lr.check.derivation.forward import Truth
 from tinygrad_lr.check.derivation.watch import leaves
 
 DATA = frozenset(
-    [
-        "x",
-        "xs",
-        "xb",
-        "xtrain",
-        "xbatch",
-        "y",
-        "ys",
-        "yb",
-        "ytrain",
-        "ybatch",
-        "t",
-        "ts",
-        "target",
-        "targets",
-        "label",
-        "labels",
-        "data",
-        "features",
-        "feature",
-        "input",
-        "inputs",
-        "image",
-        "images",
-        "truth",
-        "dout",
-        "upstream",
-    ]
+    "t ts target targets label labels data features feature input inputs image images truth dout upstream "
+    "mask masks ratings r sampleweight hprev hinit initialstate".split()
 )
 SETTINGS = frozenset(
-    [
-        "reg",
-        "lam",
-        "lambda",
-        "lmbda",
-        "lmbd",
-        "l1",
-        "l2",
-        "c",
-        "alpha",
-        "lr",
-        "eta",
-        "eps",
-        "epsilon",
-        "decay",
-        "momentum",
-        "mu",
-        "beta",
-        "p",
-        "rate",
-        "keepprob",
-        "learningrate",
-    ]
+    "reg lam lambda lmbda lmbd l1 l2 c alpha lr eta eps epsilon decay momentum mu beta p rate keepprob "
+    "learningrate".split()
 )
 
 
@@ -74,10 +28,45 @@ def is_data(name: str, x: Any, values: Iterable[str] = ()) -> bool:
         values: forward's names: `da` beside an `a` is a gradient that comes from above.
     """
     plain, x = plain_name(name.partition("[")[0]), np.asarray(x)
-    if plain in DATA or (plain in SETTINGS and not x.ndim):
+    if plain in DATA or plain[:1] in ("x", "y") or (plain in SETTINGS and not x.ndim):
         return True
-    binary = x.ndim > 0 and set(np.unique(x)) == {0, 1}
-    return binary or any(evidence(name, value) for value in values)
+    values_of = set(np.unique(x)) if x.ndim else set()
+    mask = len(values_of) == 2 and 0 in values_of
+    return mask or any(evidence(name, value) for value in values)
+
+
+def left_out(
+    truth: Truth,
+    inputs: Mapping[str, Any],
+    values: Mapping[str, Any],
+    wrt: Collection[str] | None,
+    is_loss: bool,
+) -> list[str]:
+    """The inputs whose gradient nobody asks for.
+
+    They are those that are named as data or settings, and what is as long as the samples are, in a
+    program whose parameters are not; where the parameters belong to an object, all that is given.
+    """
+    if wrt is not None:
+        return [name for name in truth.inputs if name not in wrt]
+    shapes = {name: x.shape for name, x in truth.inputs.items()}
+    found = {n for n, x in truth.inputs.items() if is_data(n, x._array, values)}
+    given = {n for n, path in truth.paths.items() if path[0] in inputs}
+    if is_loss and given < shapes.keys():
+        found |= given
+    found |= {n for n in shapes.keys() - given if not shapes[n]}  # a number in an object
+    data = {name: np.asarray(x) for name, x in inputs.items() if is_data(name, _array(x))}
+    m = number_of_samples({name: x for name, x in data.items() if x.ndim})
+    long = {n for n in shapes.keys() - found if m and m > 1 and m in (*shapes[n][:1], *shapes[n][-1:])}
+    others = shapes.keys() - found - long
+    if is_loss and others and not any(m in shapes[n] for n in others):
+        found |= long
+    return [name for name in truth.inputs if name in found]
+
+
+def _array(x: Any) -> Any:
+    """A number or an array as an array; of what is none an empty one."""
+    return np.asarray(x) if isinstance(x, (np.ndarray, float, int, np.number)) else np.zeros(0)
 
 
 def data_of(inputs: Mapping[str, Any], claimed: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import copy
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.check.derivation.claims import STEP, Place, places
+from tinygrad_lr.check.derivation.forward import Forward, first_of
+from tinygrad_lr.check.derivation.passes import Passes, World, as_arrays, run_plainly
 from tinygrad_lr.check.derivation.watch import (
     Follower,
     Path,
@@ -31,49 +34,110 @@ class Outcome(NamedTuple):
 
 
 class Experiment:
-    """A backward pass with its arguments, of which every run gets copies.
+    """A backward pass, which every run does again after a forward pass of its own.
 
     Args:
-        backward: the function, or the method of `owner`.
-        arguments: by name.
-        owner: the object whose method it is, or None.
-        skip: how many values a function returns before its gradients, as a loss.
+        passes: the passes.
+        upstream: the gradient of the output, if there is one and its parameter.
+
+    Raises:
+        TypeError: if it has a parameter that nothing is known for.
+        ValueError: if forward returns an array, and no parameter takes its gradient.
     """
 
-    def __init__(
-        self, backward: Callable[..., Any], arguments: Mapping[str, Any], owner: Any, skip: int = 0
-    ) -> None:
-        self.backward, self.owner, self.skip = backward, owner, skip
-        self.arguments = dict(arguments)
-        self.random = np.random.get_state()
-        roots = {**self.arguments, "self": owner}
-        self.before = {
-            path: np.array(x)
-            for name, root in roots.items()
-            for path, _, x in leaves(root, (name,), None)
-        }
+    def __init__(self, passes: Passes, fore: Forward) -> None:
+        self.passes, self.fore = passes, fore
+        self.upstream: Any = None
+        self.sources: dict[str, Any] = {}
+        world, known, result = self._forward()
+        self._bind(world, known, result)
+        arguments = self._arguments(world, known, result)
+        roots, inputs = self._roots(world, arguments), self._roots(world, world["inputs"])
+        places = {id(x): path for name, root in inputs.items() for path, _, x in leaves(root, (name,), None)}
+        found = [(path, x) for name, x in roots.items() for path, _, x in leaves(x, (name,), None)]
+        self.before = {path: np.array(x) for path, x in found}
+        self.same = {path: places.get(id(x), path) for path, x in found}
         self.taps: dict[tuple[Statement, Path], list[Any]] = {}
         self.runs = 0
+
+    def _forward(self) -> tuple[World, dict[str, Any], Any]:
+        """The world after a forward pass, its variables, and what it returned."""
+        world = self.passes.copy()
+        if self.passes.one_function:
+            return world, {}, None
+        result, known, error = run_plainly(self.passes, world)
+        if error:  # it was written for Tensors alone
+            run = self.fore.run
+            known, result, world = as_arrays((run.locals, run.result, self.fore.world), {})
+            world = copy.deepcopy(world)
+        return world, known, result
+
+    def _bind(self, world: World, known: World, result: Any) -> None:
+        """Find where the arguments of the backward pass come from."""
+        if self.passes.one_function:
+            return
+        output, rest = first_of(result), _rest(result)
+        known, own = {**known, **world["inputs"]}, world["inputs"]
+        parameters = inspect.signature(self.passes.bound(1, world)).parameters.values()
+        named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        self.names = [p.name for p in named if p.name in known]
+        missing = [p.name for p in named if p.name not in known and p.default is p.empty]
+        likely, shape = [name for name in missing if _is_upstream(name)], np.shape(output)
+        if np.size(output) != 1:
+            of_forward = self.passes.arguments(world)
+            given = [n for n in own if n not in of_forward and np.shape(own[n]) == shape]
+            if not (given or likely):
+                raise ValueError(
+                    f"{self.passes.name(0)} returned a loss of shape {shape}: the gradient of one "
+                    f"number is needed, its np.sum or np.mean over the samples"
+                )
+            self.upstream = own[given[0]] if given else np.random.default_rng(0).normal(size=shape)
+        else:
+            given = [] if likely and len(missing) > bool(rest) else likely
+        if likely and not given:
+            self.sources[likely[0]] = 1.0 if self.upstream is None else self.upstream
+            missing.remove(likely[0])
+        self.cache = missing.pop() if len(missing) == 1 and rest else None
+        if missing:
+            raise TypeError(
+                f"{self.passes.name(1)} takes {', '.join(missing)}, which is neither an input nor a "
+                f"variable of forward; there are {', '.join(known)}"
+            )
+
+    def _arguments(self, world: World, known: World, result: Any) -> World:
+        """The arguments of the backward pass."""
+        if self.passes.one_function:
+            return self.passes.arguments(world)
+        known = {**known, **world["inputs"]}
+        arguments = {name: known[name] for name in self.names}
+        if self.cache:
+            rest = _rest(result)
+            arguments[self.cache] = rest[0] if len(rest) == 1 else rest
+        return arguments | copy.deepcopy(self.sources)
 
     def run(self, follower: Callable[[Callable[..., Any]], Follower]) -> Outcome:
         """One run, followed by what `follower` makes for the function."""
         self.runs += 1
-        arguments, owner = copy.deepcopy((self.arguments, self.owner))
-        function = self.backward
-        if owner is not None:
-            function = getattr(owner, self.backward.__name__)
-        np.random.set_state(self.random)
+        world, known, result = self._forward()
+        self.arguments = self._arguments(world, known, result)
+        function = self.passes.bound(1, world)
         watcher = follower(function)
-        with np.errstate(all="ignore"):
-            result, error = watcher.follow(lambda: function(**arguments))
-        if self.skip and isinstance(result, (tuple, list)):
-            result = result[self.skip] if len(result) == self.skip + 1 else result[self.skip :]
+        with np.errstate(all="ignore"), self.passes.inside(world):
+            result, error = watcher.follow(lambda: function(**self.arguments))
         changes = getattr(watcher, "changes", [])
         done = Run(result, error, watcher.end, changes, watcher.locals)
-        found = places(done, self.before, {**arguments, "self": owner})
+        roots, skip = self._roots(world, self.arguments), int(self.passes.one_function)
+        found = places(done, self.before, self.same, roots, skip)
         for (_, path), values in getattr(watcher, "taps", {}).items():
             found |= {Place(STEP, (*path, i)): x for i, x in enumerate(values)}
         return Outcome(done, found)
+
+    def _roots(self, world: World, arguments: World) -> World:
+        """What a run may have changed, by the names for it."""
+        forward, backward = world["owners"]
+        roots = {"self": forward if forward is not None else backward}
+        roots |= {"self of backward": backward} if backward is not roots["self"] else {}
+        return {**world["state"], **roots, **arguments}
 
     def watched(self) -> Outcome:
         """What every statement does."""
@@ -111,7 +175,7 @@ def get(scope: Scope, path: Path) -> Any:
     root, *keys = path
     value = scope.locals.get(root, scope.globals.get(root))
     for key in keys:
-        value = vars(value)[key[1:]] if _is_attribute(key) else value[key]
+        value = getattr(value, key[1:]) if _is_attribute(key) else value[key]
     return value
 
 
@@ -135,3 +199,13 @@ def put(scope: Scope, path: Path, value: Any, in_place: bool = False) -> None:
 
 def _is_attribute(key: Any) -> bool:
     return isinstance(key, str) and key.startswith(".")
+
+
+def _rest(result: Any) -> tuple[Any, ...]:
+    """What forward returned beside the loss."""
+    return tuple(result[1:]) if isinstance(result, (tuple, list)) else ()
+
+
+def _is_upstream(name: str) -> bool:
+    """Whether a parameter is named as the gradient of an output is."""
+    return name.startswith(("d", "grad", "g_", "delta", "upstream", "error", "output_grad", "top"))

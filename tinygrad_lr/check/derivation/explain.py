@@ -132,9 +132,14 @@ class Explainer:
 
     def _fix(self, change: Change, culprit: Culprit, overrides: Overrides) -> Edit | None:
         """The plainest change to a statement after which a culprit's gradients are right."""
-        trial = _Effects(self.experiment.backward, overrides, change)
-        self.experiment.run(lambda function: trial.of(function))
-        for edit, _ in trial.effects[:MAX_EFFECTS]:
+        trial: list[_Effects] = []
+
+        def follower(function: Callable[..., Any]) -> Replay:
+            trial.append(_Effects(function, overrides, change))
+            return trial[0]
+
+        self.experiment.run(follower)
+        for edit, _ in trial[0].effects[:MAX_EFFECTS]:
             edited = {change.statement: (edit.node, change.path)}
             outcome = self.experiment.run(
                 lambda f, edited=edited: EditedReplay(f, overrides, edited)
@@ -190,11 +195,6 @@ class _Effects(Replay):
         super().__init__(function, overrides)
         self.change = change
         self.effects: list[tuple[Edit, Any]] = []
-
-    def of(self, function: Callable[..., Any]) -> _Effects:
-        """This follower, for the method of another copy of an object."""
-        Replay.__init__(self, function, self.overrides)
-        return self
 
     def start(self, scope: Scope, statement: Statement, n: int) -> None:
         if statement is not self.change.statement or n != self.change.n:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-import inspect
+import ast
 import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -13,14 +12,17 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr import ops
+from tinygrad_lr.check.derivation.passes import Passes, World, names_of
 from tinygrad_lr.check.derivation.watch import (
     Change,
+    Path,
     Run,
     Scope,
     Statement,
     Watcher,
-    is_object,
+    name_of,
     run,
+    statements,
 )
 from tinygrad_lr.check.derivation.writable import WritableRecorder, make_writable
 from tinygrad_lr.messages.origin import locate
@@ -28,60 +30,6 @@ from tinygrad_lr.recording import current, recording
 from tinygrad_lr.tensor import Tensor, gradients
 
 MAX_ELEMENTS = 4000  # of all inputs, up to which finite differences are taken
-Leaf = Callable[[str, Any], Any]  # of an input's name and array
-
-
-class Pass:
-    """A function with the inputs of a check, and how to call it with other arrays.
-
-    A bound method is called on a copy of its object, whose arrays of floats are inputs as well.
-    """
-
-    def __init__(self, function: Callable[..., Any], inputs: Mapping[str, Any]) -> None:
-        parameters = inspect.signature(function).parameters.values()
-        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        names = {p.name for p in parameters}
-        self.function = function
-        self.inputs = {n: x for n, x in inputs.items() if takes_all or n in names}
-        self.owner = getattr(function, "__self__", None)
-        self.random = np.random.get_state()
-
-    def call(self, leaf: Leaf) -> tuple[Callable[..., Any], Any, dict[str, Any]]:
-        """(function, owner, arguments) with every array of floats made anew by `leaf`."""
-        function, owner = self.function, self.owner
-        if is_object(owner):
-            owner = copy.deepcopy(owner)
-            rebuild_object(owner, leaf)
-            function = getattr(owner, self.function.__name__)
-        arguments = {name: rebuilt(x, name, leaf) for name, x in self.inputs.items()}
-        np.random.set_state(self.random)  # so that a dropout mask is the same in every run
-        return function, owner, arguments
-
-
-def rebuilt(value: Any, name: str, leaf: Leaf) -> Any:
-    """An input with `leaf(name, array)` for every array of floats in it."""
-    if isinstance(value, Tensor):
-        value = value.data
-    if isinstance(value, Mapping):
-        return {key: rebuilt(x, str(key), leaf) for key, x in value.items()}
-    if isinstance(value, (list, tuple)) and not all(isinstance(x, (int, float)) for x in value):
-        return type(value)(rebuilt(x, f"{name}[{i}]", leaf) for i, x in enumerate(value))
-    if isinstance(value, (list, tuple, np.ndarray, float, np.floating)):
-        array = np.asarray(value)
-        return leaf(name, array) if array.dtype.kind == "f" else array.copy()
-    return value
-
-
-def rebuild_object(owner: Any, leaf: Leaf, depth: int = 0) -> None:
-    """Replace the arrays of floats among the attributes of an object, and of those that it holds."""
-    for name, x in list(vars(owner).items()):
-        if is_object(x) and depth < 5:
-            rebuild_object(x, leaf, depth + 1)
-        elif isinstance(x, (list, tuple)) and any(map(is_object, x)):
-            for part in filter(is_object, x):
-                rebuild_object(part, leaf, depth + 1)
-        elif isinstance(x, (np.ndarray, Mapping, list, tuple)):
-            setattr(owner, name, rebuilt(x, name, leaf))
 
 
 class _ForwardWatcher(Watcher):
@@ -109,68 +57,73 @@ class Forward:
 
     Attributes:
         run: what it did.
-        owner: the object whose method it is.
-        leaves: the inputs that hold floats, by name.
+        world: what it worked on.
+        leaves: the arrays of floats that it works on, by where they are.
         output: what it returned, the loss or another Tensor; None if that is no Tensor.
-        rest: what it returned beside, as a cache or gradients.
         names: its names for values: the Tensors that each stood for, in order.
         reads: the tensors whose numbers were read, with how and where.
         warnings: what the library warned of.
     """
 
     run: Run
-    owner: Any
-    leaves: dict[str, Tensor]
+    world: World
+    leaves: dict[Path, Tensor]
     output: Tensor | None
-    rest: tuple[Any, ...]
     names: dict[str, list[Tensor]]
     reads: list[Any]
     warnings: list[warnings.WarningMessage]
 
-    def title(self, x: Tensor) -> str:
-        """What the learner calls a value; "" if nothing."""
-        titles = (name for name, versions in self.names.items() if any(v is x for v in versions))
-        return next(titles, "")
 
-
-def run_forward(pass_: Pass) -> Forward:
+def run_forward(passes: Passes) -> Forward:
     """Run a forward pass on Tensors; labels that index must not be any, so a second try leaves them."""
-    forward = _run_forward(pass_)
+    forward = _run_forward(passes)
     if isinstance(forward.run.error, (TypeError, IndexError)):
-        second = _run_forward(pass_, labels=True)
+        second = _run_forward(passes, labels=True)
         return forward if second.run.error else second
     return forward
 
 
-def _run_forward(pass_: Pass, labels: bool = False) -> Forward:
-    leaves: dict[str, Tensor] = {}
+def _run_forward(passes: Passes, labels: bool = False) -> Forward:
+    leaves: dict[Path, Tensor] = {}
 
-    def leaf(name: str, array: Any) -> Any:
+    def leaf(path: Path, array: Any) -> Any:
         if labels and np.any(array) and not np.any(array % 1):
             return array.copy()
-        while name in leaves:
-            name += "'"
-        leaves[name] = Tensor(array, requires_grad=True, dtype=np.float64, name=name)
-        return leaves[name]
+        leaves[path] = Tensor(array, requires_grad=True, dtype=np.float64, name=name_of(path))
+        return leaves[path]
 
-    function, owner, arguments = pass_.call(leaf)
+    world = passes.with_leaves(leaf)
+    function = passes.bound(0, world)
     with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
         warnings.simplefilter("always")
-        with recording(WritableRecorder):
+        with recording(WritableRecorder), passes.inside(world):
             reads = current().reads
-            result = run(_ForwardWatcher(function), function, **arguments)
-    whole = result.result
-    pair = isinstance(whole, (tuple, list)) and len(whole) > 0
-    output, rest = (whole[0], tuple(whole[1:])) if pair else (whole, ())
+            result = run(_ForwardWatcher(function), function, **passes.arguments(world))
+    output = first_of(result.result)
+    if result.error and passes.one_function:  # an error in its backward part
+        output = result.locals.get(_loss_name(function))
     output = getattr(output, "current", output)
     if not isinstance(output, Tensor):
         output = _tensor_of(output, result, reads)
-    return Forward(result, owner, leaves, output, rest, named_tensors(result), reads, caught)
+    return Forward(result, world, leaves, output, named_tensors(result, leaves), reads, caught)
+
+
+def _loss_name(function: Any) -> str:
+    """The variable that a function returns as its loss."""
+    code = getattr(function, "__code__", None)
+    returns = [s.node for s in statements(code).values() if isinstance(s.node, ast.Return)] if code else []
+    first = getattr(returns[-1].value, "elts", [None])[0] if returns else None
+    return first.id if isinstance(first, ast.Name) else ""
+
+
+def first_of(result: Any) -> Any:
+    """The loss among what a forward pass returned."""
+    return result[0] if isinstance(result, (tuple, list)) and result else result
 
 
 def _tensor_of(number: Any, result: Run, reads: list[Any]) -> Tensor | None:
     """The Tensor that a plain number was read from, as the loss of `return float(loss)`."""
-    if not isinstance(number, (float, int, np.number)) and np.size(number) != 1:
+    if not isinstance(number, (float, int, np.number, np.ndarray)) or np.size(number) != 1:
         return None
     tensors = [x for x, *_ in reads] + [
         c.value for c in result.changes if isinstance(c.value, Tensor)
@@ -181,7 +134,7 @@ def _tensor_of(number: Any, result: Run, reads: list[Any]) -> Tensor | None:
     return next(same, None)
 
 
-def named_tensors(result: Run) -> dict[str, list[Tensor]]:
+def named_tensors(result: Run, leaves: Mapping[Path, Tensor]) -> dict[str, list[Tensor]]:
     """The tensors that a forward pass gave each name to, in order.
 
     A list `hs` is also the name of its elements, `h` too if nothing else is; `Z` stands for
@@ -208,6 +161,9 @@ def named_tensors(result: Run) -> dict[str, list[Tensor]]:
         if family != name and family not in names:
             names[family + "#"] = names.get(family + "#", []) + names[name]
     names = {name.removesuffix("#"): versions for name, versions in names.items()}
+    for path, name in names_of(leaves).items():
+        if not any(x is leaves[path] for x in names.get(name, ())):
+            names[name] = [leaves[path]]
     for name, versions in list(names.items()):
         if len(versions) > 1:
             for i, x in enumerate(versions):
@@ -215,48 +171,55 @@ def named_tensors(result: Run) -> dict[str, list[Tensor]]:
     return names
 
 
-@dataclass
 class Truth:
     """The true gradients.
 
     Attributes:
         loss: what is differentiated; None where forward does not run on Tensors.
         of: the gradient of every value that the loss was computed from, or of the inputs alone.
-        inputs: the inputs that the loss depends on, by name.
+        inputs: the arrays that the loss depends on, by name.
+        paths: where each of them is.
         why: why nothing is known of the values between; empty where the pass runs on Tensors.
     """
 
-    loss: Tensor | None
-    of: dict[Tensor, Any]
-    inputs: dict[str, Tensor]
-    why: str = ""
+    def __init__(
+        self,
+        loss: Tensor | None,
+        of: dict[Tensor, Any],
+        inputs: Mapping[Path, Tensor],
+        why: str = "",
+    ) -> None:
+        names = names_of(inputs)
+        self.loss, self.of, self.why = loss, of, why
+        self.inputs = {names[path]: x for path, x in inputs.items()}
+        self.paths = {name: path for path, name in names.items()}
 
 
 class Unmarkable(ValueError):
     """A forward pass without a loss that can be differentiated."""
 
 
-def differentiate(pass_: Pass, forward: Forward, upstream: Any = None) -> Truth:
+def differentiate(passes: Passes, forward: Forward, upstream: Any = None) -> Truth:
     """The true gradients, from the graph if finite differences agree with it, else from those.
 
     Args:
         upstream: the gradient of an output that is no loss.
     """
-    output, why, numeric = forward.output, "", Numeric(pass_, forward, upstream)
+    output, why, numeric = forward.output, "", Numeric(passes, forward, upstream)
     if output is not None and output.requires_grad:
         loss = output if upstream is None else ops.sum(output * upstream)
         of = gradients(loss)
         why = _first_disagreement(numeric, forward, of, float(loss._array.item()))
         if not why:
-            return Truth(loss, of, {name: x for name, x in forward.leaves.items() if x in of})
+            return Truth(loss, of, {path: x for path, x in forward.leaves.items() if x in of})
     return numeric.truth(why or _reason(forward))
 
 
 class Numeric:
-    """The loss as a function of the inputs' arrays: forward as it is."""
+    """The loss as a function of the arrays that forward works on: forward as it is."""
 
-    def __init__(self, pass_: Pass, forward: Forward, upstream: Any) -> None:
-        self.pass_, self.forward, self.upstream = pass_, forward, upstream
+    def __init__(self, passes: Passes, forward: Forward, upstream: Any) -> None:
+        self.passes, self.forward, self.upstream = passes, forward, upstream
         self.point = [x._array for x in forward.leaves.values()]
         self.make: Callable[[Any], Any] = lambda x: x.copy() if x.ndim else float(x)
         try:
@@ -266,16 +229,14 @@ class Numeric:
 
     def __call__(self, arrays: Iterable[Any]) -> float:
         """The loss; for an output that is none, its sum with the upstream gradient."""
-        names, values = self.forward.leaves, iter(arrays)
-
-        def leaf(name: str, array: Any) -> Any:
-            return self.make(next(values)) if any(n.rstrip("'") == name for n in names) else array
-
-        function, _, arguments = self.pass_.call(leaf)
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        values = dict(zip(self.forward.leaves, arrays, strict=True))
+        world = self.passes.with_leaves(
+            lambda path, x: self.make(values[path]) if path in values else x
+        )
+        with warnings.catch_warnings(), np.errstate(all="ignore"), self.passes.inside(world):
             warnings.simplefilter("ignore")
-            result = function(**arguments)
-        first = result[0] if isinstance(result, (tuple, list)) and len(result) else result
+            result = self.passes.bound(0, world)(**self.passes.arguments(world))
+        first = first_of(result)
         value = np.asarray(first._array if isinstance(first, Tensor) else first, dtype=float)
         return float(value.item() if self.upstream is None else np.sum(value * self.upstream))
 
@@ -309,10 +270,8 @@ class Numeric:
                 way[i][place] = 1.0
                 g[place] = self.slope(way, 1e-4 * max(1.0, abs(float(point[place]))))
             of[x] = g
-        inputs = {
-            n: x for n, x in self.forward.leaves.items() if np.abs(of[x]).max(initial=0) > 1e-9
-        }
-        return Truth(None, of, inputs, why)
+        leaves = self.forward.leaves.items()
+        return Truth(None, of, {p: x for p, x in leaves if np.abs(of[x]).max(initial=0) > 1e-9}, why)
 
 
 def _first_disagreement(

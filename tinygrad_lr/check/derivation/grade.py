@@ -9,14 +9,14 @@ import linecache
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.check.derivation.check_backward import check_backward, name_of
+from tinygrad_lr.check.derivation.check_backward import check_backward
 from tinygrad_lr.check.derivation.report import Report, aligned
 
 Submission = Callable[..., Any] | str | Path
@@ -224,6 +224,6 @@ def _mark(name: str, answer: Report | str) -> Mark:
 
 def _title(submission: Submission, i: int) -> str:
     if callable(submission):
-        return f"{i} {name_of(submission)}"
+        return f"{i} {getattr(submission, '__name__', '')}"
     is_path = isinstance(submission, Path) or submission.endswith(".py")
     return Path(submission).stem if is_path else str(i)

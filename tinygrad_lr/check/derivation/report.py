@@ -94,7 +94,7 @@ class Report:
             n = len(self.rows)
             lines.append(f"all {n} gradients are right" if n > 1 else "the gradient is right")
         if self.missing:
-            lines.append(f"not checked: {', '.join(self.missing)}")
+            lines.append(f"not checked: {', '.join(self.missing)}; `wrt` says which inputs count")
         return "\n".join(lines)
 
     def assert_ok(self) -> None:

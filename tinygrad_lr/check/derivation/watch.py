@@ -270,7 +270,8 @@ def children(value: Any) -> Iterable[tuple[Any, Any]]:
     if isinstance(value, Mapping):
         return list(value.items())
     if isinstance(value, (list, tuple)):
-        return list(enumerate(value))
+        fields = getattr(value, "_fields", None)
+        return zip((f".{n}" for n in fields), value, strict=True) if fields else enumerate(value)
     if is_object(value):
         return [(f".{name}", x) for name, x in vars(value).items()]
     return ()
