@@ -90,6 +90,14 @@ class Blame:
                 return x
         return None
 
+    def is_multiple(self, value: Any) -> bool:
+        """Whether a value is a true gradient but for a factor that may be applied later."""
+        for x, g in self.gradients.get(_long_axes(np.shape(value)), ()):
+            r = ratio(np.reshape(value, np.shape(g)), g)
+            if r is not None and self.is_natural(r) and np.size(g) > 1:
+                return True
+        return False
+
     def culprits(self) -> list[Culprit]:
         """The statements that are wrong by themselves, in the order in which they ran."""
         right = self.comparison.right(self.outcome)

@@ -31,7 +31,7 @@ from tinygrad_lr.check.derivation.data import (
 )
 from tinygrad_lr.check.derivation.diagnosis import as_shape, close, largest, ratio
 from tinygrad_lr.check.derivation.experiment import Experiment
-from tinygrad_lr.check.derivation.explain import EditedReplay, Explainer, Explanation
+from tinygrad_lr.check.derivation.explain import Explainer, Explanation
 from tinygrad_lr.check.derivation.forward import (
     Forward,
     Truth,
@@ -40,8 +40,8 @@ from tinygrad_lr.check.derivation.forward import (
     run_forward,
 )
 from tinygrad_lr.check.derivation.passes import Passes
-from tinygrad_lr.check.derivation.repair import substituted
 from tinygrad_lr.check.derivation.report import INHERITED, RIGHT, WRONG, Report, Row
+from tinygrad_lr.check.derivation.rewrite import substituted
 from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.messages import TensorWarning
 
@@ -360,15 +360,13 @@ class _Marking:
                 for n in ast.walk(statement.node)
                 if isinstance(n, ast.Constant) and is_eps(n.value)
             ]
-            node: Any = statement.node
-            for constant in small:
-                node = substituted(node, constant, ast.Constant(0.0))
             if small:
-                edited[statement] = node, change.path
+                zeros = {id(n): ast.Constant(0.0) for n in small}
+                edited[statement] = substituted(statement.node, zeros)
                 lines.append(f"the {small[0].value:g} in line {statement.line}")
-        if not edited:
+        outcome = self.experiment.rewritten(edited) if edited else None
+        if outcome is None:
             return ""
-        outcome = self.experiment.run(lambda function: EditedReplay(function, {}, edited))
         if self.comparison.right(outcome) < self.comparison.claims.keys():
             return ""
         off = max(self.relative_error(name) for name in self.comparison.claims)

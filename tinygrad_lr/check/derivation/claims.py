@@ -67,6 +67,7 @@ def places(
     same: Mapping[Path, Path],
     roots: Mapping[str, Any],
     skip: int = 0,
+    only: Collection[Path] | None = None,
 ) -> dict[Place, Any]:
     """The arrays of floats that a backward pass left behind, by where they are.
 
@@ -75,26 +76,40 @@ def places(
         same: for each of those the place of forward's input that is the same array.
         roots: its arguments, its object and global variables, as they are now.
         skip: how many values are returned before the gradients, as a loss.
+        only: where to look, beside at what is returned; default everywhere.
     """
     found: dict[Place, Any] = {}
     for path, value in _returned(run, skip):
         if path not in before:  # an input is returned updated, which is found below
             found[Place(RETURNED, path)] = value
-    now = {path: x for name, root in roots.items() for path, _, x in leaves(root, (name,), None)}
-    for path, x in now.items():
+    for path, x in _held(roots, only):
         if path not in before:
             found[Place(KEPT, path)] = np.array(x)
         elif (change := _difference(x, before[path])) is not None:
             found.setdefault(Place(UPDATE, same[path]), change)
             found[Place(CHANGED, path)] = np.array(x)
-    for name, local in run.locals.items():
-        for path, _, x in leaves(local, (name,), None):
-            if name not in roots:
-                found.setdefault(Place(LOCAL, path), np.array(x))
-            elif path in before and (change := _difference(x, before[path])) is not None:
-                if Place(UPDATE, same[path]) not in found:
-                    found[Place(REBOUND, same[path])] = change
+    for path, x in _held(run.locals, only):
+        if path[0] not in roots:
+            found.setdefault(Place(LOCAL, path), np.array(x))
+        elif path in before and (change := _difference(x, before[path])) is not None:
+            if Place(UPDATE, same[path]) not in found:
+                found[Place(REBOUND, same[path])] = change
     return {place: x for place, x in found.items() if np.asarray(x).dtype.kind == "f"}
+
+
+def _held(roots: Mapping[str, Any], only: Collection[Path] | None) -> Iterator[tuple[Path, Any]]:
+    """The arrays and numbers that variables hold, or only those at some paths."""
+    if only is None:
+        for name, root in roots.items():
+            yield from ((path, x) for path, _, x in leaves(root, (name,), None))
+    for path in only or ():
+        try:
+            x = roots[path[0]]
+            for key in path[1:]:
+                x = getattr(x, key[1:]) if str(key).startswith(".") else x[key]
+        except (KeyError, AttributeError, IndexError, TypeError):
+            continue
+        yield path, x
 
 
 def _difference(x: Any, before: Any) -> Any:

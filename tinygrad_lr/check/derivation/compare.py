@@ -73,6 +73,8 @@ class Comparison:
         self._match_steps(matched)
         self.claims = {name: self._claim(name, place) for name, place in matched.items()}
         self.rate = self._rate()
+        if self.claims and not any(c.place.kind == STEP for c in self.claims.values()):
+            experiment.look_at(claim.place for claim in self.claims.values())
 
     def matched(self, outcome: Outcome) -> dict[str, Place]:
         """Where the gradient of which input is."""
@@ -141,7 +143,7 @@ class Comparison:
         elif place.kind in UPDATES:
             source = [c for c in changes if c.path == place.path or c.name == place.name][::-1]
         else:
-            source = [c for c in changes if _same(c.value, value)]
+            source = [c for c in changes if same(c.value, value)]
             named = [c for c in source if c.name == place.name][-1:]
             helper = [c for c in source if named and c.frame > named[0].frame and _calls(named[0])]
             trivial = _is_trivial(value)
@@ -186,7 +188,8 @@ class Comparison:
                     yield float(value)
 
 
-def _same(a: Any, b: Any) -> bool:
+def same(a: Any, b: Any) -> bool:
+    """Whether two values are the same array."""
     return np.shape(a) == np.shape(b) and np.array_equal(a, b, equal_nan=True)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from tinygrad_lr.check.derivation.claims import STEP, Place, places
 from tinygrad_lr.check.derivation.forward import Forward, first_of
-from tinygrad_lr.check.derivation.passes import Passes, World, as_arrays, run_plainly
+from tinygrad_lr.check.derivation.passes import Locals, Passes, World, as_arrays, holds_views, run_plainly
+from tinygrad_lr.check.derivation.rewrite import Edits, Rewriter
 from tinygrad_lr.check.derivation.watch import (
     Follower,
     Path,
@@ -48,6 +49,7 @@ class Experiment:
     def __init__(self, passes: Passes, fore: Forward) -> None:
         self.passes, self.fore = passes, fore
         self.upstream: Any = None
+        self.for_tensors: bool | None = None  # whether forward does not run on arrays
         self.sources: dict[str, Any] = {}
         world, known, result = self._forward()
         self._bind(world, known, result)
@@ -58,7 +60,9 @@ class Experiment:
         self.before = {path: np.array(x) for path, x in found}
         self.same = {path: places.get(id(x), path) for path, x in found}
         self.taps: dict[tuple[Statement, Path], list[Any]] = {}
+        self.only: set[Path] | None = None  # where the gradients are, once that is known
         self.runs = 0
+        self.rewriter = Rewriter()
 
     def _forward(self) -> tuple[World, dict[str, Any], Any]:
         """The world after a forward pass, its variables, and what it returned."""
@@ -66,7 +70,9 @@ class Experiment:
         if self.passes.one_function:
             return world, {}, None
         result, known, error = run_plainly(self.passes, world)
-        if error:  # it was written for Tensors alone
+        if self.for_tensors is None:
+            self.for_tensors = error is not None or holds_views(world)
+        if self.for_tensors:
             run = self.fore.run
             known, result, world = as_arrays((run.locals, run.result, self.fore.world), {})
             world = copy.deepcopy(world)
@@ -125,9 +131,11 @@ class Experiment:
         with np.errstate(all="ignore"), self.passes.inside(world):
             result, error = watcher.follow(lambda: function(**self.arguments))
         changes = getattr(watcher, "changes", [])
-        done = Run(result, error, watcher.end, changes, watcher.locals)
+        end = self.end if isinstance(watcher, Locals) else watcher.end
+        returns = getattr(watcher, "returns", ())
+        done = Run(result, error, end, changes, watcher.locals, returns)
         roots, skip = self._roots(world, self.arguments), int(self.passes.one_function)
-        found = places(done, self.before, self.same, roots, skip)
+        found = places(done, self.before, self.same, roots, skip, self.only)
         for (_, path), values in getattr(watcher, "taps", {}).items():
             found |= {Place(STEP, (*path, i)): x for i, x in enumerate(values)}
         return Outcome(done, found)
@@ -141,7 +149,22 @@ class Experiment:
 
     def watched(self) -> Outcome:
         """What every statement does."""
-        return self.run(Watcher)
+        outcome = self.run(Watcher)
+        self.end = outcome.run.end
+        return outcome
+
+    def rewritten(self, edits: Edits) -> Outcome | None:
+        """What comes out if some statements were others; None if they cannot be."""
+        try:
+            with self.rewriter.rewritten(edits):
+                return self.run(Locals)
+        except (SyntaxError, ValueError):
+            return None
+
+    def look_at(self, claimed: Iterable[Place]) -> None:
+        """From now on, look only at what is claimed."""
+        paths = {place.path for place in claimed}
+        self.only = paths | {path for path, same in self.same.items() if same in paths}
 
     def replayed(self, overrides: Overrides) -> Outcome:
         """What comes out if some statements give other values."""

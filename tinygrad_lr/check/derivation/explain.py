@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.check.derivation.blame import Blame, Culprit
+from tinygrad_lr.check.derivation.compare import same
 from tinygrad_lr.check.derivation.diagnosis import diagnose
-from tinygrad_lr.check.derivation.experiment import Overrides, Replay, put
-from tinygrad_lr.check.derivation.repair import Edit, Environment, edits, repairs, right_side
-from tinygrad_lr.check.derivation.watch import Change, Path, Scope, Statement
+from tinygrad_lr.check.derivation.edits import Edit
+from tinygrad_lr.check.derivation.experiment import Overrides
+from tinygrad_lr.check.derivation.repair import repairs, variants
+from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.tensor import Tensor
 
-MAX_EFFECTS = 80  # changed values of a statement before the wrong one, each tried in a run
+CHEAP = 2.4  # the cost of an edit that needs no comparison with others
+MAX_TRIALS = 400  # edits that are tried in a run
+MAX_STEPS = 60_000  # changes that these runs make in all
 
 
 class Explanation(NamedTuple):
@@ -34,6 +38,7 @@ class Explainer:
         self.blame, self.experiment = blame, blame.experiment
         self.comparison = blame.comparison
         self.rtol = self.comparison.rtol
+        self.edited: dict[Statement, ast.stmt] = {}  # the corrections so far
 
     def explain(self, culprit: Culprit, overrides: Overrides) -> Explanation:
         """Why a culprit is wrong, with what was wrong before it put right."""
@@ -48,6 +53,19 @@ class Explainer:
             self._others(culprit),
             self.rtol,
         )
+        found = self._at(culprit, overrides)
+        if found is None or found[1].cost > CHEAP:
+            bound = found[1].cost if found else np.inf
+            found = self._around(culprit, overrides, bound) or found
+        if found is None:
+            return Explanation(culprit.statement, words)
+        statement, edit = found
+        self.edited[statement] = edit.node
+        text = _joined(words, edit) if statement is culprit.statement else edit.words
+        return Explanation(statement, text, edit.line)
+
+    def _at(self, culprit: Culprit, overrides: Overrides) -> tuple[Statement, Edit] | None:
+        """The plainest edit of the statement itself, or of the one that returned its value to it."""
         both = {key: [*overrides.get(key, ()), *culprit.overrides.get(key, ())]
                 for key in {*overrides, *culprit.overrides}}  # fmt: skip
         expected = {
@@ -56,23 +74,59 @@ class Explainer:
             for path, value in values
             if statement is culprit.statement
         } or {culprit.n: culprit.expected}
-        path, value = culprit.path, culprit.value
+        statement, path, n = self._inside(culprit)
+        if statement is not culprit.statement:
+            expected = {n: culprit.expected}
         fixes = repairs(
-            self.experiment,
-            both,
-            culprit.statement,
-            path,
-            value,
-            expected,
-            self.rtol,
+            self.experiment, both, statement, path, culprit.value, expected, self.rtol
         )
-        if fixes:
-            return Explanation(culprit.statement, _joined(words, fixes[0]), fixes[0].line)
-        if words in ("unknown",) or "times what it should be" in words:
-            before = self._before(culprit, overrides)
-            if before:
-                return before
-        return Explanation(culprit.statement, words)
+        return (statement, fixes[0]) if fixes else None
+
+    def _inside(self, culprit: Culprit) -> tuple[Statement, Path, int]:
+        """Where in a helper function a value was computed that was returned."""
+        changes = self.blame.outcome.run.changes
+        at = [i for i, c in enumerate(changes) if c.statement is culprit.statement and c.n == culprit.n]
+        statement, path, n = culprit.statement, culprit.path, culprit.n
+        frame, last = (changes[at[0]].frame, at[0]) if at else (1, len(changes))
+        while True:
+            inner = [
+                c for i, c in self.blame.outcome.run.returns
+                if i <= last and c.frame > frame and same(c.value, culprit.value)
+            ]  # fmt: skip
+            if not inner:
+                return statement, path, n
+            statement, path, n, frame = inner[-1].statement, inner[-1].path, inner[-1].n, inner[-1].frame
+            made = [c for c in changes[:last] if c.frame == frame and same(c.value, culprit.value)]
+            if made and isinstance(getattr(statement.node, "value", None), (ast.Name, ast.Tuple)):
+                statement, path, n = made[-1].statement, made[-1].path, made[-1].n
+
+    def _around(
+        self, culprit: Culprit, overrides: Overrides, bound: float
+    ) -> tuple[Statement, Edit] | None:
+        """A statement of which one change puts everything right that a culprit is to blame for."""
+        if overrides and not self.edited:
+            return None
+        nearby = self._nearby(culprit)
+        trials = [(s, e) for s, e in variants(self.experiment, overrides, nearby) if e.cost < bound]
+        budget = MAX_STEPS // max(1, len(self.blame.outcome.run.changes))
+        for statement, edit in trials[: min(budget, MAX_TRIALS)]:
+            outcome = self.experiment.rewritten({**self.edited, statement: edit.node})
+            if outcome and not outcome.run.error:
+                if self.comparison.right(outcome) >= culprit.inputs:
+                    return statement, edit
+        return None
+
+    def _nearby(self, culprit: Culprit) -> list[Change]:
+        """The statements before the wrong one that its value may come from, the nearest first."""
+        changes = self.blame.outcome.run.changes
+        own = [i for i, c in enumerate(changes) if c.statement is culprit.statement]
+        before = changes[: own[-1] + 1] if own else changes
+        found: dict[Statement, Change] = {}
+        for change in reversed(before):
+            if change.statement.node is not None and change.statement is not culprit.statement:
+                found[change.statement] = change  # where it ran first
+        error = self.blame.outcome.run.error
+        return [c for c in found.values() if error or not self.blame.is_multiple(c.value)]
 
     def _number(self, culprit: Culprit) -> Explanation:
         name = self.blame.sizes[culprit.expected]
@@ -108,46 +162,6 @@ class Explainer:
             if x in self.blame.truth and name != culprit.of and "[" not in name:
                 yield name, np.asarray(self.blame.truth[x]) * culprit.factor
 
-    def _before(self, culprit: Culprit, overrides: Overrides) -> Explanation | None:
-        """A statement before the wrong one, of which one change puts everything right."""
-        place = {id(c): i for i, c in enumerate(self.blame.changes)}
-        own = [
-            c for c in self.blame.changes if c.statement is culprit.statement and c.n == culprit.n
-        ]
-        at = place[id(own[-1])] if own else len(place)
-        names = set(culprit.statement.names)
-        tried: set[Statement] = {culprit.statement}
-        for change in reversed(self.blame.changes[:at]):
-            statement = change.statement
-            if change.path[0] not in names or statement in tried or statement.node is None:
-                continue
-            tried.add(statement)
-            if np.size(change.value) == 0 or self.blame.is_gradient(change.value) is not None:
-                continue
-            fix = self._fix(change, culprit, overrides)
-            if fix:
-                return Explanation(statement, fix.words, fix.line)
-            names |= statement.names
-        return None
-
-    def _fix(self, change: Change, culprit: Culprit, overrides: Overrides) -> Edit | None:
-        """The plainest change to a statement after which a culprit's gradients are right."""
-        trial: list[_Effects] = []
-
-        def follower(function: Callable[..., Any]) -> Replay:
-            trial.append(_Effects(function, overrides, change))
-            return trial[0]
-
-        self.experiment.run(follower)
-        for edit, _ in trial[0].effects[:MAX_EFFECTS]:
-            edited = {change.statement: (edit.node, change.path)}
-            outcome = self.experiment.run(
-                lambda f, edited=edited: EditedReplay(f, overrides, edited)
-            )
-            if self.comparison.right(outcome) >= culprit.inputs:
-                return edit
-        return None
-
 
 def y_text(y: Tensor) -> str:
     """The expression that computed a value."""
@@ -161,56 +175,3 @@ def _joined(words: str, fix: Edit) -> str:
     if ":" in words or words in ("the sign is flipped", "transposed", "zero"):
         return words
     return f"{words}: {fix.words}" if words.endswith(("large", "should be")) else words
-
-
-class EditedReplay(Replay):
-    """Runs statements as they were edited."""
-
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        overrides: Overrides,
-        edited: Mapping[Statement, tuple[ast.stmt, Path]],
-    ) -> None:
-        super().__init__(function, overrides)
-        self.edited = edited
-        self._effects: dict[tuple[Statement, int, int], Any] = {}
-
-    def start(self, scope: Scope, statement: Statement, n: int) -> None:
-        if statement in self.edited:
-            node, path = self.edited[statement]
-            self._effects[statement, n, scope.number] = Environment(scope).effect(node, path)
-
-    def finish(self, scope: Scope, statement: Statement, n: int) -> None:
-        value = self._effects.pop((statement, n, scope.number), None)
-        if value is not None:
-            put(scope, self.edited[statement][1], value, isinstance(statement.node, ast.AugAssign))
-        super().finish(scope, statement, n)
-
-
-class _Effects(Replay):
-    """What the edits of a statement make of its value, each once, the plainest first."""
-
-    def __init__(self, function: Any, overrides: Overrides, change: Change) -> None:
-        super().__init__(function, overrides)
-        self.change = change
-        self.effects: list[tuple[Edit, Any]] = []
-
-    def start(self, scope: Scope, statement: Statement, n: int) -> None:
-        if statement is not self.change.statement or n != self.change.n:
-            return
-        env, seen = Environment(scope), {_bytes(self.change.value)}
-        whole = right_side(statement.node, env, self.change.path, self.change.value)
-        found = (
-            [] if whole is None else sorted(edits(statement.node, whole, env), key=lambda e: e.cost)
-        )
-        for edit in found:
-            value = env.effect(edit.node, self.change.path)
-            if not isinstance(value, (np.ndarray, float, np.floating)) or _bytes(value) in seen:
-                continue
-            seen.add(_bytes(value))
-            self.effects.append((edit, value))
-
-
-def _bytes(x: Any) -> Any:
-    return np.shape(x), np.asarray(x, dtype=float).tobytes()

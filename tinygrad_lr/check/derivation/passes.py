@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.array.protocols import unwrap
-from tinygrad_lr.check.derivation.watch import Follower, Path, is_object, name_of
+from tinygrad_lr.check.derivation.watch import MAX_DEPTH, Follower, Path, children, is_object, name_of, written
 from tinygrad_lr.tensor import Tensor
 
 Leaf = Callable[[Path, Any], Any]  # of where an array of floats is, and the array
@@ -152,15 +152,7 @@ def names_of(paths: Collection[Path]) -> dict[Path, str]:
     dict_values(['layers[0].W', 'layers[1].W', 'b'])
     """
     short = [name_of(path) for path in paths]
-    return {p: n if short.count(n) == 1 else written(p) for p, n in zip(paths, short, strict=True)}
-
-
-def written(path: Path) -> str:
-    """A path as it is written, without self."""
-    text = str(path[0])
-    for key in path[1:]:
-        text += key if isinstance(key, str) and key.startswith(".") else f"[{key!r}]"
-    return text.removeprefix("self.")
+    return {p: n if short.count(n) == 1 else written(p).removeprefix('self.') for p, n in zip(paths, short, strict=True)}
 
 
 def _cells(function: Any) -> Iterator[tuple[str, Any]]:
@@ -221,7 +213,7 @@ def _plain(x: Any) -> Any:
     return x
 
 
-class _Locals(Follower):
+class Locals(Follower):
     """Keeps what a function's variables hold when it returns."""
 
     def call(self, frame: FrameType, event: str, arg: Any) -> Any:
@@ -240,10 +232,18 @@ class _Locals(Follower):
 def run_plainly(passes: Passes, world: World) -> tuple[Any, dict[str, Any], Exception | None]:
     """(result, local variables, error) of a forward pass in a world, which it may change."""
     function = passes.bound(0, world)
-    follower, arguments = _Locals(function), passes.arguments(world)
+    follower, arguments = Locals(function), passes.arguments(world)
     with passes.inside(world), np.errstate(all="ignore"):
         result, error = follower.follow(lambda: function(**arguments))
     return result, follower.locals, error
+
+
+def holds_views(x: Any, depth: int = 0) -> bool:
+    """Whether something holds a memoryview, which W.data is if W is an array and no Tensor."""
+    if depth > MAX_DEPTH or isinstance(x, (np.ndarray, Tensor)):
+        return False
+    inner = children(x)
+    return isinstance(x, memoryview) or any(holds_views(v, depth + 1) for _, v in inner)
 
 
 def as_arrays(value: Any, memo: dict[int, Any]) -> Any:

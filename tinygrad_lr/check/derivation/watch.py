@@ -10,7 +10,7 @@ import os
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
@@ -63,6 +63,14 @@ def name_of(path: Path) -> str:
     return path[last].lstrip(".") + "".join(f"[{i}]" for i in path[last + 1 :])
 
 
+def written(path: Path) -> str:
+    """A path as it is written: self.layers[0].W."""
+    text = str(path[0])
+    for key in path[1:]:
+        text += key if isinstance(key, str) and key.startswith(".") else f"[{key!r}]"
+    return text
+
+
 class Run(NamedTuple):
     """What a function did."""
 
@@ -71,6 +79,7 @@ class Run(NamedTuple):
     end: Statement  # the one that returned the result, or raised
     changes: list[Change]
     locals: dict[str, Any]
+    returns: Sequence[tuple[int, Change]] = ()
 
 
 class Follower:
@@ -123,6 +132,9 @@ class Follower:
     def finish(self, scope: Scope, statement: Statement, n: int) -> None:
         """A statement has run."""
 
+    def returned(self, scope: Scope, statement: Statement, n: int, value: Any) -> None:
+        """A call returns."""
+
 
 class Scope(NamedTuple):
     """The variables of a call. A local that is set here is set in the frame."""
@@ -165,6 +177,8 @@ class _Frame:
         elif event == "return":
             scope = self.scope(frame)
             self._finish(scope)
+            if self.now:
+                follower.returned(scope, self.now, self.n, arg)
             if self.number == 1:
                 follower.locals = dict(scope.locals)
                 follower.end = self.now or follower.end
@@ -186,11 +200,13 @@ class Watcher(Follower):
 
     Attributes:
         changes: in the order in which they were made.
+        returns: what every call returned, each with the number of changes before.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         self.changes: list[Change] = []
+        self.returns: list[tuple[int, Change]] = []
         self._slots: dict[Any, Any] = {}  # what a variable or an element held last
         self._contents: dict[int, Any] = {}  # of arrays, by id
         self._held: list[Any] = []  # so that no id is used again
@@ -211,6 +227,13 @@ class Watcher(Follower):
             number, assigned = scope.number if local else 0, name in statement.assigned
             for path, x in self._look(name, value, number, assigned):
                 self.changes.append(Change(path, self.kept(x), statement, n, scope.number, x))
+
+    def returned(self, scope: Scope, statement: Statement, n: int, value: Any) -> None:
+        parts = value if isinstance(value, (tuple, list)) else [value]
+        for i, part in enumerate(parts, 1):
+            for path, _, x in leaves(part, (f"returned value {i}",), None):
+                change = Change(path, self.kept(x), statement, n, scope.number, x)
+                self.returns.append((len(self.changes), change))
 
     def kept(self, x: Any) -> Any:
         """What is kept of a value."""
@@ -253,7 +276,7 @@ def watch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Run:
 def run(watcher: Watcher, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Run:
     """Call a function under a watcher."""
     result, error = watcher.follow(lambda: function(*args, **kwargs))
-    return Run(result, error, watcher.end, watcher.changes, watcher.locals)
+    return Run(result, error, watcher.end, watcher.changes, watcher.locals, watcher.returns)
 
 
 def leaves(value: Any, path: Path, slot: Any, depth: int = 0) -> Iterator[tuple[Path, Any, Any]]:
