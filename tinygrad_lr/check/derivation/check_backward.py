@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.check.derivation import odd_loss
-from tinygrad_lr.check.derivation.blame import Blame, Culprit, Key
+from tinygrad_lr.check.derivation.blame import Blame, Culprit
 from tinygrad_lr.check.derivation.claims import (
     KEPT,
     LOCAL,
@@ -42,7 +42,7 @@ from tinygrad_lr.check.derivation.forward import (
 from tinygrad_lr.check.derivation.passes import Passes
 from tinygrad_lr.check.derivation.report import INHERITED, RIGHT, WRONG, Report, Row
 from tinygrad_lr.check.derivation.rewrite import substituted
-from tinygrad_lr.check.derivation.watch import Change, Path, Statement
+from tinygrad_lr.check.derivation.watch import Change, Statement
 from tinygrad_lr.messages import TensorWarning
 
 
@@ -231,14 +231,17 @@ class _Marking:
         """
         claims = self.comparison.claims
         wanted = [n for n in self.truth.inputs if n in claims and claims[n].place.kind == RETURNED]
-        wanted = [n for n in wanted if len(claims[n].place.path) == 1 and n not in self.left_out]
+        wanted = [n for n in wanted if len(claims[n].place.path) == 1]
         position = {p: i for i, p in enumerate(self.comparison.outcome.places)}
         order = sorted(wanted, key=lambda n: position[claims[n].place])
         changes = {id(c): i for i, c in enumerate(self.run.changes)}
         computed = sorted(wanted, key=lambda n: changes.get(id(claims[n].change), len(changes)))
         by_kind = sorted(wanted, key=lambda n: n.rstrip("0123456789"))
         named = not any(claims[n].place.name.startswith("returned value") for n in wanted)
-        if order == wanted or (named and order in (computed, by_kind)):
+        data = [n for n in self.left_out if n in wanted]
+        rest = [n for n in wanted if n not in data]
+        data_aside = len(rest) > 1 and order in (rest + data, data + rest)
+        if order == wanted or (named and (data_aside or order in (computed, by_kind))):
             return ""
         return (
             f"{self.experiment.passes.name(1)} returns the gradients of {', '.join(order)}, in this order, "
@@ -341,12 +344,7 @@ class _Marking:
         self.guarded = self.guards()
         if self.guarded:
             return
-        explainer = Explainer(self.blame)
-        overrides: dict[Key, list[tuple[Path, Any]]] = {}
-        for culprit in self.blame.culprits():
-            self.explanations.append((culprit, explainer.explain(culprit, overrides)))
-            for key, values in culprit.overrides.items():
-                overrides.setdefault(key, []).extend(values)
+        self.explanations = Explainer(self.blame).all()
 
     def guards(self) -> str:
         """The eps in a denominator or a logarithm of backward, if without it all is right."""
@@ -401,12 +399,12 @@ class _Marking:
                 placed[row.name] = at, row
         for culprit, explanation in self.explanations:
             statement = explanation.statement
-            at = [order[id(c)] for c in self.run.changes if c.statement is statement]
-            same = statement is culprit.statement
+            at = [order[id(c)] for c in self.run.changes if c.statement == statement]
+            same = statement == culprit.statement
             label = (
                 culprit.name
                 if same
-                else next(c.name for c in self.run.changes if c.statement is statement)
+                else next(c.name for c in self.run.changes if c.statement == statement)
             )
             off = difference(culprit.value, culprit.expected) if same else (np.nan, np.nan)
             shape = np.shape(culprit.value) if same else ()

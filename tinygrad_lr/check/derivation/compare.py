@@ -22,7 +22,7 @@ from tinygrad_lr.check.derivation.claims import (
 from tinygrad_lr.check.derivation.diagnosis import as_shape, close, largest, ratio
 from tinygrad_lr.check.derivation.experiment import Experiment, Outcome
 from tinygrad_lr.check.derivation.forward import Truth
-from tinygrad_lr.check.derivation.watch import Change, Path, Statement
+from tinygrad_lr.check.derivation.watch import Change, Path, Statement, name_of
 from tinygrad_lr.tensor import Tensor, history
 
 ROUNDING = 1e-7
@@ -178,11 +178,12 @@ class Comparison:
         """The positive numbers in statements: constants, and variables that hold one."""
         held = {c.name: c.value for c in self.outcome.run.changes if np.ndim(c.value) == 0}
         held |= {n: x for n, x in self.outcome.run.locals.items() if isinstance(x, (int, float))}
-        held |= {p[-1]: x for p, x in self.experiment.before.items() if np.ndim(x) == 0}
+        held |= {name_of(p): x for p, x in self.experiment.before.items() if np.ndim(x) == 0}
         for statement in statements:
             for node in ast.walk(statement.node) if statement.node else ():
                 value = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
-                value = held.get(node.id) if isinstance(node, ast.Name) else value
+                name = getattr(node, "id", getattr(node, "attr", None))
+                value = held.get(name, value)
                 number = isinstance(value, (int, float, np.ndarray, np.number))
                 if number and not isinstance(value, bool) and value > 0:
                     yield float(value)

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.check.derivation.diagnosis import close
+from tinygrad_lr.check.derivation.diagnosis import ratio
 from tinygrad_lr.check.derivation.rewrite import substituted
-from tinygrad_lr.check.derivation.watch import Path, Scope, is_object, leaves, written
+from tinygrad_lr.check.derivation.watch import Path, Scope, leaves, written
 from tinygrad_lr.messages.origin import bracketed
 
 MAX_ARRAYS = 60  # of the learner's that may stand where another does
@@ -117,11 +117,23 @@ class Environment:
         if isinstance(node, ast.Return):
             inner = right_side(node, self, path, None)
             return None if inner is None else self.value(inner)
-        space = dict(self.names)
-        for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} & space.keys():
-            x = space[name]
-            if isinstance(x, (np.ndarray, list, dict)) or is_object(x):
-                space[name] = copy.copy(x)
+        if isinstance(node, ast.AugAssign):  # which would write into the learner's array
+            target = parsed(ast.unparse(node.target))
+            node = ast.Assign([node.target], ast.BinOp(target, node.op, node.value))
+        space, keys = dict(self.names), list(path[1:])
+        try:
+            space[path[0]] = holder = copy.copy(space.get(path[0]))
+            while keys and not isinstance(holder, np.ndarray):
+                key = keys.pop(0)
+                attribute = isinstance(key, str) and key.startswith(".")
+                inner = copy.copy(getattr(holder, key[1:], None) if attribute else holder[key])
+                if attribute:
+                    setattr(holder, key[1:], inner)
+                elif not isinstance(holder, tuple):
+                    holder[key] = inner
+                holder = inner
+        except (KeyError, IndexError, TypeError):  # it is not there yet
+            pass
         try:
             exec(compile(ast.fix_missing_locations(ast.Module([node], [])), "<edit>", "exec"), space)
             value = space[path[0]]
@@ -185,7 +197,8 @@ def edits(statement: ast.stmt, whole: ast.expr, env: Environment, wanted: Any) -
     """A statement with one thing in an expression of it changed.
 
     Args:
-        wanted: what the expression should give; None if that is not known.
+        wanted: what the expression should give; None if that is not known, and not everything is
+            tried.
     """
 
     def edit(cost: float, words: str, old: ast.AST, new: ast.expr | str) -> Edit:
@@ -198,13 +211,18 @@ def edits(statement: ast.stmt, whole: ast.expr, env: Environment, wanted: Any) -
         yield from _heads(statement, edit)
         return
     yield edit(1, "the sign is flipped", whole, f"-({text})")
-    for node in ast.walk(whole):
+    yield from _everywhere(whole, edit, env)
+    indices = [n.slice for t in _targets(statement) for n in ast.walk(t) if isinstance(n, ast.Subscript)]
+    for node in (n for part in (whole, *indices) for n in ast.walk(part)):
+        if isinstance(node, ast.Slice) and not (node.lower or node.upper):
+            yield from _rows(node, edit, env)
         if isinstance(node, ast.expr):
             yield from _operators(node, edit)
             yield from _numbers(node, edit, env)
-            yield from _chains(node, edit, env)
             yield from _calls(node, edit, env)
-            yield from _operands(node, edit, env)
+            yield from _operands(node, edit, env, wanted is not None)
+            if wanted is not None:
+                yield from _chains(node, edit, env)
     yield from _factors(whole, edit, env)
     if wanted is not None:
         yield from _terms(whole, edit, env, wanted)
@@ -228,6 +246,32 @@ def _statements(statement: ast.stmt, text: str, env: Environment) -> Iterator[Ed
                 words = "an index that comes twice is added once: np.add.at adds it twice"
                 new = f"np.add.at({ast.unparse(target.value)}, {_index(target.slice)}, {text})"
                 yield Edit(2.2, words, ast.parse(new).body[0])
+
+
+def _targets(statement: Any) -> list[ast.expr]:
+    """What a statement assigns to."""
+    return getattr(statement, "targets", None) or [getattr(statement, "target", ast.Pass())]
+
+
+def _rows(node: ast.Slice, edit: Any, env: Environment) -> Iterator[Edit]:
+    """An index for each row in the place of all rows."""
+    for n, text in env.lengths().items():
+        words = f"all rows are meant, where row i and column i belong together: np.arange({text})"
+        yield edit(2 + n / 1e9, words, node, f"np.arange({text})")
+
+
+def _everywhere(whole: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
+    """Another value in the place of one that is used several times."""
+    places: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(whole):
+        if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+            places.setdefault(ast.unparse(node), []).append(node)
+    for text, nodes in places.items():
+        x = env.array(nodes[0]) if len(nodes) > 1 else None
+        for name, y in env.arrays.items() if x is not None else ():
+            if name != text and np.shape(y) == x.shape:
+                new = substituted(whole, {id(n): parsed(name) for n in nodes})
+                yield edit(2, f"{text} is used where {name} belongs", whole, new)
 
 
 def _index(node: ast.expr) -> str:
@@ -379,7 +423,7 @@ def _numbers(node: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
                 yield edit(2.47, f"the term {t} is not multiplied by {f}", term, f"({t}) * {f}")
 
 
-def _operands(node: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
+def _operands(node: ast.expr, edit: Any, env: Environment, derived: bool) -> Iterator[Edit]:
     """Other values in the place of one."""
     if isinstance(getattr(node, "ctx", None), ast.Store):
         return
@@ -410,9 +454,9 @@ def _operands(node: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
             continue
         if name != text and not np.array_equal(x, y) and y.dtype.kind == "f":
             yield edit(2 if simple else 2.8, f"{text} is used where {name} belongs", node, name)
-        for derived in (form.format(name) for form in DERIVED):
-            if derived != text:
-                yield edit(3, f"{text} is used where {derived} belongs", node, f"({derived})")
+        for other in (form.format(name) for form in DERIVED if derived or name == text):
+            if other != text:
+                yield edit(3, f"{text} is used where {other} belongs", node, f"({other})")
 
 
 def _factors(whole: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
@@ -449,19 +493,18 @@ def _terms(whole: ast.expr, edit: Any, env: Environment, wanted: Any) -> Iterato
         return
     rest = wanted - x
     for cost, term, value in _products(env, x.shape):
-        for sign, y in (("+", value), ("-", -value)):
-            if close(y, rest):
-                yield edit(cost, f"the term {term} is missing", whole, f"{text} {sign} {term}")
+        c = ratio(rest, value)
+        if c is not None and x.size > 1:
+            factor = "" if abs(abs(c) - 1) < 1e-9 else f"{_coefficient(abs(c), env)} * "
+            words = f"the term {factor}{term} is missing"
+            yield edit(cost, words, whole, f"{text} {'-' if c < 0 else '+'} {factor}{term}")
 
 
 def _products(env: Environment, shape: tuple[int, ...]) -> Iterator[tuple[float, str, Any]]:
     """Arrays of a shape that can be computed from the learner's, with their expressions."""
-    numbers = {f"{c}{n} * ": float(f) * v for n, v in env.numbers().items() for c, f in (("", 1), ("2 * ", 2), ("0.5 * ", 0.5))}
     for name, y in env.arrays.items():
         if np.shape(y) == shape:
             yield 2.4, name, y
-            for factor, c in numbers.items():
-                yield 2.5, f"{factor}{name}", c * y
     for (a, x), (b, y) in itertools.permutations(env.arrays.items(), 2):
         if np.ndim(x) == np.ndim(y) == 2 == len(shape):
             for form, left, right in (
@@ -472,3 +515,13 @@ def _products(env: Environment, shape: tuple[int, ...]) -> Iterator[tuple[float,
         if np.shape(x) == shape and _fits_into(y, x):
             yield 2.7, f"{a} * {b}", x * y
 
+
+def _coefficient(c: float, env: Environment) -> str:
+    """A number as an expression in the learner's variables."""
+    numbers = {"1": 1.0, "2": 2.0, "0.5": 0.5, **env.numbers()}
+    numbers |= {text: float(n) for n, text in env.lengths().items()}
+    for (a, x), (b, y) in itertools.product(numbers.items(), repeat=2):
+        for text, value in ((f"{a} * {b}", x * y), (f"{a} / {b}", x / y)):
+            if abs(value / c - 1) < 1e-9:
+                return text.removeprefix("1 * ").removesuffix(" * 1").removesuffix(" / 1")
+    return f"{c:.6g}"

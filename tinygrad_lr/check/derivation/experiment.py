@@ -63,6 +63,7 @@ class Experiment:
         self.only: set[Path] | None = None  # where the gradients are, once that is known
         self.runs = 0
         self.rewriter = Rewriter()
+        self.corrections: dict[Statement, ast.stmt] = {}  # statements that are others in every run
 
     def _forward(self) -> tuple[World, dict[str, Any], Any]:
         """The world after a forward pass, its variables, and what it returned."""
@@ -127,8 +128,8 @@ class Experiment:
         world, known, result = self._forward()
         self.arguments = self._arguments(world, known, result)
         function = self.passes.bound(1, world)
-        watcher = follower(function)
-        with np.errstate(all="ignore"), self.passes.inside(world):
+        watcher, rewritten = follower(function), self.rewriter.rewritten(self.corrections)
+        with np.errstate(all="ignore"), self.passes.inside(world), rewritten:
             result, error = watcher.follow(lambda: function(**self.arguments))
         changes = getattr(watcher, "changes", [])
         end = self.end if isinstance(watcher, Locals) else watcher.end
@@ -155,11 +156,14 @@ class Experiment:
 
     def rewritten(self, edits: Edits) -> Outcome | None:
         """What comes out if some statements were others; None if they cannot be."""
+        before = self.corrections
         try:
-            with self.rewriter.rewritten(edits):
-                return self.run(Locals)
+            self.corrections = {**before, **edits}
+            return self.run(Locals)
         except (SyntaxError, ValueError):
             return None
+        finally:
+            self.corrections = before
 
     def look_at(self, claimed: Iterable[Place]) -> None:
         """From now on, look only at what is claimed."""
@@ -189,7 +193,7 @@ class Replay(Follower):
         for path, value in self.overrides.get((statement, n), ()):
             put(scope, path, value, isinstance(statement.node, ast.AugAssign))
         for (tapped, path), values in self.taps.items():
-            if tapped is statement:
+            if tapped == statement:
                 values.append(np.array(get(scope, path)))
 
 

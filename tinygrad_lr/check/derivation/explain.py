@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.check.derivation.blame import Blame, Culprit
+from tinygrad_lr.check.derivation.blame import Blame, Culprit, Key
 from tinygrad_lr.check.derivation.compare import same
 from tinygrad_lr.check.derivation.diagnosis import diagnose
 from tinygrad_lr.check.derivation.edits import Edit
@@ -19,6 +19,7 @@ from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.tensor import Tensor
 
 CHEAP = 2.4  # the cost of an edit that needs no comparison with others
+MAX_CULPRITS = 6
 MAX_TRIALS = 400  # edits that are tried in a run
 MAX_STEPS = 60_000  # changes that these runs make in all
 
@@ -28,7 +29,12 @@ class Explanation(NamedTuple):
 
     statement: Statement
     words: str
-    correction: str = ""
+    edit: Edit | None = None
+
+    @property
+    def correction(self) -> str:
+        """The line as it would be right, or empty."""
+        return self.edit.line if self.edit else ""
 
 
 class Explainer:
@@ -38,31 +44,52 @@ class Explainer:
         self.blame, self.experiment = blame, blame.experiment
         self.comparison = blame.comparison
         self.rtol = self.comparison.rtol
-        self.edited: dict[Statement, ast.stmt] = {}  # the corrections so far
 
-    def explain(self, culprit: Culprit, overrides: Overrides) -> Explanation:
-        """Why a culprit is wrong, with what was wrong before it put right."""
+    def all(self) -> list[tuple[Culprit, Explanation]]:
+        """What is wrong, with what was wrong before it put right."""
+        found: list[tuple[Culprit, Explanation]] = []
+        right = self.comparison.right(self.blame.outcome)
+        wrong = frozenset(self.comparison.claims or self.comparison.truth) - right
+        overrides: dict[Key, list[tuple[Path, Any]]] = {}
+        while wrong and len(found) < MAX_CULPRITS:
+            done = {c.statement for c, _ in found} | {e.statement for _, e in found}
+            culprit = self.blame.first(wrong, right, overrides, done)
+            if culprit is None:
+                break
+            explanation = self.explain(culprit, wrong, overrides)
+            found.append((culprit, explanation))
+            inputs = culprit.inputs
+            if explanation.edit:
+                self.experiment.corrections[explanation.statement] = explanation.edit.node
+                inputs |= self.comparison.right(self.experiment.replayed(overrides))
+            for key, values in culprit.overrides.items() if not explanation.edit else ():
+                overrides.setdefault(key, []).extend(values)
+            right, wrong = right | inputs, wrong - inputs
+        return found
+
+    def explain(
+        self, culprit: Culprit, wrong: frozenset[str], overrides: Overrides
+    ) -> Explanation:
+        """Why a culprit is wrong."""
         if np.ndim(culprit.value) == 0 and isinstance(culprit.expected, int):
             return self._number(culprit)
-        sizes = self._sizes(culprit.statement)
         words = diagnose(
             culprit.value,
             culprit.expected,
-            sizes,
+            self._sizes(culprit.statement),
             self._arriving(culprit),
             self._others(culprit),
             self.rtol,
         )
         found = self._at(culprit, overrides)
-        if found is None or found[1].cost > CHEAP:
-            bound = found[1].cost if found else np.inf
-            found = self._around(culprit, overrides, bound) or found
+        if found is None or found[1].cost > CHEAP or culprit.inputs < wrong:
+            bound = found[1].cost if found and culprit.inputs == wrong else np.inf
+            found = self._around(culprit, wrong, found is None, overrides, bound) or found
         if found is None:
             return Explanation(culprit.statement, words)
         statement, edit = found
-        self.edited[statement] = edit.node
-        text = _joined(words, edit) if statement is culprit.statement else edit.words
-        return Explanation(statement, text, edit.line)
+        text = _joined(words, edit) if statement == culprit.statement else edit.words
+        return Explanation(statement, text, edit)
 
     def _at(self, culprit: Culprit, overrides: Overrides) -> tuple[Statement, Edit] | None:
         """The plainest edit of the statement itself, or of the one that returned its value to it."""
@@ -72,7 +99,7 @@ class Explainer:
             n: value
             for (statement, n), values in culprit.overrides.items()
             for path, value in values
-            if statement is culprit.statement
+            if statement == culprit.statement
         } or {culprit.n: culprit.expected}
         statement, path, n = self._inside(culprit)
         if statement is not culprit.statement:
@@ -85,7 +112,7 @@ class Explainer:
     def _inside(self, culprit: Culprit) -> tuple[Statement, Path, int]:
         """Where in a helper function a value was computed that was returned."""
         changes = self.blame.outcome.run.changes
-        at = [i for i, c in enumerate(changes) if c.statement is culprit.statement and c.n == culprit.n]
+        at = [i for i, c in enumerate(changes) if c.statement == culprit.statement and c.n == culprit.n]
         statement, path, n = culprit.statement, culprit.path, culprit.n
         frame, last = (changes[at[0]].frame, at[0]) if at else (1, len(changes))
         while True:
@@ -101,29 +128,34 @@ class Explainer:
                 statement, path, n = made[-1].statement, made[-1].path, made[-1].n
 
     def _around(
-        self, culprit: Culprit, overrides: Overrides, bound: float
+        self, culprit: Culprit, wrong: frozenset[str], some: bool, overrides: Overrides, bound: float
     ) -> tuple[Statement, Edit] | None:
-        """A statement of which one change puts everything right that a culprit is to blame for."""
-        if overrides and not self.edited:
-            return None
+        """A statement of which one change puts everything right that is wrong.
+
+        Or, if `some` of it is enough, at least what the culprit is to blame for.
+        """
         nearby = self._nearby(culprit)
         trials = [(s, e) for s, e in variants(self.experiment, overrides, nearby) if e.cost < bound]
         budget = MAX_STEPS // max(1, len(self.blame.outcome.run.changes))
+        partly = None
         for statement, edit in trials[: min(budget, MAX_TRIALS)]:
-            outcome = self.experiment.rewritten({**self.edited, statement: edit.node})
+            outcome = self.experiment.rewritten({statement: edit.node})
             if outcome and not outcome.run.error:
-                if self.comparison.right(outcome) >= culprit.inputs:
+                right = self.comparison.right(outcome)
+                if right >= wrong:
                     return statement, edit
-        return None
+                if some and right >= culprit.inputs:
+                    partly = partly or (statement, edit)
+        return partly
 
     def _nearby(self, culprit: Culprit) -> list[Change]:
         """The statements before the wrong one that its value may come from, the nearest first."""
         changes = self.blame.outcome.run.changes
-        own = [i for i, c in enumerate(changes) if c.statement is culprit.statement]
+        own = [i for i, c in enumerate(changes) if c.statement == culprit.statement]
         before = changes[: own[-1] + 1] if own else changes
         found: dict[Statement, Change] = {}
         for change in reversed(before):
-            if change.statement.node is not None and change.statement is not culprit.statement:
+            if change.statement.node is not None and change.statement != culprit.statement:
                 found[change.statement] = change  # where it ran first
         error = self.blame.outcome.run.error
         return [c for c in found.values() if error or not self.blame.is_multiple(c.value)]

@@ -45,7 +45,7 @@ class _Trial(Replay):
         self.same_shape: set[int] = set()
 
     def start(self, scope: Scope, statement: Statement, n: int) -> None:
-        if statement is not self.statement or n not in self.expected:
+        if statement != self.statement or n not in self.expected:
             return
         env = Environment(scope)
         if self.alive is None:
@@ -81,9 +81,9 @@ class _Trial(Replay):
 
 
 def edits_of(
-    statement: Statement, env: Environment, path: Path, value: Any, wanted: Any
+    statement: Statement, env: Environment, path: Path, value: Any, wanted: Any = None
 ) -> list[Edit]:
-    """The edits of a statement, at most so many."""
+    """The edits of a statement, at most so many; fewer kinds if it is not known what is wanted."""
     whole = right_side(statement.node, env, path, value) if statement.node else None
     found = () if whole is None else edits(statement.node, whole, env, wanted)
     return list(itertools.islice(found, MAX_EDITS))
@@ -132,7 +132,7 @@ class _Variants(Replay):
         if change is None:
             return
         env, seen, kept = Environment(scope), {_bytes(change.value)}, []
-        found = edits_of(statement, env, change.path, change.value, None)
+        found = edits_of(statement, env, change.path, change.value)
         for edit in sorted(found, key=lambda e: e.cost):
             if type(edit.node) is type(statement.node) and not isinstance(edit.node, (ast.For, ast.If)):
                 value = env.effect(edit.node, change.path)
@@ -146,7 +146,7 @@ class _Variants(Replay):
 def variants(
     experiment: Experiment, overrides: Overrides, changes: list[Change]
 ) -> list[tuple[Statement, Edit]]:
-    """Edits of several statements, the plainest first."""
+    """Edits of several statements, the plainest first, and of those alike the ones given first."""
     trial: list[_Variants] = []
 
     def follower(function: Callable[..., Any]) -> Follower:
@@ -154,9 +154,10 @@ def variants(
         return trial[0]
 
     experiment.run(follower)
-    pairs = [(s, e) for s, found in trial[0].found.items() for e in found]
-    return sorted(pairs, key=lambda pair: pair[1].cost)
+    found = trial[0].found
+    pairs = [(c.statement, e) for c in changes for e in found.get(c.statement, ())]
+    return sorted(pairs, key=lambda pair: round(pair[1].cost, 1))
 
 
 def _bytes(x: Any) -> Any:
-    return np.shape(x), np.asarray(x, dtype=float).tobytes()
+    return np.shape(x), (np.asarray(x, dtype=float) + 0.0).tobytes()

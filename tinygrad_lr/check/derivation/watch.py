@@ -30,7 +30,10 @@ MAX_DEPTH = 5  # of containers and objects that are looked into
 
 @dataclass(frozen=True, eq=False)
 class Statement:
-    """A statement of the learner's: where it is, its text, and the names in it."""
+    """A statement of the learner's: where it is, its text, and the names in it.
+
+    The statements of two runs are the same if they stand in the same line.
+    """
 
     file: str
     line: int
@@ -39,6 +42,12 @@ class Statement:
     node: Any = None
     assigned: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Statement) and (self.file, self.line) == (other.file, other.line)
+
+    def __hash__(self) -> int:
+        return hash((self.file, self.line))
 
 
 class Change(NamedTuple):
@@ -164,7 +173,7 @@ class _Frame:
         follower = self.follower
         if event == "line":
             statement = self.statements.get(frame.f_lineno) or _bare(frame.f_code, frame.f_lineno)
-            if statement is not self.now:
+            if self.now is None or statement is not self.now:
                 scope = self.scope(frame)
                 self._finish(scope)
                 self.now, self.n = statement, follower.runs[statement]
