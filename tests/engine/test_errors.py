@@ -206,10 +206,11 @@ def test_backward_without_parameters_says_why():
 
 
 def test_a_parameter_that_the_loss_does_not_reach():
-    W, unused = normal(4, name="W"), normal(2, 3, name="unused")
-    sgd = tg.optim.SGD([W, unused], lr=0.1)
+    W, unused, model = normal(4, name="W"), normal(2, 3, name="unused"), tg.nn.Dense(1, 1)
+    sgd = tg.optim.SGD([W, unused, model.W, normal(2, 3)], lr=0.1)
     (X @ W).sum().backward()
-    with pytest.warns(tg.TensorWarning, match=r"1 of 2 parameters .* \(unused of shape \(2, 3\)\)"):
+    names = r"\(unused, model\.W, sgd\.params\[3\]\)"
+    with pytest.warns(tg.TensorWarning, match=f"3 of 4 parameters .* {names}"):
         sgd.step()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -30,10 +29,7 @@ MAX_LINES = 5
 
 
 class GradcheckError(AssertionError, RuntimeError):
-    """Gradients are wrong, or cannot be checked.
-
-    An AssertionError, so that it fails a test; a RuntimeError, as PyTorch's.
-    """
+    """Gradients are wrong, or cannot be checked; an AssertionError, for tests."""
 
     __module__ = "tinygrad_lr"
 
@@ -50,11 +46,11 @@ def gradcheck(
 ) -> bool:
     """Compare the gradients of a function with numerical derivatives.
 
-    Where func accepts complex numbers the numerical derivative is the complex step, exact to
-    rounding (Squire & Trapp 1998), elsewhere Ridders' extrapolation of central differences (1982),
-    which estimates its own error. Inputs of up to 1,000 elements are checked one by one, larger
-    ones along 10 random directions; so are up to 100 elements of the outputs, else 10 random sums.
-    At a kink, where the one-sided slopes differ, any value between them is accepted and the logger
+    The numerical derivative is the complex step, exact to rounding (Squire & Trapp 1998), if func
+    follows it, else Ridders' extrapolation of central differences (1982), which estimates its own
+    error. Inputs of up to 1,000 elements are checked one by one, larger ones along 10 random
+    directions; up to 100 elements of the outputs one by one, more in 10 random sums. At a kink,
+    where the one-sided slopes differ, any value between them is accepted, and the logger
     "tinygrad_lr.gradcheck" warns.
 
     Args:
@@ -141,24 +137,18 @@ class _Problem:
         outputs = [y if isinstance(y, Tensor) else Tensor(y) for y in results]
         return [y for y in outputs if y.dtype.kind in "fc"]
 
-    @contextmanager
-    def moved(self, point: Vector) -> Iterator[None]:
-        """Replace the data of the inputs in place: func may hold the tensors itself."""
+    def __call__(self, point: Vector) -> Vector:
+        """The outputs, or random sums of them, at a point."""
         before = [(x._array, x._guard) for x in self.checked]
-        try:
+        try:  # in place, as func may hold the tensors itself
             for x, part in zip(self.checked, _split(point, self.checked), strict=True):
                 x._array, x._guard = part, None
-            yield
+            values = _flat(self.call())
         finally:
             for x, (data, guard) in zip(self.checked, before, strict=True):
                 x._array, x._guard = data, guard
-
-    def __call__(self, point: Vector) -> Vector:
-        """The outputs, or random sums of them, at a point."""
-        with self.moved(point), np.errstate(all="ignore"):
-            values = _flat(self.call())
-            # A product with the identity would spread the nan of one output to all.
-            return self.weights @ values if values.size > MAX_OUTPUTS else values
+        # A product with the identity would spread the nan of one output to all.
+        return self.weights @ values if values.size > MAX_OUTPUTS else values
 
     def real(self, point: Vector) -> Vector:
         """The same, but nan where func raises, as outside of its domain."""
