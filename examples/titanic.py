@@ -137,9 +137,7 @@ def numpy_form(X, Y, X_test, Y_test) -> list[Row]:
             loss=value_test,
             accuracy=f"{TN + TP}/99",
             figure="right, in %",
-            printed=None,
             ours=accuracy(predict(A_test), Y_test),
-            tolerance=0.0,
             gradient_difference=difference_test,
         ),
     ]

@@ -223,7 +223,6 @@ def ce_demo() -> Row:
         document="003",
         model="loss of 3 samples",
         loss=loss.item(),
-        accuracy="",
         figure="loss, in float32",
         printed=1.2779091596603394,
         ours=loss.item(),
