@@ -20,7 +20,7 @@ DOCS = Path(__file__).parent
 
 
 def dispatched() -> list[str]:
-    """The names in NumPy's main namespace whose functions ask their arguments' type what to do."""
+    """The functions in NumPy's main namespace that dispatch on their arguments' type."""
     functions = {name: getattr(np, name) for name in dir(np) if not name.startswith("_")}
     return [
         name
@@ -53,7 +53,7 @@ def numpy_table() -> str:
         "",
         "| result | functions |",
         "|---|---|",
-        *(f"| {result} | {' '.join(f'`{name}`' for name in found)} |" for result, found in rows),
+        *(f"| {result} | {' '.join(f'`{name}`' for name in names)} |" for result, names in rows),
         "",
         "Not in NumPy's main namespace, but operations here: "
         + ", ".join(f"`tg.{name}`" for name in more)
@@ -71,7 +71,7 @@ def verdict(report: Report) -> str:
 
 
 def errata() -> str:
-    """docs/errata.md as it is, with what check_backward prints now in the blocks that quote it."""
+    """docs/errata.md with current reports of check_backward in the blocks that quote them."""
     cases = {case.title: case for case in CASES}
 
     def quoted(block: re.Match[str]) -> str:
@@ -82,7 +82,7 @@ def errata() -> str:
 
 
 def digest(picture: Picture) -> str:
-    """The comment in an SVG that tells of which DOT text it is the picture."""
+    """The comment in an SVG that identifies the DOT text it was drawn from."""
     return f"<!-- of the DOT text {hashlib.sha256(picture.source.encode()).hexdigest()} -->"
 
 

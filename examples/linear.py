@@ -1,4 +1,4 @@
-"""Document 000: linear regression, y = 2x + 1, first in NumPy's way and then in Keras'."""
+"""Document 000: linear regression, y = 2x + 1, written out in NumPy and then from layers."""
 
 import matplotlib.pyplot as plt
 import numpy as np

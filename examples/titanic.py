@@ -61,7 +61,7 @@ def start():
 
 
 def step(X, Y, W, b):
-    """A, the loss, the framework's gradients, and how far they are from `backward`."""
+    """A, the loss, the framework's gradients, and their difference from `backward`."""
     A = forward(X, W, b)
     value = loss(A, Y)
     dW, db = tg.grad(value, [W, b])

@@ -1,4 +1,4 @@
-"""Document 003: benign or malignant? Softmax regression, in NumPy's way and as a class."""
+"""Document 003: benign or malignant? Softmax regression, written out in NumPy and as a class."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -119,7 +119,7 @@ def _warn_of_divergence(losses: list[float]) -> None:
 
 
 def _progress(epochs: Iterable[int]) -> Iterable[int]:
-    """The epochs, with a bar on a terminal once they have taken a second."""
+    """The epochs, with a bar on a terminal if they take more than a second."""
     if not sys.stderr.isatty():
         return epochs
     try:

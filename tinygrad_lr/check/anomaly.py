@@ -123,12 +123,12 @@ def _anomaly(
         )
     )
     cure = _cure(node, elements[0], arrived)
-    found = f"{text} {values[index]} at index {_text(index)}{cause} {operands}\n  {place}"
-    return AnomalyError("\n".join([found, cure] if cure else [found]))
+    message = f"{text} {values[index]} at index {_text(index)}{cause} {operands}\n  {place}"
+    return AnomalyError(f"{message}\n{cure}" if cure else message)
 
 
 def _cure(node: Any, x: float | None, arrived: float | None) -> str:
-    """What to do about it; empty if nothing general can be said."""
+    """What to do about it; empty if there is no general advice."""
     if arrived == 0:
         return UNPROTECTED
     if node.op.name == "log" and x == 0 and _saturated(node.inputs[0]):

@@ -1,4 +1,4 @@
-"""What the user is told; each part is imported when there is something to tell."""
+"""Errors and warnings; each part is imported when there is something to say."""
 
 import importlib
 from typing import Any
