@@ -17,12 +17,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_lr as tg
-from tests.helpers import leaf
+from tests.helpers import leaf, positive
 from tinygrad_lr import Tensor
-
-
-def positive(*shape):
-    return np.random.default_rng([5, *shape]).uniform(0.2, 0.8, shape)
 
 
 def read_only(x):
@@ -161,10 +157,10 @@ def test_odd_operand(operate, data, swapped):
     assert result.dtype == np.float64  # also beside a longdouble: nothing here is longer
     assert_allclose(result.data, expected, rtol=1e-12)
     weights = np.asarray(positive(*result.shape))
-    (found,) = tg.grad(result, [x], gradient=weights)
+    (gradient,) = tg.grad(result, [x], gradient=weights)
     (slope,) = tg.grad(clean, [twin], gradient=weights)
-    assert found.dtype == np.float64
-    assert_allclose(found, slope, rtol=1e-12)
+    assert gradient.dtype == np.float64
+    assert_allclose(gradient, slope, rtol=1e-12)
 
 
 @each_odd
@@ -402,11 +398,6 @@ def test_matrix_as_data():
 
 
 # pandas
-
-
-@pytest.fixture
-def pd():
-    return pytest.importorskip("pandas")
 
 
 def test_pandas_as_data(pd):
