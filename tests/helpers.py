@@ -25,7 +25,7 @@ def positive(*shape, seed=0):
 
 
 def numerical_gradient(f, x, h=1e-3):
-    """The gradient of a number f(x) by central differences, extrapolated (Richardson): error h**4."""
+    """The gradient of a number f(x): central differences, extrapolated (Richardson), error h**4."""
 
     def slope(index, step):
         up, down = x.copy(), x.copy()
