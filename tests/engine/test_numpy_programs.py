@@ -858,9 +858,11 @@ def test_data_of_an_array_with_a_tensor_in_it_are_refused_with_advice():
 
 
 def test_ndarray_changed_in_place_by_a_tensor_is_refused_with_advice():
+    a = np.ones(2)
     for operate in (operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ipow):
         with pytest.raises(TypeError, match=r"out.*write `x = x"):
-            operate(np.ones(2), leaf([1.0, 2.0]))
+            operate(a, leaf([1.0, 2.0]))
+    assert_array_equal(a, [1, 1])
 
 
 def test_tensor_of_rank_0_added_in_place_to_a_numpy_number():
@@ -896,6 +898,8 @@ UNSUPPORTED = [
     ("arctan2", lambda t: np.arctan2(t, t)),
     ("floor_divide", lambda t: np.ones(4) // t),
     ("remainder", lambda t: np.mod(t, 2)),
+    ("remainder", lambda t: np.ones(4) % t),
+    ("fmod", lambda t: np.fmod(np.ones(4), t)),
     ("add.reduce", np.add.reduce),
     ("add.accumulate", np.add.accumulate),
     ("add.at", lambda t: np.add.at(np.zeros((4, 4)), [0], t)),
