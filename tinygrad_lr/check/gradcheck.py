@@ -111,9 +111,13 @@ class _Problem:
         self.point, values = _flat(self.checked), _flat(self.outputs)
         self.require_checkable(values)
         self.random = np.random.default_rng(0)
-        self.weights = np.eye(values.size)  # of the outputs in the sums that are differentiated
         if values.size > MAX_OUTPUTS:
             self.weights = self.random.normal(size=(PROJECTIONS, values.size))
+            self.rows = [f"random sum {i} of the outputs" for i in range(PROJECTIONS)]
+        else:
+            self.weights = np.eye(values.size)
+            pairs = zip(self.outputs, self.names, strict=True)
+            self.rows = [name + _index(i, y) for y, name in pairs for i in range(y.size)]
 
     def require_checkable(self, values: Vector) -> None:
         """Raise GradcheckError if a comparison would prove nothing."""
@@ -261,7 +265,7 @@ class _Problem:
         analytic, scale, *numeric = np.reshape(derivatives, shape).transpose(1, 2, 0)
         largest = np.abs(analytic).max(axis=1, initial=0, keepdims=True)
         scale = scale + np.where(np.isfinite(largest), largest, 0)
-        return _Comparison(self.rows(), columns, scale, analytic, *numeric)
+        return _Comparison(self.rows, columns, scale, analytic, *numeric)
 
     def directions(self) -> Iterator[tuple[str, Vector]]:
         """Where the inputs are moved to: along every element, or along random directions."""
@@ -273,13 +277,6 @@ class _Problem:
                 d[start:end] = np.arange(x.size) == i if few else self.random.normal(size=x.size)
                 yield name + (_index(i, x) if few else f" along random direction {i}"), d
             start = end
-
-    def rows(self) -> list[str]:
-        """What is differentiated: every element of the outputs, or random sums of them."""
-        if len(self.weights) != self.weights.shape[1]:
-            return [f"random sum {i} of the outputs" for i in range(len(self.weights))]
-        pairs = zip(self.outputs, self.names, strict=True)
-        return [name + _index(i, y) for y, name in pairs for i in range(y.size)]
 
 
 class _Comparison(NamedTuple):

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_lr.ops import (
     FUNCTIONS,
@@ -162,25 +162,21 @@ def ravel(x: Array, order: str = "C") -> Array:
     return reshape(x, (-1,))
 
 
+def _axes(x: Array) -> Any:
+    """An array whose shape is the numbers of the axes of x."""
+    return np.empty(range(np.ndim(x)), bool)
+
+
 @composed
 def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Array:
     """The same elements with axes moved to new places; the others keep their order."""
-    ndim = np.ndim(x)
-    places, axes = normalize_axis_tuple(destination, ndim), normalize_axis_tuple(source, ndim)
-    if len(places) != len(axes):
-        raise ValueError(f"moveaxis: {len(axes)} axes to {len(places)} places")
-    moved = dict(zip(places, axes, strict=True))
-    rest = iter([i for i in range(ndim) if i not in moved.values()])
-    return transpose(x, tuple(moved[i] if i in moved else next(rest) for i in range(ndim)))
+    return transpose(x, np.moveaxis(_axes(x), source, destination).shape)
 
 
 @composed
 def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
     """The same elements with two axes exchanged."""
-    order = list(range(np.ndim(x)))
-    i, j = (normalize_axis_index(axis, len(order)) for axis in (axis1, axis2))
-    order[i], order[j] = order[j], order[i]
-    return transpose(x, tuple(order))
+    return transpose(x, np.swapaxes(_axes(x), axis1, axis2).shape)
 
 
 @composed
