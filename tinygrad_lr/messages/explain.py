@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import FrameType, ModuleType
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -14,9 +15,11 @@ from tinygrad_lr.messages.frames import user_frame
 from tinygrad_lr.messages.origin import Instruction, bracketed, caller, locate, warn, where_from
 from tinygrad_lr.ops import FUNCTIONS, Op
 
-MAX_MEMBERS, MAX_SEARCHED = 1000, 100_000  # of a list or dict, and of a level below variables
+MAX_MEMBERS, MAX_SEARCHED = 1000, 10_000  # of a list or dict, and of a level below variables
 MAX_DEPTH = 3  # levels below a variable, as in model.layers[0].W
 MAX_TEXT = 40  # characters, up to which an expression is a name
+EXPRESSIONS: WeakValueDictionary[str, Any] = WeakValueDictionary()  # of tensors: a search is slow
+PLAIN = (int, float, complex, str, bytes, type(None), np.generic)  # these have no members
 
 
 def namespaces(frame: FrameType) -> list[Mapping[str, Any]]:
@@ -28,27 +31,41 @@ def namespaces(frame: FrameType) -> list[Mapping[str, Any]]:
 
 
 def members(x: Any) -> Iterator[tuple[str, Any]]:
-    """The parts of a list, a dict or an object, each after its access: [0], ['W1'], .W."""
+    """The parts of a list, a dict or an object but plain ones, after their access: [0], .W."""
+    pairs: Iterable[tuple[Any, Any]] = ()
     if isinstance(x, (list, tuple)):
-        yield from ((f"[{i}]", part) for i, part in enumerate(x[:MAX_MEMBERS]))
+        pairs, access = enumerate(x[:MAX_MEMBERS]), "[{}]"
     elif isinstance(x, dict) and len(x) <= MAX_MEMBERS:
-        yield from ((f"[{key!r}]", part) for key, part in x.items())
+        pairs, access = x.items(), "[{!r}]"
     elif hasattr(x, "__dict__") and not isinstance(x, (type, ModuleType)):
-        yield from ((f".{name}", part) for name, part in vars(x).items())
+        pairs, access = vars(x).items(), ".{}"
+    return ((access.format(key), part) for key, part in pairs if not isinstance(part, PLAIN))
 
 
 def describe(x: Any) -> str:
     """A tensor by its name, else as the user's code reaches it, else by its shape."""
     if x.name:
         return str(x.name)
-    level = [pair for space in namespaces(user_frame()) for pair in space.items()]
+    frame = user_frame()
+    for expression, tensor in list(EXPRESSIONS.items()):
+        if tensor is x and _evaluates_to(x, expression, frame):
+            return expression
+    level = [pair for space in namespaces(frame) for pair in space.items()]
     for _ in range(1 + MAX_DEPTH):
-        for name, value in level:
+        for expression, value in level:
             if value is x:
-                return name
+                EXPRESSIONS[expression] = x
+                return expression
         below = ((name + at, part) for name, value in level for at, part in members(value))
         level = list(itertools.islice(below, MAX_SEARCHED))
     return f"a tensor of shape {x.shape}"
+
+
+def _evaluates_to(x: Any, expression: str, frame: FrameType) -> bool:
+    try:
+        return eval(expression, frame.f_globals, frame.f_locals) is x
+    except Exception:
+        return False
 
 
 def operand_names(place: Instruction, operands: Sequence[Any]) -> list[str]:
