@@ -13,23 +13,12 @@ NORM = "np.sqrt(np.sum(t ** 2))"
 FIT = "the function fit(model, X, y, loss, optimizer, epochs)"
 MODE = "nothing: no layer behaves differently in training"
 HINTS = {  # for names of PyTorch, Keras and NumPy
-    "view": "reshape",
+    "view": "reshape", "permute": "transpose", "t": "T", "clone": "copy",
+    "abs": "abs(t)", "pow": "t ** p", "norm": NORM, "add_": "t.data += x",
     "unsqueeze": "t[:, None], or np.expand_dims(t, axis)",
-    "permute": "transpose",
-    "t": "T",
-    "clone": "copy",
-    "abs": "abs(t)",
-    "pow": "t ** p",
-    "norm": NORM,
     "requires_grad_": "Tensor(data, requires_grad=True)",
-    "add_": "t.data += x",
-    "weight": "W, of the shape (in_features, units)",
-    "bias": "b",
-    "train": MODE,
-    "eval": MODE,
-    "fit": FIT,
-    "predict": "model(X)",
-    "compile": FIT,
+    "weight": "W, of the shape (in_features, units)", "bias": "b",
+    "train": MODE, "eval": MODE, "fit": FIT, "compile": FIT, "predict": "model(X)",
     "Linear": "nn.Dense(in_features, units)",
     "ReLU": 'activation="relu", or the function relu',
     "Sigmoid": 'activation="sigmoid", or the function sigmoid',
@@ -40,21 +29,15 @@ HINTS = {  # for names of PyTorch, Keras and NumPy
     "BCEWithLogitsLoss": "binary_cross_entropy_with_logits(logits, target)",
     "CrossEntropyLoss": "cross_entropy(logits, target)",
     "nll_loss": "cross_entropy(logits, target)",
-    "from_numpy": "Tensor(array)",
-    "zeros": "Tensor(np.zeros(shape))",
-    "ones": "Tensor(np.ones(shape))",
-    "randn": "Tensor(rng.normal(size=shape))",
-}
+    "from_numpy": "Tensor(array)", "randn": "Tensor(rng.normal(size=shape))",
+    "zeros": "Tensor(np.zeros(shape))", "ones": "Tensor(np.ones(shape))",
+}  # fmt: skip
 REPLACEMENTS = {  # for functions without a derivative rule
-    "norm": NORM,
-    "average": "np.sum(w * t) / np.sum(w)",
-    "reciprocal": "1 / t",
+    "norm": NORM, "average": "np.sum(w * t) / np.sum(w)", "reciprocal": "1 / t",
+    "log2": "np.log(t) / np.log(2)", "log10": "np.log(t) / np.log(10)",
+    "expit": "tg.sigmoid(t)", "inner": "a @ b.T",
     "column_stack": "np.stack(..., axis=1) or np.hstack",
-    "log2": "np.log(t) / np.log(2)",
-    "log10": "np.log(t) / np.log(10)",
-    "expit": "tg.sigmoid(t)",
-    "inner": "a @ b.T",
-}
+}  # fmt: skip
 ARGUMENTS = {  # for arguments of NumPy's functions
     "out": "a result is a new Tensor: write `x = x + t`, not `x += t`, where x is an array",
     "where": "use np.where(condition, a, b)",
