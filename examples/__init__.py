@@ -1,4 +1,4 @@
-"""The models of five documents on logistic regression, rebuilt on tinygrad_lr.
+"""The models of five documents on logistic regression, rebuilt on tinygrad_lr; begin with `hello`.
 
 - 000: Dennis Bakhuis, "A logistic regression from scratch: translate Tensorflow to plain Numpy",
   17 May 2020; notebook in https://github.com/dennisbakhuis/Tutorials

@@ -182,7 +182,7 @@ class _Problem:
         """Raise GradcheckError for wrong derivatives; log kinks."""
         with np.errstate(all="ignore"):
             jacobian, magnitude = self.jacobian()
-            by, method = self.method(eps, magnitude)
+            name, method = self.method(eps, magnitude)
             comparison = self.compare(jacobian, magnitude, method)
             absolute = 64 * EPS * comparison.scale if eps is None else 1e-5
             relative = 1e-9 if eps is None else 1e-3
@@ -190,12 +190,12 @@ class _Problem:
             wrong = ~kinks & comparison.differ(
                 absolute if atol is None else atol, relative if rtol is None else rtol
             )
-        comparison.log(kinks)
-        if wrong.any():
-            raise GradcheckError(
-                f"{wrong.sum()} of {wrong.size} derivatives are wrong, by {by}:\n"
-                f"{comparison.report(wrong)}"
-            )
+            comparison.log(kinks)
+            if wrong.any():
+                raise GradcheckError(
+                    f"{wrong.sum()} of {wrong.size} derivatives are wrong, by {name}:\n"
+                    f"{comparison.report(wrong)}"
+                )
 
     def jacobian(self) -> tuple[Vector, Vector]:
         """The (outputs, inputs) derivatives by the backward pass, and the outputs' magnitudes.
@@ -316,8 +316,7 @@ class _Comparison(NamedTuple):
     def report(self, wrong: Vector) -> str:
         """A line for each of the worst derivatives."""
         larger = np.maximum(np.abs(self.analytic), np.abs(self.numeric))
-        with np.errstate(all="ignore"):
-            relative = np.abs(self.analytic - self.numeric) / larger
+        relative = np.abs(self.analytic - self.numeric) / larger
         severity = np.nan_to_num(relative, nan=np.inf)
         places = sorted(np.argwhere(wrong).tolist(), key=lambda place: -severity[*place])
         lines = [
