@@ -104,7 +104,7 @@ def misprinted(output):
         if card.gradient is None:
             assert not printed, card
             continue
-        expected = difference_quotients(output, card.source).ravel()
+        expected = difference_quotients(output, card.node).ravel()
         assert len(printed) == expected.size, card
         decimals = [len(p.partition(".")[2]) if "e" not in p else 9 for p in printed]
         for p, e, d in zip(printed, expected, decimals, strict=True):
@@ -144,16 +144,16 @@ def test_a_wrong_rule_is_seen_in_the_picture():
 
 def test_a_gradient_is_the_sum_of_gradient_times_chip_over_the_wires_that_leave():
     graph = drawing.graph(scalars())
-    leaving = {card.k: [w for w in graph.wires if w.source == card.k] for card in graph.cards}
+    leaving = {card: [w for w in graph.wires if w.source is card] for card in graph.cards}
     checked = 0
     for card in graph.cards[:-1]:
         if card.gradient is not None:
-            sent = [graph.cards[w.target].gradient * w.local for w in leaving[card.k]]
+            sent = [w.target.gradient * w.local for w in leaving[card]]
             assert np.isclose(card.gradient, np.sum(sent), rtol=1e-12)
             checked += 1
     assert checked >= 6
     chips = {key for key in parts(tg.draw(scalars()), "node") if key.startswith("d")}
-    assert chips == {f"d{w.id[1:]}" for w in graph.wires if w.local is not None}
+    assert chips == {f"d{w.key}" for w in graph.wires if w.local is not None}
     assert not any(w.local for w in drawing.graph(logistic()).wires)
     assert not any(w.local for w in drawing.graph(scalars(), derivatives=False).wires)
 
@@ -191,9 +191,9 @@ def test_every_card_and_wire_is_in_the_svg_under_its_id():
     loss = logistic()
     graph, picture = drawing.graph(loss), tg.draw(loss)
     assert set(parts(picture, "node")) == {f"n{k}" for k in range(len(graph.cards))}
-    wires = {f"e{w.source}_{w.target}_{w.argument}" for w in graph.wires}
+    wires = {f"e{w.source.index}_{w.target.index}_{w.argument}" for w in graph.wires}
     assert set(parts(picture, "edge")) == wires
-    uses = [(c.k, i) for c in graph.cards for i, _ in enumerate(getattr(c.source, "inputs", ()))]
+    uses = [(c, i) for c in graph.cards for i, _ in enumerate(getattr(c.node, "inputs", ()))]
     assert {(w.target, w.argument) for w in graph.wires} == set(uses)
 
 
@@ -219,7 +219,7 @@ def test_pointing_at_a_card_tells_it_in_words():
 
 def test_the_same_value_used_twice_has_two_wires():
     x = tg.Tensor(3.0, requires_grad=True)
-    assert [w.id for w in drawing.graph(x * x).wires] == ["e0_1_0", "e0_1_1"]
+    assert [w.key for w in drawing.graph(x * x).wires] == ["0_1_0", "0_1_1"]
 
 
 def test_the_backward_pass_is_a_graph_with_its_own_formulas():
@@ -416,9 +416,9 @@ def test_nan_and_inf_are_flagged_in_words():
     groups = parts(picture, "node")
     assert "value: 1 nan, 1 inf of 3" in texts(groups["n1"])
     assert "grad: 1 inf of 3" in texts(groups["n0"])
-    bad = [t for t in groups["n2"].iter(f"{SVG}text") if t.get("fill") == LIGHT["flaw"]]
+    bad = [t for t in groups["n2"].iter(f"{SVG}text") if t.get("fill") == LIGHT["nonfinite"]]
     assert "".join(bad[0].itertext()).strip("\u00a0") == "nan"
-    assert LIGHT["flaw"] not in tg.draw(logistic()).source
+    assert LIGHT["nonfinite"] not in tg.draw(logistic()).source
 
 
 def test_what_has_no_graph_is_refused():
@@ -470,7 +470,7 @@ def test_all_texts_can_be_read(theme):
         return (high + 0.05) / (low + 0.05)
 
     grounds = ["paper", "parameter", "data", "constant", "operation", "loss", "layer"]
-    pairs = [(t, g) for t in ("ink", "soft", "value", "gradient", "flaw") for g in grounds]
+    pairs = [(t, g) for t in ("ink", "soft", "value", "gradient", "nonfinite") for g in grounds]
     pairs += [("ink", f"{role}{i}") for role in ("value", "gradient") for i in range(8)]
     pairs += [("local", "chip")]
     assert {pair: contrast(*pair) for pair in pairs if contrast(*pair) < 4.5} == {}
@@ -509,7 +509,7 @@ def test_switches():
 
 @pytest.mark.parametrize("name", ["logistic_regression", "one_sample", "xor_network"])
 def test_the_dot_text_is_the_golden_one(name):
-    """After a change that is meant: `python -m tests.test_drawing` writes them anew."""
+    """After a change that is meant: `python -m tests.drawing.test_drawing` writes them anew."""
     assert MODELS[name]().source == (GOLDEN / f"{name}.gv").read_text(encoding="utf-8")
 
 

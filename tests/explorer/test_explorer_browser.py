@@ -279,7 +279,7 @@ def test_the_answer_to_a_prediction_is_told_nowhere(pages, look):
 
 def test_the_film_shows_the_numbers_of_its_steps(pages, look):
     page = look(pages["xor_network"])
-    film = page.evaluate("FILM.frames.map(f => [f.step, DATA.arrays[f.loss].t[0][0]])")
+    film = page.evaluate("FILM.frames.map(f => [f.step, DATA.arrays[f.loss].text[0][0]])")
     W1 = card(page, "W1")
     for i in (0, 5):
         slide(page, "frame", i)

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
-from types import FrameType
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.drawing.cards import Card, Graph, Wire, layer_title
-from tinygrad_lr.drawing.figures import plain
-from tinygrad_lr.drawing.formula import LONG, expression, formula, literal
-from tinygrad_lr.drawing.layers import ancestor, collapsed, layers, modules_by_path
+from tinygrad_lr.array.protocols import unwrap
+from tinygrad_lr.drawing.cards import Card, Graph, Wire, is_result, layer_title
+from tinygrad_lr.drawing.formatting import one_line
+from tinygrad_lr.drawing.formula import MAX_FORMULA, expression, formula, literal
+from tinygrad_lr.drawing.layers import collapsed, group_by_module, layers, modules_by_path
 from tinygrad_lr.messages.frames import user_frame
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming import names
 from tinygrad_lr.nn import Module
-from tinygrad_lr.tensor import Tensor, gradients, unbroadcast
+from tinygrad_lr.tensor import Tensor, as_arrays, gradients, unbroadcast
 
-Texts = Mapping[int, str]  # by the id of a value
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+LETTERS = {"parameter": "θ", "data": "c", "constant": "c"}  # for arrays without a name
 
 
 def graph(
@@ -30,20 +30,18 @@ def graph(
     derivatives: bool | None = None,
     wrt: Sequence[Tensor] | None = None,
     depth: int | None = None,
-    frame: FrameType | None = None,
     model: Module | None = None,
 ) -> Graph:
     """The cards of the computation behind a tensor.
 
     Args:
-        output: what was computed.
-        gradient: whether to compute the gradient of everything, if the output is one number.
+        output: the result.
+        gradient: whether to compute the gradient of everything, if the output is a scalar.
         derivatives: whether wires between scalars have their local derivative; default if all
-            of a graph's values are scalars.
-        wrt: tensors outside of whose way to the output no gradient is shown; default all.
+            arrays are scalars.
+        wrt: show gradients only on paths from these tensors; default all.
         depth: of nesting at which a Module becomes one card; default none does.
-        frame: where the user's variables are; default the innermost frame outside the package.
-        model: the Module that was called; default those among the variables.
+        model: the Module that was called; default those among the user's variables.
 
     >>> w = Tensor(3.0, requires_grad=True)
     >>> loss = (2 * w + 1) ** 2
@@ -53,170 +51,161 @@ def graph(
     2 * w + 1  value 7  grad 14
     loss = (2 * w + 1) ** 2  [loss]  value 49  grad 1
     """
-    frame = frame or user_frame()
+    frame = user_frame()
     values = names.nodes([output])
-    models = modules_by_path(names.modules(values, frame, model))
-    layer = layers(values, models)
+    modules = modules_by_path(names.modules(values, frame, model))
     known = names.find([output], frame, model)
-    slopes = {}
-    if gradient and output.requires_grad and output.size == 1:
-        with np.errstate(all="ignore"):  # what is not finite is told in the picture
-            slopes = gradients(output)
-    if wrt is not None:
-        slopes = {x: slopes[x] for x in _leading_from(wrt, values) if x in slopes}
-    literals: set[int] = set()
+    literals = set[int]()
     for x in values:
         if id(x) not in known and _is_literal(x, literals):
             literals.add(id(x))
     shown = [x for x in values if id(x) not in literals]
-    label = Labels(known, layer, _leaving(values, layer, models, depth))
     if derivatives is None:
-        derivatives = all(np.size(_array(x)) == 1 for x in shown)
+        derivatives = all(np.size(unwrap(x)) == 1 for x in shown)
+    grads = _gradients(output, values, wrt) if gradient else {}
+    layer = layers(values, modules)
     cards: dict[int, Card] = {}
     for x in shown:
-        kind = _kind(x, output)
-        name, title, made = label.new(x, kind)
-        card = Card(len(cards), kind, name, title, made, np.asarray(_array(x)))
-        card.layer, card.source = layer.get(id(x)), x
-        if isinstance(x, Tensor):
-            card.gradient = np.asarray(slopes[x]) if x in slopes else None
-            local = _locals(x) if derivatives else {}
-            card.inputs = [
-                Wire(cards[id(y)].k, card.k, i, local.get(i))
-                for i, y in enumerate(x.inputs)
-                if id(y) in cards
-            ]
+        card = Card(len(cards), _kind(x, output), x, np.asarray(unwrap(x)))
+        card.layer, card.gradient = layer.get(id(x)), grads.get(id(x))
+        local = local_derivatives(x) if derivatives and is_result(x) else {}
+        card.inputs = [
+            Wire(cards[id(y)], card, i, local.get(i))
+            for i, y in enumerate(getattr(x, "inputs", ()))
+            if id(y) in cards
+        ]
         cards[id(x)] = card
-    found = Graph(list(cards.values()), models)
-    return found if depth is None else collapsed(found, depth)
+    full = Graph(list(cards.values()), modules)
+    Titles(known, full, depth).write()
+    return full if depth is None else collapsed(full, depth)
 
 
-class Labels:
-    """What a value is called in its card, and in the formulas of others.
+class Titles:
+    """What an array is called on its card, and in the formulas of others.
 
     Args:
-        known: the names that values have.
-        layer: the paths of the layers that they belong to.
-        leaving: the results that are used outside of their layer, with a name for them, or "".
+        known: the names that values have, by id.
+        graph: the cards.
+        depth: of nesting at which Modules will be collapsed.
     """
 
-    def __init__(self, known: Texts, layer: Texts, leaving: Texts):
-        self.known = {key: plain(name) for key, name in known.items() if plain(name)}
-        self.layer, self.leaving = layer, leaving
+    def __init__(self, known: Mapping[int, str], graph: Graph, depth: int | None):
+        lines = {key: one_line(name) for key, name in known.items()}
+        self.names = {key: name for key, name in lines.items() if name}
+        self.cards = {id(card.node): card for card in graph.cards}
+        self.crossing = _crossing(graph, depth)
         self.taken = dict.fromkeys(known.values(), 1)
         self.counts: dict[str, int] = {}
-        self.pieces: dict[int, ast.expr] = {}
+        self.expressions: dict[int, ast.expr] = {}  # for the formulas of others, by id
 
-    def of(self, x: Any, layer: str | None) -> ast.expr:
+    def write(self) -> None:
+        """Give every card its name, title and formula; a short formula is a name for itself."""
+        for key, card in self.cards.items():
+            tree = self.formula_of(card)
+            text = ast.unparse(tree) if tree else ""
+            if key in self.names:
+                card.name, card.title, card.formula = self.names[key], self.title(card), text
+                self.expressions[key] = expression(card.name)
+            elif tree and len(text) <= MAX_FORMULA and card not in self.crossing:
+                card.name = card.title = text
+                self.expressions[key] = tree
+            else:
+                name = self.crossing.get(card) or self.numbered(card)
+                card.name = card.title = names.unique(name, self.taken)
+                card.formula = text
+                self.expressions[key] = ast.Name(card.name)
+
+    def title(self, card: Card) -> str:
+        """The name of a card without the path of its layer."""
+        return self.names[id(card.node)].removeprefix(f"{card.layer}.")
+
+    def formula_of(self, card: Card) -> ast.expr | None:
+        """What an operation computes, in the names that its inputs have in its layer."""
+        x = card.node
+        if not is_result(x):
+            return None
+        operands = [self.operand(y, card.layer) for y in x.inputs]
+        if len(operands) == 1 and x.origin and all(p is None for p in x.params.values()):
+            attribute = locate(x.origin).text.rpartition(".")[2]
+            if attribute in ("T", "mT"):  # shorter than the formula of a transpose
+                return ast.Attribute(operands[0], attribute)
+        return formula(x.op, operands, x.params)
+
+    def operand(self, x: Any, layer: str | None) -> ast.expr:
         """A value in a formula of a layer: its name, the formula that stands for it, a number."""
-        if id(x) in self.known and self.layer.get(id(x)) == layer:
-            return expression(self.title(x))
-        return self.pieces[id(x)] if id(x) in self.pieces else expression(literal(x))
+        card = self.cards.get(id(x))
+        if card and id(x) in self.names and card.layer == layer:
+            return expression(self.title(card))
+        return self.expressions[id(x)] if card else expression(literal(x))
 
-    def title(self, x: Any) -> str:
-        """A known name, without the path of the layer."""
-        return self.known[id(x)].removeprefix(f"{self.layer.get(id(x))}.")
-
-    def new(self, x: Any, kind: str) -> tuple[str, str, str]:
-        """(name, title, formula) of a value; if it has no name, a short formula is its name."""
-        made = None
-        if _made(x):
-            layer = self.layer.get(id(x))
-            pieces = [self.of(y, layer) for y in x.inputs]
-            made = _attribute(x, pieces) or formula(x.op, pieces, x.params)
-        text = ast.unparse(made) if made else ""
-        if id(x) in self.known:
-            self.pieces[id(x)] = expression(self.known[id(x)])
-            return self.known[id(x)], self.title(x), text
-        if made and len(text) <= LONG and id(x) not in self.leaving:
-            self.pieces[id(x)] = made
-            return text, text, ""
-        name = names.unique(self.leaving.get(id(x)) or self._numbered(x, kind), self.taken)
-        self.pieces[id(x)] = ast.Name(name)
-        return name, name, text
-
-    def _numbered(self, x: Any, kind: str) -> str:
-        """h₁ for what a layer hands on, v₁ within one formula, θ₁ and c₁ for what went in."""
-        made = "h" if id(x) in self.leaving else "v"
-        letter = {"parameter": "θ", "data": "c", "constant": "c"}.get(kind, made)
+    def numbered(self, card: Card) -> str:
+        """h₁ for what crosses layers, v₁ within one, θ₁ and c₁ for arrays that went in."""
+        letter = LETTERS.get(card.kind, "h" if card in self.crossing else "v")
         self.counts[letter] = self.counts.get(letter, 0) + 1
         return f"{letter}{self.counts[letter]}".translate(SUBSCRIPTS)
 
 
-def _attribute(x: Tensor, pieces: list[ast.expr]) -> ast.expr | None:
-    """The W.T of one who wrote W.T, which no formula of a transpose is as short as."""
-    if len(pieces) == 1 and x.origin and all(p is None for p in x.params.values()):
-        name = locate(x.origin).text.rpartition(".")[2]
-        return ast.Attribute(pieces[0], name) if name in ("T", "mT") else None
-    return None
+def _crossing(graph: Graph, depth: int | None) -> dict[Card, str]:
+    """The results that are used outside of their layer, or of the card that hides it.
+
+    With each goes the title of that card, or "" if there is none.
+    """
+    if depth is None:
+        groups = {card: card.layer for card in graph.cards if card.layer is not None}
+    else:
+        groups = dict(group_by_module(graph, depth))
+    return {
+        x: "" if depth is None else layer_title(groups[x], graph.modules[groups[x]])
+        for x, y in ((wire.source, wire.target) for wire in graph.wires)
+        if x.is_result and x in groups and groups[x] != groups.get(y)
+    }
 
 
-def _array(x: Any) -> Any:
-    return x._array if isinstance(x, Tensor) else x
-
-
-def _made(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.op is not None
-
-
-def _is_literal(x: Any, literals: set[int]) -> bool:
+def _is_literal(x: Any, literals: Container[int]) -> bool:
     """Whether a value without a name is best written into a formula as the number that it is."""
     if getattr(x, "requires_grad", False):
         return False
-    if _made(x) and any(id(y) not in literals for y in x.inputs):
+    if is_result(x) and any(id(y) not in literals for y in x.inputs):
         return False
-    array = np.asarray(_array(x))
+    array = np.asarray(unwrap(x))
     return array.size > 0 and bool((array == array.flat[0]).all())
 
 
 def _kind(x: Any, output: Tensor) -> str:
-    if x is output and _made(x):
+    if is_result(x):
+        if x is not output:
+            return "operation"
         return "loss" if x.size == 1 and x.requires_grad else "output"
-    if _made(x):
-        return "operation"
     if isinstance(x, Tensor) and x.requires_grad:
         return "parameter"
     return "data" if isinstance(x, Tensor) or np.ndim(x) else "constant"
 
 
-def _leaving(
-    values: Sequence[Any], layer: Texts, modules: Mapping[str, Module], depth: int | None
-) -> dict[int, str]:
-    """The results that are used outside of their layer, or of the card that hides it.
-
-    With each goes the title of that card, or "" if there is none.
-    """
-    hidden: dict[str, str | None] = {path: path for path in layer.values()}
-    if depth is not None:
-        hidden = {path: ancestor(path, modules, depth) for path in hidden}
-    group = {key: hidden[path] for key, path in layer.items() if hidden[path] is not None}
-    found = {}
-    for x in values:
-        for y in x.inputs if _made(x) else ():
-            path = group.get(id(y))
-            if _made(y) and path is not None and path != group.get(id(x)):
-                found[id(y)] = "" if depth is None else layer_title(path, modules[path])
-    return found
-
-
-def _leading_from(wrt: Sequence[Tensor], values: Sequence[Any]) -> list[Tensor]:
-    """The tensors on the way from `wrt` to the output."""
-    on = {id(x) for x in wrt}
-    for x in values:
-        if _made(x) and any(id(y) in on for y in x.inputs):
-            on.add(id(x))
-    return [x for x in values if id(x) in on]
-
-
-def _locals(x: Tensor) -> dict[int, float]:
-    """The derivative of a scalar result with respect to each of its scalar inputs."""
-    if x.op is None or x.size != 1:
+@np.errstate(all="ignore")  # the picture shows what is not finite
+def _gradients(
+    output: Tensor, values: Sequence[Any], wrt: Sequence[Tensor] | None
+) -> dict[int, Any]:
+    """The gradients of a scalar output, by id, only those on paths from `wrt`."""
+    if not output.requires_grad or output.size != 1:
         return {}
-    inputs = [_array(y) for y in x.inputs]
-    found = {}
-    for i, (y, rule) in enumerate(zip(x.inputs, x.op.rules, strict=False)):
-        if isinstance(y, Tensor) and y.requires_grad and y.size == 1 and rule is not None:
-            with np.errstate(all="ignore"):
-                dx = rule(np.ones_like(x._array), x._array, *inputs, **x.params)
-            found[i] = float(unbroadcast(np.asarray(dx), y).item())
-    return found
+    grads = {id(x): np.asarray(g) for x, g in gradients(output).items()}
+    if wrt is None:
+        return grads
+    reached = {id(x) for x in wrt}
+    for x in filter(is_result, values):
+        if any(id(y) in reached for y in x.inputs):
+            reached.add(id(x))
+    return {key: g for key, g in grads.items() if key in reached}
+
+
+@np.errstate(all="ignore")
+def local_derivatives(x: Any) -> dict[int, float]:
+    """The derivative of a scalar result with respect to each of its scalar inputs."""
+    if x.size != 1:
+        return {}
+    arguments = (np.ones_like(x._array), *as_arrays(x))
+    return {
+        i: float(unbroadcast(np.asarray(rule(*arguments, **x.params)), y).item())
+        for i, (y, rule) in enumerate(zip(x.inputs, x.op.rules, strict=False))
+        if rule and isinstance(y, Tensor) and y.requires_grad and y.size == 1
+    }

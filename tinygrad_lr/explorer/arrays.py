@@ -1,4 +1,4 @@
-"""Arrays as the page shows them: texts and colour strengths, each array once."""
+"""Arrays as the page shows them: texts and colour levels, each array once."""
 
 from __future__ import annotations
 
@@ -6,55 +6,58 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.drawing.figures import flaw, number, span, strengths, table
+from tinygrad_lr.drawing.formatting import levels, nonfinite, number, table, value_range
 from tinygrad_lr.drawing.labels import is_table
 
-MOST, SIDE = 64, 8  # elements that are shown in full, and rows and columns of a larger array
+MAX_ELEMENTS, MAX_SIDE = 64, 8  # shown in full, and rows and columns of a larger array
+
+Json = dict[str, Any]  # a piece of the page's data
 
 
 class Arrays:
-    """The arrays of a page; what refers to one is its place in the list `shown`."""
+    """The arrays of a page; the rest of the data refers to one by its index in `entries`."""
 
     def __init__(self) -> None:
-        self.shown: list[dict[str, Any]] = []
-        self._known: dict[Any, int] = {}
+        self.entries: list[Json] = []
+        self._indices: dict[Any, int] = {}
 
     def add(self, x: Any) -> int:
-        """The place of an array.
+        """The index of an array.
 
         >>> arrays = Arrays()
-        >>> arrays.add(np.eye(2)), arrays.add(np.eye(2)), arrays.shown
-        (0, 0, [{'t': [['1', '0'], ['0', '1']], 's': ['70', '07'], 'of': '(2, 2)'}])
+        >>> arrays.add(np.eye(2)), arrays.add(np.eye(2)), arrays.entries
+        (0, 0, [{'text': [['1', '0'], ['0', '1']], 'levels': ['70', '07'], 'shape': '(2, 2)'}])
         """
         x = np.asarray(x, dtype=float)
         key = x.shape, x.tobytes()
-        if key not in self._known:
-            self._known[key] = len(self.shown)
-            self.shown.append(shown(x))
-        return self._known[key]
+        if key not in self._indices:
+            self._indices[key] = len(self.entries)
+            self.entries.append(describe(x))
+        return self._indices[key]
 
 
-def shown(x: Any) -> dict[str, Any]:
-    """The texts `t` and strengths `s` of an array, row by row.
+def describe(x: Any) -> Json:
+    """The `text` and colour `levels` of an array, row by row.
 
-    `of` is its shape; of a large array there is a part, and `more` says so; `card` is what a
-    card of the picture says, if it is not the table.
+    Of a large array there is a part, and `excerpt` says so; `summary` is what a card of the
+    picture shows, if it is not the table.
     """
     if x.size == 1:
-        told: dict[str, Any] = {"t": [[number(x.item())]], "s": ["4" if x.item() else "0"]}
-        return told | ({"of": str(x.shape)} if x.shape else {})
+        entry: Json = {"text": [[number(x.item())]], "levels": ["4" if x.item() else "0"]}
+        return entry | ({"shape": str(x.shape)} if x.shape else {})
     part = x
-    if x.size > MOST or x.ndim > 2:
-        part = x.reshape(-1, x.shape[-1])[:SIDE, :SIDE] if x.ndim > 1 else x[: SIDE * 2]
-    told = {
-        "t": table(part) if part.size else [],
-        "s": ["".join(map(str, row)) for row in strengths(part)],
-        "of": str(x.shape),
+    if x.size > MAX_ELEMENTS or x.ndim > 2:
+        rows = x.reshape(-1, x.shape[-1])
+        part = rows[:MAX_SIDE, :MAX_SIDE] if x.ndim > 1 else x[: 2 * MAX_SIDE]
+    entry = {
+        "text": table(part) if part.size else [],
+        "levels": ["".join(map(str, row)) for row in levels(part)],
+        "shape": str(x.shape),
     }
     if not is_table(x):
-        told["card"] = span(x)
-    if part is not x and part.size < x.size:
-        told["more"] = f"{part.size} of {x.size:,} numbers, which go from {span(x)}"
-    if wrong := flaw(x):
-        told["flaw"] = wrong
-    return told
+        entry["summary"] = value_range(x)
+    if part.size < x.size:
+        entry["excerpt"] = f"{part.size} of {x.size:,} numbers, which go from {value_range(x)}"
+    if counts := nonfinite(x):
+        entry["nonfinite"] = counts
+    return entry

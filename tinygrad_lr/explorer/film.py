@@ -8,10 +8,10 @@ import numpy as np
 
 from tinygrad_lr.drawing.cards import Graph
 from tinygrad_lr.drawing.trace import graph
-from tinygrad_lr.explorer.arrays import Arrays
+from tinygrad_lr.explorer.arrays import Arrays, Json
 from tinygrad_lr.tensor import Tensor
 
-MOST = 24  # frames
+MAX_FRAMES = 24
 
 
 class Frame(NamedTuple):
@@ -41,69 +41,70 @@ class Film:
     """
 
     def __init__(self) -> None:
-        self.kept: list[Frame] = []
-        self.last: Frame | None = None
-        self.every, self.seen = 1, 0
+        self._regular: list[Frame] = []
+        self._last: list[Frame] = []
+        self._interval, self._count = 1, 0
 
     def __call__(self, loss: Tensor) -> None:
         """Record a step.
 
         Args:
-            loss: what is minimized, one number that requires a gradient.
+            loss: what is minimized, a scalar that requires a gradient.
         """
         arrays = {
             card.name: (card.value.copy(), None if card.gradient is None else card.gradient.copy())
             for card in graph(loss).cards
         }
-        self.last = Frame(self.seen, float(loss._array.item()), arrays)
-        if self.seen % self.every == 0:
-            self.kept.append(self.last)
-        if len(self.kept) > MOST:
-            self.kept, self.every = self.kept[::2], 2 * self.every
-        self.seen += 1
+        self._last = [Frame(self._count, float(loss._array.item()), arrays)]
+        if self._count % self._interval == 0:
+            self._regular += self._last
+        if len(self._regular) > MAX_FRAMES:
+            self._regular, self._interval = self._regular[::2], 2 * self._interval
+        self._count += 1
 
     @property
     def frames(self) -> list[Frame]:
         """The steps that are kept, in order."""
-        last = [self.last] if self.last and self.kept[-1].step != self.last.step else []
-        return [*self.kept, *last]
+        return self._regular + [frame for frame in self._last if frame not in self._regular[-1:]]
 
+    def check(self, graph: Graph) -> None:
+        """Raise ValueError if the film does not show the parameters of a computation."""
+        shapes = {name: np.shape(value) for name, (value, _) in self.frames[-1].arrays.items()}
+        for card in graph.cards:
+            if card.kind == "parameter" and shapes.get(card.name) != card.shape:
+                has = (
+                    f"has the shape {shapes[card.name]}" if card.name in shapes else "is not there"
+                )
+                raise ValueError(
+                    f"history is the film of another model: {card.name}, here of shape "
+                    f"{card.shape}, {has}. Call the film with the loss of this model; the name= "
+                    f"of a Tensor is the same everywhere"
+                )
 
-def check(film: Film, found: Graph) -> None:
-    """Raise ValueError if a film does not show the parameters of a computation."""
-    shown = {name: np.shape(value) for name, (value, _) in film.frames[-1].arrays.items()}
-    for card in found.cards:
-        if card.kind == "parameter" and shown.get(card.name) != card.value.shape:
-            has = f"has the shape {shown[card.name]}" if card.name in shown else "is not there"
-            raise ValueError(
-                f"history is the film of another model: {card.name}, here of shape "
-                f"{card.value.shape}, {has}. Call the film with the loss of this model; the name= "
-                f"of a Tensor is the same everywhere"
-            )
+    def to_json(self, arrays: Arrays) -> Json:
+        """The film as data: names once, and for each frame the indices of its arrays."""
+        names = list(dict.fromkeys(name for frame in self.frames for name in frame.arrays))
+        losses = np.array([frame.loss for frame in self.frames])
+        finite = losses[np.isfinite(losses)]
+        low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+        heights = np.where(np.isfinite(losses), (high - losses) / ((high - low) or 1), 0)
+        last = max(self.frames[-1].step, 1)
 
+        def indices(frame: Frame, place: int) -> list[int | None]:
+            pairs = [frame.arrays.get(name, (None, None)) for name in names]
+            return [None if pair[place] is None else arrays.add(pair[place]) for pair in pairs]
 
-def told(film: Film, arrays: Arrays) -> dict[str, Any]:
-    """The film as data for the page: names once, and for each frame the places of its arrays."""
-    names = list(dict.fromkeys(name for frame in film.frames for name in frame.arrays))
-    losses = np.array([frame.loss for frame in film.frames])
-    finite = losses[np.isfinite(losses)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    heights = np.where(np.isfinite(losses), (high - losses) / ((high - low) or 1), 0)
-    last = max(film.frames[-1].step, 1)
-    return {
-        "names": names,
-        "points": [[f.step / last, round(h, 4)] for f, h in zip(film.frames, heights, strict=True)],
-        "frames": [
-            {
-                "step": frame.step,
-                "loss": arrays.add(frame.loss),
-                "v": [_place(frame.arrays.get(name, (None, None))[0], arrays) for name in names],
-                "g": [_place(frame.arrays.get(name, (None, None))[1], arrays) for name in names],
-            }
-            for frame in film.frames
-        ],
-    }
-
-
-def _place(x: Any, arrays: Arrays) -> int | None:
-    return None if x is None else arrays.add(x)
+        points = zip(self.frames, heights, strict=True)
+        return {
+            "names": names,
+            "points": [[frame.step / last, round(height, 4)] for frame, height in points],
+            "frames": [
+                {
+                    "step": frame.step,
+                    "loss": arrays.add(frame.loss),
+                    "values": indices(frame, 0),
+                    "gradients": indices(frame, 1),
+                }
+                for frame in self.frames
+            ],
+        }

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tinygrad_lr.ops import FUNCTIONS
 
-WORDS = {"sigmoid": "σ", "sum": "∑", "maximum": "max", "minimum": "min", "negative": "−"}
-SIGNS = {ast.Add: "+", ast.Sub: "−", ast.Mult: "·", ast.MatMult: "", ast.Mod: "%"}
-COMPARED = {ast.Gt: ">", ast.GtE: "≥", ast.Lt: "<", ast.LtE: "≤", ast.Eq: "=", ast.NotEq: "≠"}
-STRENGTH = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.MatMult: 2, ast.Mod: 2, ast.Div: 9}
+NAMES = {"sigmoid": "σ", "sum": "∑", "maximum": "max", "minimum": "min", "negative": "−"}
+SIGNS: dict[Any, str] = {
+    ast.Add: "+", ast.Sub: "−", ast.Mult: "×", ast.MatMult: "@", ast.Mod: "%", ast.Div: "/",
+}  # fmt: skip
+COMPARISONS = {ast.Gt: ">", ast.GtE: "≥", ast.Lt: "<", ast.LtE: "≤", ast.Eq: "=", ast.NotEq: "≠"}
+PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.MatMult: 2, ast.Mod: 2, ast.Div: 9}
 
 
 def name(text: str) -> str:
@@ -21,6 +24,11 @@ def name(text: str) -> str:
 
 def sign(text: str) -> str:
     return f"<mo>{html.escape(text)}</mo>"
+
+
+INFIX = {operator: sign(text) for operator, text in SIGNS.items()} | {
+    ast.Mult: sign("·"), ast.MatMult: "<mspace width='0.2em'/>",
+}  # fmt: skip
 
 
 def row(*parts: str) -> str:
@@ -33,7 +41,7 @@ def fenced(inner: str, left: str = "(", right: str = ")") -> str:
     return row(mo.format(left), inner, mo.format(right))
 
 
-def slope(loss: str, of: str) -> str:
+def partial(loss: str, of: str) -> str:
     """∂ loss / ∂ of, for two pieces of MathML."""
     return f"<mfrac>{row(sign('∂'), loss)}{row(sign('∂'), of)}</mfrac>"
 
@@ -41,7 +49,7 @@ def slope(loss: str, of: str) -> str:
 def derivative(loss: str, of: ast.expr) -> str:
     """∂ loss / ∂ of, for an expression."""
     inner = mathml(of, loss)
-    return slope(loss, fenced(inner) if isinstance(of, ast.BinOp | ast.UnaryOp) else inner)
+    return partial(loss, fenced(inner) if isinstance(of, ast.BinOp | ast.UnaryOp) else inner)
 
 
 def math(*parts: str) -> str:
@@ -61,7 +69,7 @@ def mathml(node: ast.expr, loss: str = "") -> str:
 
     def bracketed(x: ast.expr, least: int) -> str:
         weak = isinstance(x, ast.UnaryOp | ast.Compare | ast.IfExp) or (
-            isinstance(x, ast.BinOp) and STRENGTH.get(type(x.op), 8) < least
+            isinstance(x, ast.BinOp) and PRECEDENCE.get(type(x.op), 8) < least
         )
         return fenced(inner(x)) if weak else inner(x)
 
@@ -71,26 +79,24 @@ def mathml(node: ast.expr, loss: str = "") -> str:
         case ast.BinOp(left, ast.Pow(), right):
             return f"<msup>{row(bracketed(left, 99))}{row(inner(right))}</msup>"
         case ast.BinOp(left, op, right):
-            least = STRENGTH[type(op)]
+            least = PRECEDENCE[type(op)]
             after = least + 1 if isinstance(op, ast.Sub) else least
-            space = "<mspace width='0.2em'/>"
-            between = sign(SIGNS[type(op)]) if SIGNS[type(op)] else space
-            return row(bracketed(left, least), between, bracketed(right, after))
+            return row(bracketed(left, least), INFIX[type(op)], bracketed(right, after))
         case ast.UnaryOp(ast.USub(), x):
             return row(sign("−"), bracketed(x, 2))
         case ast.Compare(left, ops, rights):
             pairs = zip(ops, rights, strict=True)
-            return row(inner(left), *(sign(COMPARED[type(op)]) + inner(x) for op, x in pairs))
+            return row(inner(left), *(sign(COMPARISONS[type(op)]) + inner(x) for op, x in pairs))
         case ast.Attribute(x, "grad") if loss:
             return derivative(loss, x)
         case ast.Attribute(x, "T" | "mT"):
             return f"<msup>{row(bracketed(x, 99))}<mi>T</mi></msup>"
         case ast.Call(ast.Attribute(ast.Name("np"), f), args, keywords):
-            return _called(f, list(args), keywords, inner)
+            return _call(f, args, keywords, inner)
         case ast.Call(ast.Attribute(x, f), args, keywords) if f in FUNCTIONS:
-            return _called(f, [x, *args], keywords, inner)
+            return _call(f, [x, *args], keywords, inner)
         case ast.Call(f, args, keywords):
-            return _called(ast.unparse(f), list(args), keywords, inner)
+            return _call(ast.unparse(f), args, keywords, inner)
         case ast.Constant(value):
             return f"<mn>{html.escape(str(value))}</mn>"
         case ast.Name(text):
@@ -98,8 +104,11 @@ def mathml(node: ast.expr, loss: str = "") -> str:
     return f"<mtext>{html.escape(ast.unparse(node))}</mtext>"
 
 
-def _called(
-    function: str, args: list[ast.expr], keywords: list[ast.keyword], inner: Callable[..., str]
+def _call(
+    function: str,
+    args: Sequence[ast.expr],
+    keywords: Sequence[ast.keyword],
+    inner: Callable[[ast.expr], str],
 ) -> str:
     """A function of arguments: its axis below it, its `keepdims` left out."""
     if function == "sqrt":
@@ -108,9 +117,10 @@ def _called(
         return fenced(inner(args[0]), "|", "|")
     if function == "broadcast_to":
         return inner(args[0])
-    told = name(WORDS.get(function, function))
+    head, values = name(NAMES.get(function, function)), [inner(x) for x in args]
     for keyword in keywords:
         if keyword.arg == "axis":
-            told = f"<msub>{told}{row(inner(keyword.value))}</msub>"
-    rest = [inner(k.value) for k in keywords if k.arg not in ("axis", "keepdims")]
-    return row(told, fenced(sign(",").join([*map(inner, args), *rest])))
+            head = f"<msub>{head}{row(inner(keyword.value))}</msub>"
+        elif keyword.arg != "keepdims":
+            values.append(inner(keyword.value))
+    return row(head, fenced(sign(",").join(values)))

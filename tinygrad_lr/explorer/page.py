@@ -8,64 +8,61 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tinygrad_lr.drawing.figures import STRENGTHS
-from tinygrad_lr.drawing.theme import DARK, FONTS, LIGHT, dark_rules
+from tinygrad_lr.drawing.formatting import LEVELS
+from tinygrad_lr.drawing.theme import DARK, FONTS, LIGHT, SHADES, dark_rules
 
 HERE = Path(__file__).parent
-ROLES = ("value", "gradient")
 
 
-def written(title: str, data: dict[str, Any]) -> str:
+def render(title: str, data: dict[str, Any]) -> str:
     """The page about some data as HTML.
 
-    >>> "</script><b>" in written("</script><b>", {"x": "</script><b>"})
+    >>> "</script><b>" in render("</script><b>", {"x": "</script><b>"})
     False
     """
     fields = {
         "title": html.escape(title),
-        "colours": colours(),
+        "colours": style_sheet(),
         "fonts": FONTS,
         "script": (HERE / "player.js").read_text(encoding="utf-8"),
-        "data": embedded(data | tokens()),
+        "data": embedded_json(data | colour_roles()),
     }
     template = (HERE / "template.html").read_text(encoding="utf-8")
     return re.sub(r"@(\w+)@", lambda field: fields[field[1]], template)
 
 
-def embedded(data: Any) -> str:
-    """Data as JSON that no text in it can leave."""
-    said = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return said.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+def embedded_json(data: Any) -> str:
+    """JSON for a script element, which no text in it can close."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def colours() -> str:
+def style_sheet() -> str:
     """The two themes as variables, and the rules that turn the picture's colours."""
-
-    def variables(theme: dict[str, str]) -> str:
-        return "".join(f"--{name.replace(' ', '-')}:{colour};" for name, colour in theme.items())
-
+    light, dark = (
+        "".join(f"--{name.replace(' ', '-')}:{colour};" for name, colour in theme.items())
+        for theme in (LIGHT, DARK)
+    )
     local = "".join(
-        f"--local{i}:color-mix(in srgb,var(--local) {5 * i}%,var(--paper));"
-        for i in range(STRENGTHS)
+        f"--local{i}:color-mix(in srgb,var(--local) {5 * i}%,var(--paper));" for i in range(LEVELS)
     )
     return (
-        f":root{{{variables(LIGHT)}{local}}}\n[data-theme=dark]{{{variables(DARK)}}}\n"
+        f":root{{{light}{local}}}\n[data-theme=dark]{{{dark}}}\n"
         f"[data-theme=dark] svg{{{dark_rules()}}}"
     )
 
 
-def tokens() -> dict[str, Any]:
-    """Which colour of the picture is a value's, and which a gradient's."""
-    shades = {role: [LIGHT[f"{role}{i}"] for i in range(STRENGTHS)] for role in ROLES}
-    known = {LIGHT[role]: role for role in ROLES}
-    known |= {shade: role for role in ROLES for shade in shades[role]}
-    return {"tokens": known, "heat": shades, "flaw": LIGHT["flaw"]}
+def colour_roles() -> dict[str, Any]:
+    """Which colours of the picture belong to values, and which to gradients."""
+    shades = {role: [LIGHT[f"{role}{i}"] for i in range(LEVELS)] for role in SHADES}
+    roles = {colour: role for role in SHADES for colour in (LIGHT[role], *shades[role])}
+    return {"roles": roles, "shades": shades, "nonfinite": LIGHT["nonfinite"]}
 
 
-def lean(svg: str) -> str:
+def strip(svg: str) -> str:
     """A picture without what the page says itself: fonts, titles, comments, empty texts.
 
-    >>> lean('<?xml?><!-- a --><svg><text xml:space="preserve" font-family="A"> </text></svg>')
+    >>> strip('<?xml?><!-- a --><svg><text xml:space="preserve" font-family="A"> </text></svg>')
     '<svg></svg>'
     """
     svg = svg[svg.index("<svg") :]

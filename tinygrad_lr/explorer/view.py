@@ -1,75 +1,267 @@
-"""One picture of a graph with its cards and steps, as data for the page."""
+"""One picture of a graph as data for the page: its cards, and one step an operation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import ast
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from tinygrad_lr.drawing.cards import Card, Graph, LayerCard
-from tinygrad_lr.drawing.dot import picture
+from tinygrad_lr.drawing.formatting import number
 from tinygrad_lr.drawing.formula import expression
-from tinygrad_lr.drawing.render import Picture
 from tinygrad_lr.explorer import words
-from tinygrad_lr.explorer.arrays import MOST, Arrays
-from tinygrad_lr.explorer.mathml import math, mathml
-from tinygrad_lr.explorer.page import lean
-from tinygrad_lr.explorer.passes import Sending, is_made
+from tinygrad_lr.explorer.arrays import Arrays, Json
+from tinygrad_lr.explorer.mathml import SIGNS, derivative, math, mathml, name, partial, sign
+from tinygrad_lr.explorer.predict import prediction
 from tinygrad_lr.explorer.replay import Replay
-from tinygrad_lr.explorer.steps import Steps
-from tinygrad_lr.tensor import Tensor
+from tinygrad_lr.explorer.vjps import Factor, VJPCall, reference, statement
+from tinygrad_lr.messages.origin import bracketed, locate
+
+MAX_PARAMETERS = 6  # whose numbers are shown
+Row = list[Any]  # arrays, with signs between them
 
 
-def differences(graph: Graph) -> dict[int, Any]:
-    """Finite differences of the output by the cards' values, by id, the parameters' first."""
-    replay = Replay(graph.cards[-1].source)
-    cards = sorted(graph.cards, key=lambda card: card.kind != "parameter")
-    numerical = {
-        id(card.source): replay.differences(card.source)
-        for card in cards
-        if card.gradient is not None and isinstance(card.source, Tensor)
-        if card.value.size <= MOST
-    }
-    return {key: x for key, x in numerical.items() if x is not None}
+class Contribution(NamedTuple):
+    """What a card adds to the gradient of another; only a whole layer has no single call."""
+
+    card: Card
+    target: Card
+    gradient: Any
+    call: VJPCall | None
 
 
-def view(
-    graph: Graph, sendings: Sequence[Sending], numerical: dict[int, Any], arrays: Arrays
-) -> tuple[dict[str, Any], Picture]:
-    """The picture, the cards and the steps of a graph.
+class View:
+    """The cards and steps of a graph.
 
     Args:
-        graph: cards, some of which may be whole layers.
-        sendings: the backward pass.
-        numerical: finite differences, by the id of what a card is about.
+        graph: the cards, some of which may be whole layers; the last one is the output.
+        calls: the backward pass.
         arrays: where the arrays of the page are kept.
     """
-    steps = Steps(graph, sendings, arrays)
-    told = steps.all()
-    drawn = picture(graph, legend=False)
-    nodes = [node(card, steps, numerical.get(id(card.source))) for card in graph.cards]
-    svg = lean(drawn.pipe("svg", encoding="utf-8"))
-    return {"svg": svg, "nodes": nodes, "steps": told}, drawn
+
+    def __init__(self, graph: Graph, calls: Sequence[VJPCall], arrays: Arrays) -> None:
+        self.graph, self.arrays = graph, arrays
+        self.place = {inner: card for card in graph.cards for inner in card.unfold()}
+        self.card = {id(inner.node): inner for inner in self.place}
+        self.root = graph.output.unfold()[-1]
+        self.loss = graph.output.title if graph.output.title.isidentifier() else "L"
+        self.sums: dict[Card, Any] = {self.root: np.ones(self.root.shape)}
+        self.arrived: dict[Card, list[Contribution]] = defaultdict(list)
+        self.reads: dict[Card, set[int]] = defaultdict(set)
+        self.sent: dict[Card, list[Contribution]] = defaultdict(list)
+        for call in calls:
+            self._add(call)
+        self.uses = Counter(c.target for sent in self.sent.values() for c in sent)
+
+    def _add(self, call: VJPCall) -> None:
+        """Take in a call; those of a layer to one value become one contribution."""
+        result, target = self.card[id(call.node)], self.card[id(call.node.inputs[call.i])]
+        self.reads[result] |= call.product.reads
+        card, gradient = self.place[result], call.product.gradient
+        sent = self.sent[card]
+        if not isinstance(card, LayerCard):
+            sent.append(Contribution(card, target, gradient, call))
+        elif self.place[target] is not card:
+            at = next((n for n, c in enumerate(sent) if c.target is target), len(sent))
+            total = sum((c.gradient for c in sent[at : at + 1]), gradient)
+            sent[at : at + 1] = [Contribution(card, target, total, None)]
+
+    def steps(self) -> list[Json]:
+        """The steps, from the first to the last."""
+        computed = [c for c in self.graph.cards if isinstance(c, LayerCard) or c.is_result]
+        forward = [self.forward(card) for card in computed]
+        seed = self.seed()
+        backward = [self.backward(card) for card in reversed(computed) if card in self.sent]
+        for steps in (forward, backward):
+            for n, step in enumerate(steps, 1):
+                step["tag"] = f"{step['phase']} {n} of {len(steps)}"
+        return [{"phase": "start"}, *forward, seed, *backward, self.downhill()]
+
+    def array(self, x: Any, role: str, label: str) -> Json:
+        """An array in a row: its colour, and what is written under it."""
+        return {"array": self.arrays.add(x), "role": role, "label": label}
+
+    def derivative(self, card: Card) -> str:
+        """∂loss/∂card as text."""
+        return f"∂{self.loss}/∂{bracketed(card.title)}"
+
+    def forward(self, card: Card) -> Json:
+        """The step that computes a card."""
+        sources = [wire.source for wire in card.inputs]
+        if isinstance(card, LayerCard):
+            sources = list(dict.fromkeys(sources))
+        tree = expression(card.formula or card.title)
+        between = SIGNS.get(type(getattr(tree, "op", None)), ",")
+        row = _joined(between, [self.array(x.value, "value", x.title) for x in sources])
+        equals = "=" if between != "," and len(sources) == 2 else "→"
+        step = {
+            "phase": "forward",
+            "card": card.index,
+            "from": [source.index for source in sources],
+            "title": card.title + (f" = {card.formula}" if card.formula else ""),
+            "row": [*row, equals, self.array(card.value, "value", card.title)],
+        }
+        if isinstance(card, LayerCard):
+            return step | {"notes": [words.layer(card)]}
+        left = [name(card.title), sign("=")] if card.formula else []
+        step |= {"formula": math(*left, mathml(tree)), "notes": self.saved_values(card)}
+        place = locate(card.node.origin) if card.node.origin else None
+        if place and place.statement:
+            step["line"] = f"line {place.line}: {place.statement}"
+        return step
+
+    def saved_values(self, card: Card) -> list[str]:
+        """What the rules of a card will need."""
+        if card not in self.sent:
+            return []
+        inputs = [self.card.get(id(x)) for x in card.node.inputs]
+        saved = [self.place[x].title for i, x in enumerate(inputs) if x and i in self.reads[card]]
+        return [words.saved_values(saved + [card.title] * (-1 in self.reads[card]))]
+
+    def seed(self) -> Json:
+        """The step that starts the backward pass."""
+        loss, output = name(self.loss), self.graph.output
+        total = [output.index, self.arrays.add(self.sums[self.root])]
+        return {
+            "phase": "seed",
+            "tag": "backward",
+            "card": output.index,
+            "title": f"∂{self.loss}/∂{self.loss} = 1",
+            "formula": math(partial(loss, loss), sign("="), "<mn>1</mn>"),
+            "notes": [words.seed(self.loss)],
+            "sums": [] if isinstance(output, LayerCard) else [total],
+        }
+
+    def backward(self, card: Card) -> Json:
+        """The step that sends what has arrived at a card to its inputs."""
+        boxes: list[Json] = []
+        sums: list[Any] = []
+        for c in self.sent[card]:
+            self.arrived[c.target].append(c)
+            self.sums[c.target] = self.sums.get(c.target, 0) + c.gradient
+            boxes += self.boxes(c)
+            if c.target is self.place[c.target]:
+                sums.append([c.target.index, self.arrays.add(self.sums[c.target])])
+        step = {"phase": "backward", "card": card.index, "boxes": boxes, "sums": sums}
+        if isinstance(card, LayerCard):
+            sums.append([card.index, None])
+            for x in card.parameters[:MAX_PARAMETERS]:
+                row = [self.array(x.gradient, "gradient", self.derivative(x))]
+                boxes.append({"heading": x.title, "row": row})
+            return step | {"title": f"through {card.title}", "notes": [words.layer(card)]}
+        inputs = dict.fromkeys(self.card[id(x)] for x in card.node.inputs if id(x) in self.card)
+        receivers = {c.target for c in self.sent[card]}
+        formula = f" = {card.formula}" if card.formula else ""
+        return step | {
+            "notes": [words.no_gradient(x) for x in inputs if x not in receivers],
+            "title": f"through {card.title}{formula}",
+        }
+
+    def boxes(self, c: Contribution) -> Iterator[Json]:
+        """The box of an input that receives, and at last one for the sum of what has arrived."""
+        n, uses, place = len(self.arrived[c.target]), self.uses[c.target], self.place[c.target]
+        label = self.derivative(c.target) + " sent" * (uses > 1)
+        sent = self.array(c.gradient, "gradient", label) | {"answer": 1}
+        count = [words.contribution(n, uses, c.target)] if uses > 1 else []
+        box = {"target": place.index, "heading": f"to {place.title}", "complete": int(n == uses)}
+        if c.call is None:
+            output = c.card.unfold()[-1]
+            label = f"{self.derivative(output)} arrived"
+            row = [self.array(self.sums[output], "gradient", label), "→", sent]
+            yield box | {"wire": f"{place.index}_{c.card.index}", "row": row, "notes": count}
+        else:
+            notes = words.describe(c.call.product, c.call.g, c.card, c.target)
+            box |= self.rule(c.call, c, sent) | {"notes": [*notes, *count]}
+            yield box | prediction(c.call, c.card, c.target, self.graph, uses)
+        if n == uses > 1:
+            row = self.contributions(c.target)
+            yield {"heading": f"accumulated in {c.target.title}", "row": row}
+
+    def rule(self, call: VJPCall, c: Contribution, sent: Json) -> Json:
+        """The chain rule as a formula, in numbers, and as a line of NumPy."""
+        product, target, loss = call.product, reference(c.target, c.card), name(self.loss)
+        equals = "=" if len(self.arrived[c.target]) == 1 else "+="
+        row: Row = [self.array(call.g, "gradient", f"{self.derivative(c.card)} arrived")]
+        if product.local:
+            row += ["×", self.factor(product.local)]
+        elif product.factors:
+            row = _joined(product.sign, [self.factor(x) for x in product.factors])
+        row.append("=" if len(row) > 1 else "→")
+        if np.shape(product.raw) != np.shape(product.gradient):
+            row += [self.array(product.raw, "gradient", "for each copy"), "Σ →"]
+        grad = ast.unparse(ast.Attribute(target, "grad", ast.Load()))
+        return {
+            "wire": f"{self.place[c.target].index}_{c.card.index}_{call.i}",
+            "formula": math(derivative(loss, target), sign(equals), mathml(product.text, loss)),
+            "row": [*row, sent],
+            "code": statement(grad, equals, product.text),
+        }
+
+    def factor(self, x: Factor) -> Json:
+        """A factor of a product, in its row."""
+        role = "gradient" if x.has_gradient else "local"
+        return self.array(x.array, role, ast.unparse(x.text))
+
+    def contributions(self, card: Card) -> Row:
+        """What has arrived at a card, from where, and the sum."""
+        rows = [
+            self.array(c.gradient, "gradient", f"from {c.card.title}") for c in self.arrived[card]
+        ]
+        total = self.array(self.sums[card], "gradient", f"grad of {card.title}")
+        return [*_joined("+", rows), "=", total]
+
+    def downhill(self) -> Json:
+        """The last step: one step of gradient descent in numbers."""
+        cards = [c for c in self.place if c.kind == "parameter" and c.gradient is not None]
+        rate, after = Replay(self.root.node).downhill({c.node: c.gradient for c in cards})
+        boxes = []
+        for c in cards[:MAX_PARAMETERS]:
+            row = [
+                self.array(c.value, "value", c.title),
+                f"− {number(rate)} ×",
+                self.array(c.gradient, "gradient", self.derivative(c)),
+                "=",
+                self.array(c.value - rate * np.asarray(c.gradient), "value", f"new {c.title}"),
+            ]
+            code = f"{c.name} -= {rate:g} * {c.name}.grad"
+            boxes.append({"heading": c.name, "row": row, "code": code})
+        before = float(self.root.value.item())
+        notes = [words.downhill(self.graph.output.title, before, after)]
+        return {"phase": "done", "title": "One step downhill", "boxes": boxes, "notes": notes}
+
+    def nodes(self, differences: dict[int, Any]) -> list[Json]:
+        """The cards, with finite differences by the id of what a card shows."""
+        return [self.node(card, differences.get(id(card.node))) for card in self.graph.cards]
+
+    def node(self, card: Card, difference: Any) -> Json:
+        """What the page knows of a card, after the steps."""
+        node: Json = {"id": card.id, "index": card.index, "kind": card.kind, "name": card.name}
+        if isinstance(card, LayerCard):
+            return node | {"opens": card.paths[0], "notes": [words.layer(card)]}
+        node["value"] = self.arrays.add(card.value)
+        if card.shape:
+            node["shape"] = str(card.shape)
+        if card.formula:
+            node["formula"] = math(mathml(expression(card.formula)))
+        if not card.is_result:
+            node["leaf"] = 1
+        if card.gradient is not None:
+            gradient = self.array(card.gradient, "gradient", self.derivative(card))
+            node |= {"gradient": gradient["array"], "label": gradient["label"]}
+            if len(self.arrived[card]) > 1:
+                node["contributions"] = self.contributions(card)
+            if difference is not None:
+                row = [gradient, "≈", self.array(difference, "gradient", "finite differences")]
+                node["check"] = {
+                    "row": row,
+                    "notes": [words.differences(card.gradient, difference)],
+                }
+        return node
 
 
-def node(card: Card, steps: Steps, numerical: Any) -> dict[str, Any]:
-    """What the page knows of a card."""
-    told: dict[str, Any] = {"id": card.id, "k": card.k, "kind": card.kind, "name": card.name}
-    if isinstance(card, LayerCard):
-        return told | {"opens": card.paths[0], "say": [words.layer(card)]}
-    told["v"] = steps.arrays.add(card.value)
-    if card.shape:
-        told["shape"] = str(card.shape)
-    if card.formula:
-        told["f"] = math(mathml(expression(card.formula)))
-    if not is_made(card):
-        told["leaf"] = 1
-    if card.gradient is not None:
-        grad = steps.entry(card.gradient, "gradient", steps.slope(card))
-        told |= {"g": grad["a"], "d": grad["l"]}
-        if len(steps.arrived[id(card.source)]) > 1:
-            told["from"] = steps.contributions(card.source, card)
-        if numerical is not None:
-            row = [grad, "≈", steps.entry(numerical, "gradient", "finite differences")]
-            say = [words.differences(card.gradient, numerical)]
-            told["check"] = {"row": row, "say": say}
-    return told
+def _joined(sign: str, arrays: list[Json]) -> Row:
+    """Arrays with a sign between them."""
+    return [part for array in arrays for part in (sign, array)][1:]

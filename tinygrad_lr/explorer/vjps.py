@@ -1,0 +1,269 @@
+"""The vector-Jacobian products of a backward pass, as text and in numbers."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_lr.drawing.cards import Card, Graph
+from tinygrad_lr.drawing.formatting import number
+from tinygrad_lr.drawing.formula import expression, is_default, literal
+from tinygrad_lr.drawing.trace import SUBSCRIPTS
+from tinygrad_lr.explorer.arrays import MAX_ELEMENTS
+from tinygrad_lr.explorer.mathml import SIGNS
+from tinygrad_lr.ops import Op
+from tinygrad_lr.program.simplify import tidy
+from tinygrad_lr.program.symbols import Book, Symbol, astype, ordered, put_in
+from tinygrad_lr.program.writer import BINARY, Writer
+from tinygrad_lr.tensor import Tensor, gradients, unbroadcast
+
+# Letters that Python takes in a name, for signs in the drawing's names that it does not take.
+LETTERS = {str(i).translate(SUBSCRIPTS): f"ˍ{i}" for i in range(10)} | {"′": "ʹ"}
+
+
+@dataclass
+class Factor:
+    """A part of an expression: its text as Python, its array, and whether a gradient is in it."""
+
+    text: ast.expr
+    array: Any
+    has_gradient: bool
+
+
+@dataclass
+class Product:
+    """What a rule computes from the gradient that arrives.
+
+    Attributes:
+        text: the rule's expression in the user's names, after un-broadcasting.
+        local: the local derivative, if the rule multiplies element by element, or None.
+        factors: the operands of the expression's outermost operator; empty if it has none.
+        sign: of that operator, "" if it has none.
+        raw: the rule's result, which is summed where the input was repeated.
+        gradient: the contribution to the input's gradient.
+        reads: the places of the inputs whose values the rule needs, -1 for the result's own.
+    """
+
+    text: ast.expr
+    local: Factor | None
+    factors: list[Factor]
+    sign: str
+    raw: Any
+    gradient: Any
+    reads: set[int]
+
+
+class VJPCall(NamedTuple):
+    """A rule at work: the gradient g of a result goes to its input i."""
+
+    node: Tensor
+    i: int
+    g: Any
+    inputs: list[Any]
+    product: Product
+
+
+def vjp_calls(graph: Graph) -> list[VJPCall]:
+    """Every use of a rule in the backward pass from the last card, in its order."""
+    cards = {id(card.node): card for card in graph.cards}
+    calls: list[VJPCall] = []
+
+    def call(node: Any, i: int, rule: Any, g: Any, y: Any, *arrays: Any, **params: Any) -> Any:
+        inputs = [
+            x[()] if id(v) not in cards and isinstance(x, np.ndarray) and not x.ndim else x
+            for v, x in zip(node.inputs, arrays, strict=True)
+        ]
+        vjp = product(rule, g, y, inputs, i, params, _argument_names(node, cards))
+        calls.append(VJPCall(node, i, g, inputs, vjp))
+        return vjp.raw
+
+    def rules(node: Any) -> Iterator[Any]:
+        for i, (rule, _) in enumerate(zip(node.op.rules, node.inputs, strict=False)):
+            yield rule and partial(call, node, i, rule)
+
+    gradients(graph.output.node, rules_of=rules)
+    return calls
+
+
+def reference(card: Card, place: Card) -> ast.expr:
+    """A card by the name that it has in the layer of another.
+
+    >>> card = Card(0, "operation", None, np.zeros(1), title="h₁ @ W")
+    >>> ast.unparse(ast.Attribute(reference(card, card), "grad"))
+    '(h₁ @ W).grad'
+    """
+    text = card.title if card.layer == place.layer else card.name
+    for sign, letter in LETTERS.items():
+        text = text.replace(sign, letter)
+    tree = expression(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            for sign, letter in LETTERS.items():
+                node.id = node.id.replace(letter, sign)
+    return tree
+
+
+def _argument_names(node: Tensor, cards: dict[int, Card]) -> dict[str, ast.expr]:
+    """What the user calls g, y, x0, x1, ..., the arguments of a node's rules."""
+    card = cards[id(node)]
+    y = reference(card, card)
+    names = {"y": y, "g": ast.Attribute(y, "grad", ast.Load())}
+    for k, x in enumerate(node.inputs):
+        if id(x) in cards:
+            names[f"x{k}"] = reference(cards[id(x)], card)
+        elif np.ndim(x):
+            names[f"x{k}"] = expression(literal(x))
+    return names
+
+
+class NamedOp(Symbol):
+    """A Symbol that takes an operation which NumPy lacks, as sigmoid, for a function of its own."""
+
+    __slots__ = ()
+
+    def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+        if hasattr(np, op.name) or not isinstance(expression(op.formula), ast.Call):
+            return super().apply(op, inputs, params)
+        changed = {k: x for k, x in params.items() if not is_default(op, k, x)}
+        free = op.positional - len(inputs)
+        positional, keywords = list(changed.values())[:free], dict(list(changed.items())[free:])
+        return self.book.record(op.forward, *inputs, *positional, **keywords)
+
+
+@np.errstate(all="ignore")
+def product(
+    rule: Callable[..., Any],
+    g: Any,
+    y: Any,
+    inputs: list[Any],
+    i: int,
+    params: Mapping[str, Any],
+    names: Mapping[str, ast.expr],
+) -> Product:
+    """A rule at the values that it has in a graph.
+
+    Args:
+        rule: the derivative rule of input i.
+        g: the gradient that arrives at the result.
+        y: the result.
+        inputs: arrays, and the numbers that are written into formulas.
+        params: the operation's metadata.
+        names: for g, y and x0, x1, ... what the user calls them.
+    """
+    book = Book(rewrite=tidy, kind=NamedOp)
+    of = [book.argument(x, f"x{k}") if f"x{k}" in names else x for k, x in enumerate(inputs)]
+    upstream = book.argument(np.asarray(g), "g")
+    raw = rule(upstream, book.argument(y, "y"), *of, **params).now
+    summed = unbroadcast(raw, inputs[i]).now
+    write = Expressions(names, {f"x{k}": np.ndim(x) for k, x in enumerate(inputs)})
+    operands = raw.args if raw.function in BINARY else ()
+    return Product(
+        text=write.expression(summed),
+        local=_local(raw, upstream, write) if _is_elementwise(raw) else None,
+        factors=[
+            Factor(write.expression(x), getattr(x, "value", x), "g" in _reads(x)) for x in operands
+        ],
+        sign=SIGNS.get(BINARY.get(raw.function), ""),
+        raw=raw.value,
+        gradient=summed.value,
+        reads={-1 if name == "y" else int(name[1:]) for name in _reads(raw) - {"g"}},
+    )
+
+
+def _local(raw: Symbol, g: Symbol, write: Expressions) -> Factor:
+    """The local derivative of an elementwise rule: its expression with 1 in place of g."""
+    new: dict[Any, Any] = {g: np.float64(1)}
+    for s in ordered([raw]):
+        if s.function and "g" in _reads(s):
+            args = put_in(s.args, lambda a: new.get(a, a) if isinstance(a, Symbol) else a)
+            new[s] = s.book.record(s.function, *args, **s.kwargs)
+    factor = new[raw]
+    array = np.broadcast_to(getattr(factor, "value", factor), np.shape(raw.value))
+    while isinstance(factor, Symbol) and factor.function is np.broadcast_to:
+        factor = factor.args[0]
+    if array.size and (array == array.flat[0]).all() and not _reads(factor):
+        return Factor(expression(number(array.flat[0])), array, False)
+    return Factor(write.expression(factor), array, False)
+
+
+def _reads(x: Any) -> set[str]:
+    """The names of the arguments whose values, and not only shapes, an expression reads."""
+    names, waiting = set(), [x]
+    while waiting:
+        x = waiting.pop()
+        if isinstance(x, (tuple, list)):
+            waiting += x
+        elif isinstance(x, Symbol):
+            waiting += [*x.now.args, *x.now.kwargs.values()]
+            if x.now.given:
+                names.add(x.now.name or "")
+    return names
+
+
+def _is_elementwise(x: Any) -> bool:
+    """Whether an expression multiplies g, element by element, by what does not depend on it."""
+    return all(
+        s.function in (np.where, np.broadcast_to, astype)
+        or (isinstance(s.function, np.ufunc) and not s.function.signature)
+        for s in ordered([x])
+        if s.function and "g" in _reads(s)
+    )
+
+
+class Expressions(ast.NodeTransformer):
+    """Writes Symbols as a person does, with the user's names.
+
+    Args:
+        names: what stands for the arguments.
+        ndims: their numbers of axes, by which a whole shape is known from its lengths.
+    """
+
+    def __init__(self, names: Mapping[str, ast.expr], ndims: Mapping[str, int]):
+        self.names, self.ndims = names, ndims
+
+    def expression(self, x: Any) -> ast.expr:
+        """The expression of a Symbol or a number."""
+        writer = Writer([])
+        writer.names = {s: s.name or "" for s in ordered([x]) if s.given}
+        node: ast.expr = self.visit(writer.expression(x))
+        match node:
+            case ast.BinOp(ast.Constant(1), ast.Mult(), truths):  # which are numbers without it
+                return truths
+        return node
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        return self.names.get(node.id, node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        """np.sigmoid is no function of NumPy's."""
+        if isinstance(node.value, ast.Name) and node.value.id == "np":
+            return node if hasattr(np, node.attr) else ast.Name(node.attr)
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        """An array of many numbers is not written out."""
+        numbers = sum(isinstance(part, ast.Constant) for part in ast.walk(node))
+        many = ast.unparse(node.func) == "np.array" and numbers > MAX_ELEMENTS
+        return ast.Name("…") if many else self.generic_visit(node)
+
+    def visit_Tuple(self, node: ast.Tuple) -> Any:
+        """(len(x), x.shape[1]) is x.shape."""
+        texts = [ast.unparse(part) for part in node.elts]
+        for name, n in self.ndims.items():
+            if n and texts == [f"len({name})", *(f"{name}.shape[{k}]" for k in range(1, n))]:
+                return ast.Attribute(self.visit(ast.Name(name)), "shape", ast.Load())
+        return self.generic_visit(node)
+
+
+def statement(grad: str, equals: str, value: ast.expr) -> str:
+    """A line of NumPy; two to put what arrives where an index took it."""
+    if not (isinstance(value, ast.Call) and ast.unparse(value.func) == "add_at"):
+        return f"{grad} {equals} {ast.unparse(value)}"
+    g, index, shape = map(ast.unparse, value.args)
+    start = f"{grad} = np.zeros({shape})\n" if equals == "=" else ""
+    return f"{start}np.add.at({grad}, {index}, {g})"
