@@ -22,7 +22,7 @@ from tinygrad_lr.explorer.mathml import math, mathml
 from tinygrad_lr.explorer.page import render
 from tinygrad_lr.explorer.replay import Replay
 from tinygrad_lr.explorer.view import View
-from tinygrad_lr.explorer.vjps import product, vjp_calls
+from tinygrad_lr.explorer.vjps import vjp_call, vjp_calls
 from tinygrad_lr.naming import names
 from tinygrad_lr.ops import FUNCTIONS, OPERATIONS, operation
 
@@ -86,7 +86,7 @@ def test_the_line_of_numpy_computes_what_is_sent(name):
         known |= {f"x{k}": np.asarray(x) for k, x in enumerate(inputs)}
         named = {key: ast.Name(key) for key in known}
         with np.errstate(all="ignore"):
-            p = product(rule, g, node._array, inputs, i, node.params, named)
+            p = vjp_call(node, i, rule, g, inputs, named)
             computed = eval(ast.unparse(p.text), {"np": np} | FUNCTIONS | known)
             fresh = [Tensor(x, requires_grad=k == i) if k == i else x for k, x in enumerate(inputs)]
             expected = tg.grad(fresh[i].apply(node.op, tuple(fresh), node.params), fresh[i], g)[0]

@@ -13,14 +13,21 @@ from tinygrad_lr.drawing.formatting import number
 from tinygrad_lr.ops import Op
 
 MAX_FORMULA = 28  # characters, up to which a formula is part of another without a name for it
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+ESCAPES = str.maketrans("₀₁₂₃₄₅₆₇₈₉′", "᠐᠑᠒᠓᠔᠕᠖᠗᠘᠙ʹ")  # to letters that Python takes in a name
+UNESCAPES = {letter: sign for sign, letter in ESCAPES.items()}
 
 
 def expression(text: str) -> ast.expr:
-    """The syntax tree of a name or formula; a text that is not Python becomes a name."""
+    """The syntax tree of a name or formula, as in h₁ @ W; what is not Python becomes a name."""
     try:
-        return ast.parse(text, mode="eval").body
+        tree = ast.parse(text.translate(ESCAPES), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Name(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = node.id.translate(UNESCAPES)
+    return tree
 
 
 def literal(x: Any) -> str:

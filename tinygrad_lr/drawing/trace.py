@@ -11,7 +11,7 @@ import numpy as np
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.drawing.cards import Card, Graph, Wire, is_result, layer_title
 from tinygrad_lr.drawing.formatting import one_line
-from tinygrad_lr.drawing.formula import MAX_FORMULA, expression, formula, literal
+from tinygrad_lr.drawing.formula import MAX_FORMULA, SUBSCRIPTS, expression, formula, literal
 from tinygrad_lr.drawing.layers import collapsed, group_by_module, layers, modules_by_path
 from tinygrad_lr.messages.frames import user_frame
 from tinygrad_lr.messages.origin import locate
@@ -19,7 +19,6 @@ from tinygrad_lr.naming import names
 from tinygrad_lr.nn import Module
 from tinygrad_lr.tensor import Tensor, as_arrays, gradients, unbroadcast
 
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 LETTERS = {"parameter": "θ", "data": "c", "constant": "c"}  # for arrays without a name
 
 

@@ -58,7 +58,7 @@ def prediction(call: VJPCall, card: Card, target: Card, graph: Graph, uses: int)
         graph: where else a wrong operand may come from.
         uses: how often `target` is used.
     """
-    right = np.asarray(call.product.gradient)
+    right = np.asarray(call.gradient)
     if not (right.size == 1 or is_table(right)) or not np.isfinite(right).all():
         return {}
     rows, columns = np.atleast_2d(right).shape if right.size > 1 else (1, 1)
@@ -78,11 +78,11 @@ def _digits(x: Any) -> list[float]:
 
 def _distinct(call: VJPCall, candidates: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     """Those that are neither right nor a multiple of it, each once."""
-    right: Any = np.asarray(call.product.gradient)
+    right: Any = np.asarray(call.gradient)
     others: list[Any] = [right, right.T]
     for text, x in candidates:
         x = np.asarray(x, dtype=float)
-        if x.size > right.size and x.shape == np.shape(call.product.raw) and not call.product.local:
+        if x.size > right.size and x.shape == np.shape(call.raw) and not call.local:
             x = unbroadcast(x, right)
         if np.isfinite(x).all() and not any(close(x, y) for y in others) and not ratio(x, right):
             others.append(x)
@@ -91,7 +91,7 @@ def _distinct(call: VJPCall, candidates: Iterator[tuple[str, Any]]) -> Iterator[
 
 def _unsummed(call: VJPCall, card: Card) -> Iterator[tuple[str, Any]]:
     """The product before the copies are added up."""
-    raw, right = np.asarray(call.product.raw), np.asarray(call.product.gradient)
+    raw, right = np.asarray(call.raw), np.asarray(call.gradient)
     if raw.shape != right.shape:
         yield diagnose(raw, right, {}, arriving=[(card.title, raw)]), raw
 
@@ -110,9 +110,9 @@ def _mistaken(
     for words, rule in mistakes(op, call.i, text, operands, values, sizes, uses > 1):
         try:
             x = rule(0, call.g, node._array, *call.inputs, **node.params)
-            yield words, unbroadcast(np.asarray(x), call.product.gradient)
+            yield words, unbroadcast(np.asarray(x), call.gradient)
         except ValueError:  # shapes that do not fit: nobody could have computed it
             continue
-    if op.name in ACTIVATIONS and call.product.local:
+    if op.name in ACTIVATIONS and call.local:
         names = target.title, card.title
         yield from elementwise_mistakes(*names, call.inputs[0], node._array, call.g)

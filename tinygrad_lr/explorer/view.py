@@ -59,8 +59,8 @@ class View:
     def _add(self, call: VJPCall) -> None:
         """Take in a call; those of a layer to one value become one contribution."""
         result, target = self.card[id(call.node)], self.card[id(call.node.inputs[call.i])]
-        self.reads[result] |= call.product.reads
-        card, gradient = self.place[result], call.product.gradient
+        self.reads[result] |= call.reads
+        card, gradient = self.place[result], call.gradient
         sent = self.sent[card]
         if not isinstance(card, LayerCard):
             sent.append(Contribution(card, target, gradient, call))
@@ -173,8 +173,8 @@ class View:
             row = [self.array(self.sums[output], "gradient", label), "→", sent]
             yield box | {"wire": f"{place.index}_{c.card.index}", "row": row, "notes": count}
         else:
-            notes = words.describe(c.call.product, c.call.g, c.card, c.target)
-            box |= self.rule(c.call, c, sent) | {"notes": [*notes, *count]}
+            notes = [*words.describe(c.call, c.card, c.target), *count]
+            box |= self.rule(c.call, c, sent) | {"notes": notes}
             yield box | prediction(c.call, c.card, c.target, self.graph, uses)
         if n == uses > 1:
             row = self.contributions(c.target)
@@ -182,22 +182,22 @@ class View:
 
     def rule(self, call: VJPCall, c: Contribution, sent: Json) -> Json:
         """The chain rule as a formula, in numbers, and as a line of NumPy."""
-        product, target, loss = call.product, reference(c.target, c.card), name(self.loss)
+        target, loss = reference(c.target, c.card), name(self.loss)
         equals = "=" if len(self.arrived[c.target]) == 1 else "+="
         row: Row = [self.array(call.g, "gradient", f"{self.derivative(c.card)} arrived")]
-        if product.local:
-            row += ["×", self.factor(product.local)]
-        elif product.factors:
-            row = _joined(product.sign, [self.factor(x) for x in product.factors])
+        if call.local:
+            row += ["×", self.factor(call.local)]
+        elif call.factors:
+            row = _joined(call.sign, [self.factor(x) for x in call.factors])
         row.append("=" if len(row) > 1 else "→")
-        if np.shape(product.raw) != np.shape(product.gradient):
-            row += [self.array(product.raw, "gradient", "for each copy"), "Σ →"]
+        if np.shape(call.raw) != np.shape(call.gradient):
+            row += [self.array(call.raw, "gradient", "for each copy"), "Σ →"]
         grad = ast.unparse(ast.Attribute(target, "grad", ast.Load()))
         return {
             "wire": f"{self.place[c.target].index}_{c.card.index}_{call.i}",
-            "formula": math(derivative(loss, target), sign(equals), mathml(product.text, loss)),
+            "formula": math(derivative(loss, target), sign(equals), mathml(call.text, loss)),
             "row": [*row, sent],
-            "code": statement(grad, equals, product.text),
+            "code": statement(grad, equals, call.text),
         }
 
     def factor(self, x: Factor) -> Json:

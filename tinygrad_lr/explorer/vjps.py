@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.drawing.cards import Card, Graph
 from tinygrad_lr.drawing.formatting import number
 from tinygrad_lr.drawing.formula import expression, is_default, literal
-from tinygrad_lr.drawing.trace import SUBSCRIPTS
 from tinygrad_lr.explorer.arrays import MAX_ELEMENTS
 from tinygrad_lr.explorer.mathml import SIGNS
 from tinygrad_lr.ops import Op
@@ -21,9 +20,6 @@ from tinygrad_lr.program.simplify import tidy
 from tinygrad_lr.program.symbols import Book, Symbol, astype, ordered, put_in
 from tinygrad_lr.program.writer import BINARY, Writer
 from tinygrad_lr.tensor import Tensor, gradients, unbroadcast
-
-# Letters that Python takes in a name, for signs in the drawing's names that it does not take.
-LETTERS = {str(i).translate(SUBSCRIPTS): f"ˍ{i}" for i in range(10)} | {"′": "ʹ"}
 
 
 @dataclass
@@ -36,19 +32,27 @@ class Factor:
 
 
 @dataclass
-class Product:
-    """What a rule computes from the gradient that arrives.
+class VJPCall:
+    """A vector-Jacobian product: the gradient g of a result, passed on to one of its inputs.
 
     Attributes:
+        node: the result.
+        i: the number of the input.
+        g: the gradient that arrives at the result.
+        inputs: arrays, and the numbers that are written into formulas.
         text: the rule's expression in the user's names, after un-broadcasting.
         local: the local derivative, if the rule multiplies element by element, or None.
         factors: the operands of the expression's outermost operator; empty if it has none.
         sign: of that operator, "" if it has none.
         raw: the rule's result, which is summed where the input was repeated.
         gradient: the contribution to the input's gradient.
-        reads: the places of the inputs whose values the rule needs, -1 for the result's own.
+        reads: the inputs whose values the rule needs, -1 for the result's own.
     """
 
+    node: Tensor
+    i: int
+    g: Any
+    inputs: list[Any]
     text: ast.expr
     local: Factor | None
     factors: list[Factor]
@@ -56,16 +60,6 @@ class Product:
     raw: Any
     gradient: Any
     reads: set[int]
-
-
-class VJPCall(NamedTuple):
-    """A rule at work: the gradient g of a result goes to its input i."""
-
-    node: Tensor
-    i: int
-    g: Any
-    inputs: list[Any]
-    product: Product
 
 
 def vjp_calls(graph: Graph) -> list[VJPCall]:
@@ -78,9 +72,8 @@ def vjp_calls(graph: Graph) -> list[VJPCall]:
             x[()] if id(v) not in cards and isinstance(x, np.ndarray) and not x.ndim else x
             for v, x in zip(node.inputs, arrays, strict=True)
         ]
-        vjp = product(rule, g, y, inputs, i, params, _argument_names(node, cards))
-        calls.append(VJPCall(node, i, g, inputs, vjp))
-        return vjp.raw
+        calls.append(vjp_call(node, i, rule, g, inputs, _argument_names(node, cards)))
+        return calls[-1].raw
 
     def rules(node: Any) -> Iterator[Any]:
         for i, (rule, _) in enumerate(zip(node.op.rules, node.inputs, strict=False)):
@@ -91,24 +84,11 @@ def vjp_calls(graph: Graph) -> list[VJPCall]:
 
 
 def reference(card: Card, place: Card) -> ast.expr:
-    """A card by the name that it has in the layer of another.
-
-    >>> card = Card(0, "operation", None, np.zeros(1), title="h₁ @ W")
-    >>> ast.unparse(ast.Attribute(reference(card, card), "grad"))
-    '(h₁ @ W).grad'
-    """
-    text = card.title if card.layer == place.layer else card.name
-    for sign, letter in LETTERS.items():
-        text = text.replace(sign, letter)
-    tree = expression(text)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            for sign, letter in LETTERS.items():
-                node.id = node.id.replace(letter, sign)
-    return tree
+    """A card by the name that it has in the layer of another."""
+    return expression(card.title if card.layer == place.layer else card.name)
 
 
-def _argument_names(node: Tensor, cards: dict[int, Card]) -> dict[str, ast.expr]:
+def _argument_names(node: Tensor, cards: Mapping[int, Card]) -> dict[str, ast.expr]:
     """What the user calls g, y, x0, x1, ..., the arguments of a node's rules."""
     card = cards[id(node)]
     y = reference(card, card)
@@ -136,33 +116,22 @@ class NamedOp(Symbol):
 
 
 @np.errstate(all="ignore")
-def product(
-    rule: Callable[..., Any],
-    g: Any,
-    y: Any,
-    inputs: list[Any],
-    i: int,
-    params: Mapping[str, Any],
-    names: Mapping[str, ast.expr],
-) -> Product:
-    """A rule at the values that it has in a graph.
-
-    Args:
-        rule: the derivative rule of input i.
-        g: the gradient that arrives at the result.
-        y: the result.
-        inputs: arrays, and the numbers that are written into formulas.
-        params: the operation's metadata.
-        names: for g, y and x0, x1, ... what the user calls them.
-    """
+def vjp_call(
+    node: Tensor, i: int, rule: Any, g: Any, inputs: list[Any], names: Mapping[str, ast.expr]
+) -> VJPCall:
+    """The rule of input i at the arrays of a graph, with the user's `names` for its arguments."""
     book = Book(rewrite=tidy, kind=NamedOp)
-    of = [book.argument(x, f"x{k}") if f"x{k}" in names else x for k, x in enumerate(inputs)]
+    symbols = [book.argument(x, f"x{k}") if f"x{k}" in names else x for k, x in enumerate(inputs)]
     upstream = book.argument(np.asarray(g), "g")
-    raw = rule(upstream, book.argument(y, "y"), *of, **params).now
+    raw = rule(upstream, book.argument(node._array, "y"), *symbols, **node.params).now
     summed = unbroadcast(raw, inputs[i]).now
     write = Expressions(names, {f"x{k}": np.ndim(x) for k, x in enumerate(inputs)})
     operands = raw.args if raw.function in BINARY else ()
-    return Product(
+    return VJPCall(
+        node,
+        i,
+        g,
+        inputs,
         text=write.expression(summed),
         local=_local(raw, upstream, write) if _is_elementwise(raw) else None,
         factors=[

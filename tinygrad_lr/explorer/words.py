@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_lr.drawing.cards import Card, LayerCard
 from tinygrad_lr.drawing.formatting import number
-from tinygrad_lr.explorer.vjps import Product
+from tinygrad_lr.explorer.vjps import VJPCall
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -28,14 +28,21 @@ PAGE = {
 }  # fmt: skip
 
 
-def describe(p: Product, g: Any, card: Card, target: Card) -> list[str]:
-    """What the rule of `card` makes of its gradient g, for its input `target`."""
-    notes = [_elementwise(p.local.array) if p.local else _moved(p, g, card, target)]
-    if np.shape(p.raw) != np.shape(p.gradient):
+EFFECTS: dict[float, str] = {  # of a local derivative
+    1: "what arrives is passed on as it is",
+    -1: "what arrives is passed on with the opposite sign",
+    0: "nothing passes",
+}
+
+
+def describe(call: VJPCall, card: Card, target: Card) -> list[str]:
+    """What the rule of `card` makes of the gradient that arrives, for its input `target`."""
+    notes = [_elementwise(call.local.array) if call.local else _moved(call, card, target)]
+    if np.shape(call.raw) != np.shape(call.gradient):
         shape = target.shape or "a single number"
         notes.append(
-            f"{target.title}, {shape}, was repeated to {np.shape(p.raw)} by broadcasting, so what "
-            f"arrives for each copy is added up."
+            f"{target.title}, {shape}, was repeated to {np.shape(call.raw)} by broadcasting, so "
+            f"what arrives for each copy is added up."
         )
     return notes
 
@@ -45,46 +52,40 @@ def _elementwise(local: Any) -> str:
     if not local.size or not np.isfinite(local).all():
         return "The local derivative is not finite everywhere."
     low, high = float(local.min()), float(local.max())
-    if low == high == 1:
-        return "The local derivative is 1: what arrives is passed on as it is."
-    if low == high == -1:
-        return "The local derivative is −1: what arrives is passed on with the opposite sign."
-    if low == high == 0:
-        return "The local derivative is 0: nothing passes."
+    if low == high and low in EFFECTS:
+        return f"The local derivative is {number(low)}: {EFFECTS[low]}."
+    if low == high:
+        return f"What arrives is multiplied by the local derivative, {number(low)}."
     if set(np.unique(local)) == {0.0, 1.0}:
         zeros = int((local == 0).sum())
         return f"A gate: where it is 1 all passes, where it is 0 nothing ({zeros} of {local.size})."
-    if low == high:
-        return f"What arrives is multiplied by the local derivative, {number(high)}."
     return (
         f"Element by element, what arrives is multiplied by the local derivative, here "
         f"{number(low)} … {number(high)}."
     )
 
 
-def _moved(p: Product, g: Any, card: Card, target: Card) -> str:
-    g, raw = np.asarray(g), np.asarray(p.raw)
-    if p.sign == "@":
-        shapes = " @ ".join(str(np.shape(factor.array)) for factor in p.factors)
+def _moved(call: VJPCall, card: Card, target: Card) -> str:
+    """What a rule does that is no product element by element."""
+    g, raw, here, there = np.asarray(call.g), np.asarray(call.raw), card.title, target.title
+    if call.sign == "@":
+        shapes = " @ ".join(str(np.shape(factor.array)) for factor in call.factors)
         return (
-            f"A matrix product, {shapes} → {raw.shape}: each element of {target.title} collects "
-            f"what arrives at every element of {card.title} that it went into, times its weight "
-            f"there."
+            f"A matrix product, {shapes} → {raw.shape}: each element of {there} collects what "
+            f"arrives at every element of {here} that it went into, times its weight there."
         )
     if raw.size == g.size and np.array_equal(np.sort(raw, axis=None), np.sort(g, axis=None)):
-        return f"The same numbers go back to where they were in {target.title} {target.shape}."
+        return f"The same numbers go back to where they were in {there} {target.shape}."
     if np.isin(raw[raw != 0], g).all():
         if (raw == 0).any():
-            return f"What arrives goes to the elements that {card.title} took; the others get 0."
-        return f"Each number that arrives goes to every element that {card.title} combined."
-    if any(factor.has_gradient and np.isin(factor.array, g).all() for factor in p.factors):
+            return f"What arrives goes to the elements that {here} took; the others get 0."
+        return f"Each number that arrives goes to every element that {here} combined."
+    if any(factor.has_gradient and np.isin(factor.array, g).all() for factor in call.factors):
         return (
-            f"What arrives goes to every element that {card.title} combined, each time multiplied "
-            f"by the local derivative of that element."
+            f"What arrives goes to every element that {here} combined, each time multiplied by "
+            f"the local derivative of that element."
         )
-    return (
-        f"Each element of {target.title} went into several of {card.title}, and collects from all."
-    )
+    return f"Each element of {there} went into several of {here}, and collects from all."
 
 
 def saved_values(names: list[str]) -> str:
