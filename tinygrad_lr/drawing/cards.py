@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.drawing.formatting import NDArray, number, summary
+from tinygrad_lr.drawing.formula import expression
 from tinygrad_lr.nn import Module
 
 MAX_CARDS = 300  # that a picture can have and still be read
@@ -49,6 +51,7 @@ class Card:
         name: unique in the graph; what formulas call it.
         title: the name within its layer, as W for layers.0.W.
         formula: of its operation, in the titles of its inputs; "" if the title is the formula.
+        tree: the syntax tree of such a title.
     """
 
     index: int
@@ -61,6 +64,7 @@ class Card:
     name: str = ""
     title: str = ""
     formula: str = ""
+    tree: ast.expr | None = None
 
     @property
     def id(self) -> str:
@@ -77,20 +81,24 @@ class Card:
         """Whether one operation computes it."""
         return is_result(self.node)
 
-    @property
-    def header(self) -> str:
-        """Name, shape and formula."""
-        shape = f" {self.shape}" if self.shape else ""
-        return f"{self.name}{shape}" + (f" = {self.formula}" if self.formula else "")
+    def reference(self, layer: str | None) -> ast.expr:
+        """What formulas in a layer call it."""
+        return self.tree or expression(self.title if self.layer == layer else self.name)
 
     def unfold(self) -> Sequence[Card]:
         """The cards that it stands for, the output last."""
         return [self]
 
-    def __str__(self) -> str:
+    def details(self) -> str:
+        """Its kind and numbers."""
         kind = "" if self.kind == "operation" else f"  [{self.kind}]"
         gradient = "" if self.gradient is None else f"  grad {summary(self.gradient)}"
-        return f"{self.header}{kind}  value {summary(self.value)}{gradient}"
+        return f"{kind}  value {summary(self.value)}{gradient}"
+
+    def __str__(self) -> str:
+        shape = f" {self.shape}" if self.shape else ""
+        formula = f" = {self.formula}" if self.formula else ""
+        return f"{self.name}{shape}{formula}{self.details()}"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -130,13 +138,13 @@ class LayerCard(Card):
         grads = [card.gradient for card in self.parameters if card.gradient is not None]
         return math.hypot(*map(np.linalg.norm, grads)) if grads else None
 
+    @property
+    def signature(self) -> tuple[Any, ...]:
+        """The same for equal layers."""
+        return self.formula, self.parameter_count, self.shape
+
     def unfold(self) -> Sequence[Card]:
         return self.members
-
-    def is_like(self, other: LayerCard) -> bool:
-        """Whether the other is the same kind of layer."""
-        mine, its = ((c.formula, c.parameter_count, c.shape) for c in (self, other))
-        return mine == its
 
     def fold(self, run: Sequence[LayerCard]) -> None:
         """Stand for a run of equal layers, of which this is the last."""
@@ -146,9 +154,9 @@ class LayerCard(Card):
         self.paths = [path for card in run for path in card.paths]
         self.inputs = [Wire(w.source, self, w.argument, w.local) for w in run[0].inputs]
 
-    def __str__(self) -> str:
-        text = f"{self.header}  {self.parameter_count:,} parameters"
-        return text if self.norm is None else f"{text}  ‖grad‖ {number(self.norm)}"
+    def details(self) -> str:
+        norm = "" if self.norm is None else f"  ‖grad‖ {number(self.norm)}"
+        return f"  {self.parameter_count:,} parameters{norm}"
 
 
 def is_result(x: Any) -> bool:
@@ -181,6 +189,14 @@ class Graph:
     def wires(self) -> list[Wire]:
         """All wires, in the order of their targets."""
         return [wire for card in self.cards for wire in card.inputs]
+
+    def downstream(self, cards: Iterable[Card]) -> set[Card]:
+        """The cards that are computed from some, and these."""
+        reached = set(cards)
+        for card in self.cards:
+            if any(wire.source in reached for wire in card.inputs):
+                reached.add(card)
+        return reached
 
     def check_size(self, caller: str, advice: str) -> None:
         """Raise ValueError if there are too many cards for a picture."""

@@ -42,18 +42,17 @@ def layers(values: Sequence[Any], modules: Mapping[str, Module]) -> dict[int, st
     return paths
 
 
-def ancestor(path: str | None, modules: Mapping[str, Module], depth: int) -> str | None:
-    """The Module around a layer at a depth of nesting; None if there is none."""
-    around = sorted((p for p in modules if path is not None and _is_within(path, p)), key=len)
+def ancestor(path: str, modules: Mapping[str, Module], depth: int) -> str | None:
+    """The Module around a layer at a depth of nesting; None if it lies less deep, with others."""
+    around = sorted((other for other in modules if _is_within(path, other)), key=len)
     if depth < len(around):
         return around[depth]
-    is_innermost = not any(_is_within(p, path) for p in modules if p != path)
-    return around[-1] if around and is_innermost else None
+    return None if any(_is_within(p, path) for p in modules if p != path) else path
 
 
-def _is_within(path: str | None, other: str | None) -> bool:
+def _is_within(path: str, other: str) -> bool:
     """Whether a path is another, or leads further into it."""
-    return path == other or other == "" or f"{path}.".startswith(f"{other}.")
+    return other == "" or f"{path}.".startswith(f"{other}.")
 
 
 def group_by_module(graph: Graph, depth: int, opened: Container[str] = ()) -> dict[Card, str]:
@@ -62,18 +61,17 @@ def group_by_module(graph: Graph, depth: int, opened: Container[str] = ()) -> di
     What a Module computes without parameters of its own is known by lying between two of its
     cards.
     """
-    around = {path: ancestor(path, graph.modules, depth) for path in {c.layer for c in graph.cards}}
-    paths = {card: around[card.layer] for card in graph.cards}
-    groups = {card: path for card, path in paths.items() if path is not None}
-    for module in dict.fromkeys(groups.values()):
-        after, before = set[Card](), set[Card]()
-        for card in graph.cards:
-            if groups.get(card) == module or any(wire.source in after for wire in card.inputs):
-                after.add(card)
+    layers = {card: card.layer for card in graph.cards if card.layer is not None}
+    around = {path: ancestor(path, graph.modules, depth) for path in layers.values()}
+    groups = {card: module for card, path in layers.items() if (module := around[path]) is not None}
+    for module in set(groups.values()):
+        members = [card for card, path in groups.items() if path == module]
+        after, before = graph.downstream(members), {w.source for c in members for w in c.inputs}
         for card in reversed(graph.cards):
-            if card in after and (groups.get(card) == module or card in before):
-                groups.setdefault(card, module)
+            if card in before:
                 before.update(wire.source for wire in card.inputs)
+                if card in after:
+                    groups.setdefault(card, module)
     return {card: path for card, path in groups.items() if path not in opened}
 
 
@@ -120,7 +118,7 @@ def _fold(cards: list[Card]) -> list[Card]:
         if isinstance(card, LayerCard):
             before = card.inputs[0].source if len(card.inputs) == 1 else None
             run = runs.get(before, []) if uses[before] == 1 else []
-            runs[card] = run if run and card.is_like(run[-1]) else []
+            runs[card] = run if run and run[-1].signature == card.signature else []
             runs[card].append(card)
     folds = {card: run for run in runs.values() if len(run) >= MIN_RUN for card in run}
     cards = [card for card in cards if card not in folds or card is folds[card][-1]]

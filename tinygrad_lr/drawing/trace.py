@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
@@ -61,7 +62,10 @@ def graph(
     shown = [x for x in values if id(x) not in literals]
     if derivatives is None:
         derivatives = all(np.size(unwrap(x)) == 1 for x in shown)
-    grads = _gradients(output, values, wrt) if gradient else {}
+    grads = {}
+    if gradient and output.requires_grad and output.size == 1:
+        with np.errstate(all="ignore"):  # the picture shows what is not finite
+            grads = {id(x): np.asarray(g) for x, g in gradients(output).items()}
     layer = layers(values, modules)
     cards: dict[int, Card] = {}
     for x in shown:
@@ -75,73 +79,51 @@ def graph(
         ]
         cards[id(x)] = card
     full = Graph(list(cards.values()), modules)
-    Titles(known, full, depth).write()
+    if wrt is not None:
+        starts = [cards[id(x)] for x in wrt if id(x) in cards]
+        for card in set(full.cards) - full.downstream(starts):
+            card.gradient = None
+    _write_titles(full, known, depth)
     return full if depth is None else collapsed(full, depth)
 
 
-class Titles:
-    """What an array is called on its card, and in the formulas of others.
+def _write_titles(graph: Graph, known: Mapping[int, str], depth: int | None) -> None:
+    """Give every card its name, title and formula; a short formula is a name for itself.
 
-    Args:
-        known: the names that values have, by id.
-        graph: the cards.
-        depth: of nesting at which Modules will be collapsed.
+    What has no name is h₁ if it crosses layers, v₁ within one, θ₁ or c₁ if it went in.
     """
+    cards = {id(card.node): card for card in graph.cards}
+    crossing, taken = _crossing(graph, depth), dict.fromkeys(known.values(), 1)
+    counts = Counter[str]()
+    for key, card in cards.items():
+        tree = _formula(card, cards)
+        text = ast.unparse(tree) if tree else ""
+        if name := one_line(known.get(key, "")):
+            card.name, card.title, card.formula = name, name.removeprefix(f"{card.layer}."), text
+        elif tree and len(text) <= MAX_FORMULA and card not in crossing:
+            card.name, card.title, card.tree = text, text, tree
+        else:
+            name = crossing.get(card, "")
+            if not name:
+                letter = LETTERS.get(card.kind, "h" if card in crossing else "v")
+                counts[letter] += 1
+                name = f"{letter}{counts[letter]}".translate(SUBSCRIPTS)
+            card.name = card.title = names.unique(name, taken)
+            card.formula = text
 
-    def __init__(self, known: Mapping[int, str], graph: Graph, depth: int | None):
-        lines = {key: one_line(name) for key, name in known.items()}
-        self.names = {key: name for key, name in lines.items() if name}
-        self.cards = {id(card.node): card for card in graph.cards}
-        self.crossing = _crossing(graph, depth)
-        self.taken = dict.fromkeys(known.values(), 1)
-        self.counts: dict[str, int] = {}
-        self.expressions: dict[int, ast.expr] = {}  # for the formulas of others, by id
 
-    def write(self) -> None:
-        """Give every card its name, title and formula; a short formula is a name for itself."""
-        for key, card in self.cards.items():
-            tree = self.formula_of(card)
-            text = ast.unparse(tree) if tree else ""
-            if key in self.names:
-                card.name, card.title, card.formula = self.names[key], self.title(card), text
-                self.expressions[key] = expression(card.name)
-            elif tree and len(text) <= MAX_FORMULA and card not in self.crossing:
-                card.name = card.title = text
-                self.expressions[key] = tree
-            else:
-                name = self.crossing.get(card) or self.numbered(card)
-                card.name = card.title = names.unique(name, self.taken)
-                card.formula = text
-                self.expressions[key] = ast.Name(card.name)
-
-    def title(self, card: Card) -> str:
-        """The name of a card without the path of its layer."""
-        return self.names[id(card.node)].removeprefix(f"{card.layer}.")
-
-    def formula_of(self, card: Card) -> ast.expr | None:
-        """What an operation computes, in the names that its inputs have in its layer."""
-        x = card.node
-        if not is_result(x):
-            return None
-        operands = [self.operand(y, card.layer) for y in x.inputs]
-        if len(operands) == 1 and x.origin and all(p is None for p in x.params.values()):
-            attribute = locate(x.origin).text.rpartition(".")[2]
-            if attribute in ("T", "mT"):  # shorter than the formula of a transpose
-                return ast.Attribute(operands[0], attribute)
-        return formula(x.op, operands, x.params)
-
-    def operand(self, x: Any, layer: str | None) -> ast.expr:
-        """A value in a formula of a layer: its name, the formula that stands for it, a number."""
-        card = self.cards.get(id(x))
-        if card and id(x) in self.names and card.layer == layer:
-            return expression(self.title(card))
-        return self.expressions[id(x)] if card else expression(literal(x))
-
-    def numbered(self, card: Card) -> str:
-        """h₁ for what crosses layers, v₁ within one, θ₁ and c₁ for arrays that went in."""
-        letter = LETTERS.get(card.kind, "h" if card in self.crossing else "v")
-        self.counts[letter] = self.counts.get(letter, 0) + 1
-        return f"{letter}{self.counts[letter]}".translate(SUBSCRIPTS)
+def _formula(card: Card, cards: Mapping[int, Card]) -> ast.expr | None:
+    """What an operation computes, in the names that its inputs have in its layer."""
+    x = card.node
+    if not card.is_result:
+        return None
+    inputs = [(cards.get(id(y)), y) for y in x.inputs]
+    operands = [c.reference(card.layer) if c else expression(literal(y)) for c, y in inputs]
+    if len(operands) == 1 and x.origin and all(p is None for p in x.params.values()):
+        attribute = locate(x.origin).text.rpartition(".")[2]
+        if attribute in ("T", "mT"):  # shorter than the formula of a transpose
+            return ast.Attribute(operands[0], attribute)
+    return formula(x.op, operands, x.params)
 
 
 def _crossing(graph: Graph, depth: int | None) -> dict[Card, str]:
@@ -152,7 +134,7 @@ def _crossing(graph: Graph, depth: int | None) -> dict[Card, str]:
     if depth is None:
         groups = {card: card.layer for card in graph.cards if card.layer is not None}
     else:
-        groups = dict(group_by_module(graph, depth))
+        groups = group_by_module(graph, depth)
     return {
         x: "" if depth is None else layer_title(groups[x], graph.modules[groups[x]])
         for x, y in ((wire.source, wire.target) for wire in graph.wires)
@@ -178,23 +160,6 @@ def _kind(x: Any, output: Tensor) -> str:
     if isinstance(x, Tensor) and x.requires_grad:
         return "parameter"
     return "data" if isinstance(x, Tensor) or np.ndim(x) else "constant"
-
-
-@np.errstate(all="ignore")  # the picture shows what is not finite
-def _gradients(
-    output: Tensor, values: Sequence[Any], wrt: Sequence[Tensor] | None
-) -> dict[int, Any]:
-    """The gradients of a scalar output, by id, only those on paths from `wrt`."""
-    if not output.requires_grad or output.size != 1:
-        return {}
-    grads = {id(x): np.asarray(g) for x, g in gradients(output).items()}
-    if wrt is None:
-        return grads
-    reached = {id(x) for x in wrt}
-    for x in filter(is_result, values):
-        if any(id(y) in reached for y in x.inputs):
-            reached.add(id(x))
-    return {key: g for key, g in grads.items() if key in reached}
 
 
 @np.errstate(all="ignore")

@@ -17,7 +17,7 @@ from tinygrad_lr.explorer.arrays import Arrays, Json
 from tinygrad_lr.explorer.mathml import SIGNS, derivative, math, mathml, name, partial, sign
 from tinygrad_lr.explorer.predict import prediction
 from tinygrad_lr.explorer.replay import Replay
-from tinygrad_lr.explorer.vjps import Factor, VJPCall, reference, statement
+from tinygrad_lr.explorer.vjps import Factor, VJPCall, statement
 from tinygrad_lr.messages.origin import bracketed, locate
 
 MAX_PARAMETERS = 6  # whose numbers are shown
@@ -182,7 +182,7 @@ class View:
 
     def rule(self, call: VJPCall, c: Contribution, sent: Json) -> Json:
         """The chain rule as a formula, in numbers, and as a line of NumPy."""
-        target, loss = reference(c.target, c.card), name(self.loss)
+        target, loss = c.target.reference(c.card.layer), name(self.loss)
         equals = "=" if len(self.arrived[c.target]) == 1 else "+="
         row: Row = [self.array(call.g, "gradient", f"{self.derivative(c.card)} arrived")]
         if call.local:

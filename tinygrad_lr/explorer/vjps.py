@@ -17,7 +17,7 @@ from tinygrad_lr.explorer.arrays import MAX_ELEMENTS
 from tinygrad_lr.explorer.mathml import SIGNS
 from tinygrad_lr.ops import Op
 from tinygrad_lr.program.simplify import tidy
-from tinygrad_lr.program.symbols import Book, Symbol, astype, ordered, put_in
+from tinygrad_lr.program.symbols import ELEMENTWISE, Book, Symbol, astype, ordered
 from tinygrad_lr.program.writer import BINARY, Writer
 from tinygrad_lr.tensor import Tensor, gradients, unbroadcast
 
@@ -83,19 +83,14 @@ def vjp_calls(graph: Graph) -> list[VJPCall]:
     return calls
 
 
-def reference(card: Card, place: Card) -> ast.expr:
-    """A card by the name that it has in the layer of another."""
-    return expression(card.title if card.layer == place.layer else card.name)
-
-
 def _argument_names(node: Tensor, cards: Mapping[int, Card]) -> dict[str, ast.expr]:
     """What the user calls g, y, x0, x1, ..., the arguments of a node's rules."""
     card = cards[id(node)]
-    y = reference(card, card)
+    y = card.reference(card.layer)
     names = {"y": y, "g": ast.Attribute(y, "grad", ast.Load())}
     for k, x in enumerate(node.inputs):
         if id(x) in cards:
-            names[f"x{k}"] = reference(cards[id(x)], card)
+            names[f"x{k}"] = cards[id(x)].reference(card.layer)
         elif np.ndim(x):
             names[f"x{k}"] = expression(literal(x))
     return names
@@ -146,12 +141,8 @@ def vjp_call(
 
 def _local(raw: Symbol, g: Symbol, write: Expressions) -> Factor:
     """The local derivative of an elementwise rule: its expression with 1 in place of g."""
-    new: dict[Any, Any] = {g: np.float64(1)}
-    for s in ordered([raw]):
-        if s.function and "g" in _reads(s):
-            args = put_in(s.args, lambda a: new.get(a, a) if isinstance(a, Symbol) else a)
-            new[s] = s.book.record(s.function, *args, **s.kwargs)
-    factor = new[raw]
+    one = np.float64(1)
+    (factor,) = g.book.rewritten([raw], tidy, lambda x, new, _: one if x is g else new)
     array = np.broadcast_to(getattr(factor, "value", factor), np.shape(raw.value))
     while isinstance(factor, Symbol) and factor.function is np.broadcast_to:
         factor = factor.args[0]
@@ -176,12 +167,8 @@ def _reads(x: Any) -> set[str]:
 
 def _is_elementwise(x: Any) -> bool:
     """Whether an expression multiplies g, element by element, by what does not depend on it."""
-    return all(
-        s.function in (np.where, np.broadcast_to, astype)
-        or (isinstance(s.function, np.ufunc) and not s.function.signature)
-        for s in ordered([x])
-        if s.function and "g" in _reads(s)
-    )
+    functions = {s.function for s in ordered([x]) if s.function and "g" in _reads(s)}
+    return functions <= ELEMENTWISE | {np.where, np.broadcast_to, astype}
 
 
 class Expressions(ast.NodeTransformer):
