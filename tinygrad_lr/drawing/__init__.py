@@ -82,11 +82,4 @@ def draw(
         "Draw fewer steps, or a part: any tensor in it can be drawn. depth=1 makes one card of "
         "each layer, depth=0 of the whole model",
     )
-    return picture(
-        cards,
-        values=values,
-        gradients=gradients,
-        direction=direction,
-        theme=theme,
-        legend=legend,
-    )
+    return picture(cards, values, gradients, direction, theme, legend)

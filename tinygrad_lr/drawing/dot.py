@@ -22,55 +22,50 @@ KINDS = {  # kind: (style, fill, border, width of the border)
     "output": ("rounded,filled", "loss", "gradient", 2.6),
     "layer": ("rounded,filled", "parameter", "value", 1.2),
 }
+GRAPH = {"newrank": "true", "nodesep": "0.22", "ranksep": "0.4", "pad": "0.15", "fontname": FONT}
+NODE = {"shape": "box", "margin": "0.09,0.06", "fontname": FONT}
+EDGE = {"penwidth": "1.2", "arrowsize": "0.8", "fontname": FONT}
+CHIP = {"style": "rounded,filled", "margin": "0.06,0.02", "height": "0", "width": "0"}
+FRAME = {"style": "rounded,filled", "margin": "10", "labelloc": "t", "labeljust": "l"}
 
 
 def picture(
     graph: Graph,
-    *,
     values: bool = True,
     gradients: bool = True,
     direction: str | None = None,
     theme: str = "light",
     legend: bool = True,
 ) -> Picture:
-    """The cards and wires of a graph as a Picture."""
+    """The cards and wires of a graph as a Picture; the arguments are those of `draw`."""
     gradients = gradients and any(card.gradient is not None for card in graph.cards)
     write = LabelWriter(theme, values, gradients)
     spine, depth = _spine(graph)
     layers = [card.layer for card in graph.cards if card.layer and card.kind != "layer"]
-    frames = {path: _frame(write, f"{path} · {graph.modules[path]}", path) for path in layers}
+    frames = {path: _frame(write, path, f"{path} · {graph.modules[path]}") for path in layers}
+    rankdir = direction or ("LR" if depth <= MAX_LEVELS and not frames else "TB")
     dot = Picture("computation")
     dot.theme, dot.text = theme, str(graph)
     dot.titles = {card.id: one_line(str(card), 500) for card in graph.cards}
     dot.titles["graph0"] = one_line(f"the computation of {graph.output.name}")
-    dot.attr(
-        "graph",
-        rankdir=direction or ("LR" if depth <= MAX_LEVELS and not frames else "TB"),
-        newrank="true",
-        nodesep="0.22",
-        ranksep="0.4",
-        pad="0.15",
-        bgcolor=write.colours["paper"],
-        fontname=FONT,
-    )
+    dot.attr("graph", rankdir=rankdir, bgcolor=write.colours["paper"], **GRAPH)
     derivatives = any(wire.local is not None for wire in graph.wires)
     if legend and (text := write.legend(derivatives)):
         dot.attr("graph", label=f"<{text}>", labelloc="b", labeljust="l")
-    dot.attr("node", shape="box", fontname=FONT, margin="0.09,0.06")
-    dot.attr("edge", color=write.colours["wire"], penwidth="1.2", arrowsize="0.8", fontname=FONT)
+    dot.attr("node", **NODE)
+    dot.attr("edge", color=write.colours["wire"], **EDGE)
     uses = Counter(wire.source for wire in graph.wires)
     for card in graph.cards:
-        ordered = all(uses[wire.source] == 1 for wire in card.inputs)
-        _node(frames.get(card.layer or "", dot), write, card, ordered)
+        in_order = all(uses[wire.source] == 1 for wire in card.inputs)
+        _node(frames.get(card.layer or "", dot), write, card, "in" if in_order else "")
     for frame in frames.values():
         dot.subgraph(frame)
     for wire in graph.wires:
-        _edge(dot, write, wire, weight="8" if wire in spine else "1")
+        _edge(dot, write, wire, "8" if wire in spine else "1")
     return dot
 
 
-def _node(dot: graphviz.Digraph, write: LabelWriter, card: Card, ordered: bool) -> None:
-    """A card; if `ordered`, its inputs stand in the order of the operands."""
+def _node(dot: graphviz.Digraph, write: LabelWriter, card: Card, ordering: str) -> None:
     style, fill, border, width = KINDS[card.kind]
     dot.node(
         card.id,
@@ -81,43 +76,27 @@ def _node(dot: graphviz.Digraph, write: LabelWriter, card: Card, ordered: bool) 
         color=write.colours[border],
         penwidth=str(width),
         peripheries="2" if card.kind == "layer" else "1",
-        ordering="in" if ordered else "",
+        ordering=ordering,
     )
 
 
 def _edge(dot: Picture, write: LabelWriter, wire: Wire, weight: str) -> None:
     """A wire; a local derivative sits on it as a node of its own, the chip."""
-    start = wire.source.id
+    start, chip = wire.source.id, f"d{wire.key}"
     if wire.local is not None:
-        chip = f"d{wire.key}"
-        dot.node(
-            chip,
-            label=f"<{write.text(f'× {number(wire.local)}', 'local', 11)}>",
-            id=chip,
-            style="rounded,filled",
-            fillcolor=write.colours["chip"],
-            color=write.colours["chip border"],
-            margin="0.06,0.02",
-            height="0",
-            width="0",
-        )
+        label = f"<{write.text(f'× {number(wire.local)}', 'local', 11)}>"
+        fill, border = write.colours["chip"], write.colours["chip border"]
+        dot.node(chip, label=label, id=chip, fillcolor=fill, color=border, **CHIP)
         dot.edge(start, chip, id=f"e{wire.key}_tail", weight=weight, arrowhead="none")
         start = chip
     dot.edge(start, wire.target.id, id=f"e{wire.key}", weight=weight)
 
 
-def _frame(write: LabelWriter, title: str, path: str) -> graphviz.Digraph:
+def _frame(write: LabelWriter, path: str, title: str) -> graphviz.Digraph:
     """The frame around the cards of a layer."""
-    frame = graphviz.Digraph(f"cluster_{path}")
-    frame.attr(
-        label=f"<{write.text(title, 'soft', 12)}>",
-        labelloc="t",
-        labeljust="l",
-        style="rounded,filled",
-        fillcolor=write.colours["layer"],
-        color=write.colours["layer border"],
-        margin="10",
-    )
+    frame, label = graphviz.Digraph(f"cluster_{path}"), f"<{write.text(title, 'soft', 12)}>"
+    fill, border = write.colours["layer"], write.colours["layer border"]
+    frame.attr(label=label, fillcolor=fill, color=border, **FRAME)
     return frame
 
 

@@ -8,16 +8,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from tinygrad_lr.drawing import formatting
 from tinygrad_lr.drawing.cards import Card, LayerCard
-from tinygrad_lr.drawing.formatting import (
-    NDArray,
-    levels,
-    nonfinite,
-    number,
-    one_line,
-    table,
-    value_range,
-)
+from tinygrad_lr.drawing.formatting import NDArray, nonfinite, number, one_line
 from tinygrad_lr.drawing.theme import DARK, LIGHT
 
 MAX_CELLS, MAX_COLUMNS = 16, 8  # of an array that is printed in full
@@ -38,19 +31,14 @@ class LabelWriter:
         return f"<FONT {font}>{escaped}</FONT>" if text else ""
 
     def text(
-        self,
-        text: str,
-        colour: str = "ink",
-        size: float = 11,
-        bold: bool = False,
-        room: int | None = None,
+        self, text: str, colour: str = "ink", size: float = 11, bold: bool = False, room: int = 0
     ) -> str:
         """A text, whatever is in it, with room for a font that runs wider.
 
-        Numbers that stand above each other are given the same room, in spaces.
+        `room`, in spaces, is the same for numbers above each other; default by the length.
         """
         line = one_line(text)
-        spaces = "\u00a0" * (math.ceil(len(line) / 4) if room is None else room)
+        spaces = "\u00a0" * (room or math.ceil(len(line) / 4))
         span = self.span(line, colour, size)
         return (f"<B>{span}</B>" if bold and line else span) + self.span(spaces, colour, size)
 
@@ -107,7 +95,7 @@ class LabelWriter:
     def scalar(self, role: str, x: NDArray) -> str:
         """A number, or the range of an array."""
         if x.size != 1:
-            return self.text(value_range(x), role, 12, room=3)
+            return self.text(formatting.value_range(x), role, 12, room=3)
         bad = bool(nonfinite(x))
         return self.text(number(x.item()), "nonfinite" if bad else role, 14, bold=bad, room=2)
 
@@ -119,7 +107,7 @@ class LabelWriter:
                 f"{self.text(text, room=1)}</TD>"
                 for text, level in zip(*row, strict=True)
             )
-            for row in zip(table(x), levels(x), strict=True)
+            for row in zip(formatting.table(x), formatting.levels(x), strict=True)
         ]
 
     def legend(self, derivatives: bool) -> str:

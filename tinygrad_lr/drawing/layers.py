@@ -64,7 +64,7 @@ def group_by_module(graph: Graph, depth: int, opened: Container[str] = ()) -> di
     layers = {card: card.layer for card in graph.cards if card.layer is not None}
     around = {path: ancestor(path, graph.modules, depth) for path in layers.values()}
     groups = {card: module for card, path in layers.items() if (module := around[path]) is not None}
-    for module in set(groups.values()):
+    for module in dict.fromkeys(groups.values()):
         members = [card for card, path in groups.items() if path == module]
         after, before = graph.downstream(members), {w.source for c in members for w in c.inputs}
         for card in reversed(graph.cards):
