@@ -194,13 +194,13 @@ def test_every_number_is_the_one_that_numpy_gives(model, tmp_path):
     for name, g in expected.items():
         node, texts = by_name[name], Arrays()
         texts.add(g)
-        assert arrays[node["gradient"]] == texts.entries[0], name
-        assert final[node["index"]] == node["gradient"], name
+        assert arrays[node["gradient"]["array"]] == texts.entries[0], name
+        assert final[node["index"]] == node["gradient"]["array"], name
         if "check" in node:
             near = arrays[node["check"]["row"][2]["array"]]["text"]
             assert [[float(t.replace("−", "-")) for t in row] for row in near] == [
                 [float(t.replace("−", "-")) for t in row]
-                for row in arrays[node["gradient"]]["text"]
+                for row in arrays[node["gradient"]["array"]]["text"]
             ]
     products = {}
     for step in view["steps"]:

@@ -88,10 +88,12 @@ function words(s) {
     s.boxes && el('div', {class: 'boxes'}, s.boxes.map((b, i) => part(b, i, s))), ...notes(s.notes), s.line && el('code', {}, s.line)];
 }
 function about(n) {
-  const titled = (title, index, role) => index == null ? [] : [el('h3', {}, title), row([{array: index, role, label: DATA.arrays[index].shape || ''}])];
+  const shape = n.value != null && DATA.arrays[n.value].shape;
+  const titled = (title, index, role) => [el('h3', {}, title), row([{array: index, role, label: shape || ''}])];
   return [...heading(n.kind, n.name), el('button', {onclick: close}, '✕ close'),
-    n.shape && el('p', {class: 'note'}, `shape ${n.shape}`), n.formula && math(n.formula),
-    ...titled('value', n.value, 'value'), ...titled(`gradient, ${n.label}`, n.gradient, 'gradient'),
+    shape && el('p', {class: 'note'}, `shape ${shape}`), n.formula && math(n.formula),
+    ...(n.value != null ? titled('value', n.value, 'value') : []),
+    ...(n.gradient ? titled(`gradient, ${n.gradient.label}`, n.gradient.array, 'gradient') : []),
     ...(n.contributions ? [el('h3', {}, 'where the gradient comes from'), row(n.contributions)] : []),
     checked(n), DATA.views[n.opens] && el('button', {onclick: () => open(n.opens)}, 'open this layer'), ...notes(n.notes)];
 }
@@ -201,7 +203,7 @@ function training() {
   $('now').setAttribute('cx', 100 * x); $('now').setAttribute('cy', 20 * y);
   $('at').textContent = `training step ${f.step}, loss ${loss}`;
   const box = (n, [value, gradient]) => el('div', {class: 'box'}, el('h3', {}, n.name), row([{array: value, role: 'value', label: 'value'},
-    {array: gradient, role: 'gradient', label: n.label}]));
+    {...n.gradient, array: gradient}]));
   return [...heading('training', `Step ${f.step}`), ...notes([`The loss is ${loss}.`]),
     el('div', {class: 'boxes'}, nodes.filter(n => n.kind === 'parameter' && film(n)).map(n => box(n, film(n))))];
 }

@@ -84,9 +84,9 @@ class View:
         """An array in a row: its colour, and what is written under it."""
         return {"array": self.arrays.add(x), "role": role, "label": label}
 
-    def derivative(self, card: Card) -> str:
-        """∂loss/∂card as text."""
-        return f"∂{self.loss}/∂{bracketed(card.title)}"
+    def gradient(self, card: Card, x: Any, event: str = "") -> Json:
+        """A gradient ∂loss/∂card in a row."""
+        return self.array(x, "gradient", f"∂{self.loss}/∂{bracketed(card.title)}{event}")
 
     def forward(self, card: Card) -> Json:
         """The step that computes a card."""
@@ -101,7 +101,7 @@ class View:
             "phase": "forward",
             "card": card.index,
             "from": [source.index for source in sources],
-            "title": card.title + (f" = {card.formula}" if card.formula else ""),
+            "title": _equation(card),
             "row": [*row, equals, self.array(card.value, "value", card.title)],
         }
         if isinstance(card, LayerCard):
@@ -131,7 +131,7 @@ class View:
             "card": output.index,
             "title": f"∂{self.loss}/∂{self.loss} = 1",
             "formula": math(partial(loss, loss), sign("="), "<mn>1</mn>"),
-            "notes": [words.seed(self.loss)],
+            "notes": [words.SEED.format(self.loss)],
             "sums": [] if isinstance(output, LayerCard) else [total],
         }
 
@@ -149,28 +149,22 @@ class View:
         if isinstance(card, LayerCard):
             sums.append([card.index, None])
             for x in card.parameters[:MAX_PARAMETERS]:
-                row = [self.array(x.gradient, "gradient", self.derivative(x))]
-                boxes.append({"heading": x.title, "row": row})
+                boxes.append({"heading": x.title, "row": [self.gradient(x, x.gradient)]})
             return step | {"title": f"through {card.title}", "notes": [words.layer(card)]}
         inputs = dict.fromkeys(self.card[id(x)] for x in card.node.inputs if id(x) in self.card)
         receivers = {c.target for c in self.sent[card]}
-        formula = f" = {card.formula}" if card.formula else ""
-        return step | {
-            "notes": [words.no_gradient(x) for x in inputs if x not in receivers],
-            "title": f"through {card.title}{formula}",
-        }
+        notes = [words.no_gradient(x) for x in inputs if x not in receivers]
+        return step | {"title": f"through {_equation(card)}", "notes": notes}
 
     def boxes(self, c: Contribution) -> Iterator[Json]:
         """The box of an input that receives, and at last one for the sum of what has arrived."""
         n, uses, place = len(self.arrived[c.target]), self.uses[c.target], self.place[c.target]
-        label = self.derivative(c.target) + " sent" * (uses > 1)
-        sent = self.array(c.gradient, "gradient", label) | {"answer": 1}
+        sent = self.gradient(c.target, c.gradient, " sent" * (uses > 1)) | {"answer": 1}
         count = [words.contribution(n, uses, c.target)] if uses > 1 else []
         box = {"target": place.index, "heading": f"to {place.title}", "complete": int(n == uses)}
         if c.call is None:
             output = c.card.unfold()[-1]
-            label = f"{self.derivative(output)} arrived"
-            row = [self.array(self.sums[output], "gradient", label), "→", sent]
+            row = [self.gradient(output, self.sums[output], " arrived"), "→", sent]
             yield box | {"wire": f"{place.index}_{c.card.index}", "row": row, "notes": count}
         else:
             notes = [*words.describe(c.call, c.card, c.target), *count]
@@ -184,7 +178,7 @@ class View:
         """The chain rule as a formula, in numbers, and as a line of NumPy."""
         target, loss = c.target.reference(c.card.layer), name(self.loss)
         equals = "=" if len(self.arrived[c.target]) == 1 else "+="
-        row: Row = [self.array(call.g, "gradient", f"{self.derivative(c.card)} arrived")]
+        row: Row = [self.gradient(c.card, call.g, " arrived")]
         if call.local:
             row += ["×", self.factor(call.local)]
         elif call.factors:
@@ -219,13 +213,9 @@ class View:
         rate, after = Replay(self.root.node).downhill({c.node: c.gradient for c in cards})
         boxes = []
         for c in cards[:MAX_PARAMETERS]:
-            row = [
-                self.array(c.value, "value", c.title),
-                f"− {number(rate)} ×",
-                self.array(c.gradient, "gradient", self.derivative(c)),
-                "=",
-                self.array(c.value - rate * np.asarray(c.gradient), "value", f"new {c.title}"),
-            ]
+            value, gradient = self.array(c.value, "value", c.title), self.gradient(c, c.gradient)
+            new = self.array(c.value - rate * np.asarray(c.gradient), "value", f"new {c.title}")
+            row = [value, f"− {number(rate)} ×", gradient, "=", new]
             code = f"{c.name} -= {rate:g} * {c.name}.grad"
             boxes.append({"heading": c.name, "row": row, "code": code})
         before = float(self.root.value.item())
@@ -241,25 +231,22 @@ class View:
         node: Json = {"id": card.id, "index": card.index, "kind": card.kind, "name": card.name}
         if isinstance(card, LayerCard):
             return node | {"opens": card.paths[0], "notes": [words.layer(card)]}
-        node["value"] = self.arrays.add(card.value)
-        if card.shape:
-            node["shape"] = str(card.shape)
+        node |= {"value": self.arrays.add(card.value), "leaf": not card.is_result}
         if card.formula:
             node["formula"] = math(mathml(expression(card.formula)))
-        if not card.is_result:
-            node["leaf"] = 1
         if card.gradient is not None:
-            gradient = self.array(card.gradient, "gradient", self.derivative(card))
-            node |= {"gradient": gradient["array"], "label": gradient["label"]}
+            node["gradient"] = gradient = self.gradient(card, card.gradient)
             if len(self.arrived[card]) > 1:
                 node["contributions"] = self.contributions(card)
             if difference is not None:
                 row = [gradient, "≈", self.array(difference, "gradient", "finite differences")]
-                node["check"] = {
-                    "row": row,
-                    "notes": [words.differences(card.gradient, difference)],
-                }
+                note = words.differences(card.gradient, difference)
+                node["check"] = {"row": row, "notes": [note]}
         return node
+
+
+def _equation(card: Card) -> str:
+    return card.title + (f" = {card.formula}" if card.formula else "")
 
 
 def _joined(sign: str, arrays: list[Json]) -> Row:

@@ -28,6 +28,7 @@ PAGE = {
 }  # fmt: skip
 
 
+SEED = "The backward pass starts here: when {0} changes, {0} changes just as much."
 EFFECTS: dict[float, str] = {  # of a local derivative
     1: "what arrives is passed on as it is",
     -1: "what arrives is passed on with the opposite sign",
@@ -93,11 +94,6 @@ def saved_values(names: list[str]) -> str:
     if not names:
         return "Nothing needs to be saved for the backward pass."
     return f"Saved for the backward pass: {', '.join(dict.fromkeys(names))}."
-
-
-def seed(loss: str) -> str:
-    """How the backward pass starts."""
-    return f"The backward pass starts here: when {loss} changes, {loss} changes just as much."
 
 
 def no_gradient(card: Card) -> str:
