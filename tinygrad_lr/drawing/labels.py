@@ -52,9 +52,7 @@ class LabelWriter:
         shape = self.text(str(card.shape) if card.shape else "", "soft", 10)
         right = card.formula or ("" if card.is_result else card.kind)
         caption = self.text(right, "soft", 12 if card.formula else 11) or " "
-        arrays = {}
-        if self.values:
-            arrays["value"] = card.value
+        arrays = {"value": card.value} if self.values else {}
         if self.gradients and card.gradient is not None:
             arrays["gradient"] = card.gradient
         rows = [_pair(title + gap + shape, caption), *self.arrays(arrays)]

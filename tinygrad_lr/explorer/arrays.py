@@ -21,13 +21,15 @@ class Arrays:
         self.entries: list[Json] = []
         self._indices: dict[Any, int] = {}
 
-    def add(self, x: Any) -> int:
-        """The index of an array.
+    def add(self, x: Any) -> int | None:
+        """The index of an array; None for None.
 
         >>> arrays = Arrays()
         >>> arrays.add(np.eye(2)), arrays.add(np.eye(2)), arrays.entries
         (0, 0, [{'text': [['1', '0'], ['0', '1']], 'levels': ['70', '07'], 'shape': '(2, 2)'}])
         """
+        if x is None:
+            return None
         x = np.asarray(x, dtype=float)
         key = x.shape, x.tobytes()
         if key not in self._indices:

@@ -41,9 +41,8 @@ class Film:
     """
 
     def __init__(self) -> None:
-        self._regular: list[Frame] = []
-        self._last: list[Frame] = []
-        self._interval, self._count = 1, 0
+        self.frames: list[Frame] = []  # the last step, and those at multiples of the interval
+        self._interval = 1
 
     def __call__(self, loss: Tensor) -> None:
         """Record a step.
@@ -55,17 +54,12 @@ class Film:
             card.name: (card.value.copy(), None if card.gradient is None else card.gradient.copy())
             for card in graph(loss).cards
         }
-        self._last = [Frame(self._count, float(loss._array.item()), arrays)]
-        if self._count % self._interval == 0:
-            self._regular += self._last
-        if len(self._regular) > MAX_FRAMES:
-            self._regular, self._interval = self._regular[::2], 2 * self._interval
-        self._count += 1
-
-    @property
-    def frames(self) -> list[Frame]:
-        """The steps that are kept, in order."""
-        return self._regular + [frame for frame in self._last if frame not in self._regular[-1:]]
+        step = self.frames[-1].step + 1 if self.frames else 0
+        if (step - 1) % self._interval:
+            self.frames.pop()
+        self.frames.append(Frame(step, float(loss._array.item()), arrays))
+        if len(self.frames) > MAX_FRAMES and step % self._interval == 0:
+            self.frames, self._interval = self.frames[::2], 2 * self._interval
 
     def check(self, graph: Graph) -> None:
         """Raise ValueError if the film does not show the parameters of a computation."""
@@ -91,8 +85,7 @@ class Film:
         last = max(self.frames[-1].step, 1)
 
         def indices(frame: Frame, place: int) -> list[int | None]:
-            pairs = [frame.arrays.get(name, (None, None)) for name in names]
-            return [None if pair[place] is None else arrays.add(pair[place]) for pair in pairs]
+            return [arrays.add(frame.arrays.get(name, (None, None))[place]) for name in names]
 
         points = zip(self.frames, heights, strict=True)
         return {

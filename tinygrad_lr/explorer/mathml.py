@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from tinygrad_lr.ops import FUNCTIONS
 
+Writer = Callable[[ast.expr], str]
 NAMES = {"sigmoid": "σ", "sum": "∑", "maximum": "max", "minimum": "min", "negative": "−"}
 SIGNS: dict[Any, str] = {
     ast.Add: "+", ast.Sub: "−", ast.Mult: "×", ast.MatMult: "@", ast.Mod: "%", ast.Div: "/",
@@ -104,20 +105,15 @@ def mathml(node: ast.expr, loss: str = "") -> str:
     return f"<mtext>{html.escape(ast.unparse(node))}</mtext>"
 
 
-def _call(
-    function: str,
-    args: Sequence[ast.expr],
-    keywords: Sequence[ast.keyword],
-    inner: Callable[[ast.expr], str],
-) -> str:
+def _call(f: str, args: list[ast.expr], keywords: list[ast.keyword], inner: Writer) -> str:
     """A function of arguments: its axis below it, its `keepdims` left out."""
-    if function == "sqrt":
+    if f == "sqrt":
         return f"<msqrt>{inner(args[0])}</msqrt>"
-    if function in ("abs", "absolute"):
+    if f in ("abs", "absolute"):
         return fenced(inner(args[0]), "|", "|")
-    if function == "broadcast_to":
+    if f == "broadcast_to":
         return inner(args[0])
-    head, values = name(NAMES.get(function, function)), [inner(x) for x in args]
+    head, values = name(NAMES.get(f, f)), [inner(x) for x in args]
     for keyword in keywords:
         if keyword.arg == "axis":
             head = f"<msub>{head}{row(inner(keyword.value))}</msub>"

@@ -62,7 +62,7 @@ def prediction(call: VJPCall, card: Card, target: Card, graph: Graph, uses: int)
     if not (right.size == 1 or is_table(right)) or not np.isfinite(right).all():
         return {}
     rows, columns = np.atleast_2d(right).shape if right.size > 1 else (1, 1)
-    candidates = itertools.chain(_unsummed(call, card), _mistaken(call, card, target, graph, uses))
+    candidates = _mistaken(call, card, target, graph, uses)
     wrong = itertools.islice(_distinct(call, candidates), MAX_WRONG)
     return {
         "right": {
@@ -89,17 +89,13 @@ def _distinct(call: VJPCall, candidates: Iterator[tuple[str, Any]]) -> Iterator[
             yield text, x
 
 
-def _unsummed(call: VJPCall, card: Card) -> Iterator[tuple[str, Any]]:
-    """The product before the copies are added up."""
-    raw, right = np.asarray(call.raw), np.asarray(call.gradient)
-    if raw.shape != right.shape:
-        yield diagnose(raw, right, {}, arriving=[(card.title, raw)]), raw
-
-
 def _mistaken(
     call: VJPCall, card: Card, target: Card, graph: Graph, uses: int
 ) -> Iterator[tuple[str, Any]]:
-    """The product after one mistake in the rule."""
+    """The product before copies are added up, or after one mistake in the rule."""
+    if np.shape(call.raw) != np.shape(call.gradient):
+        arriving = [(card.title, call.raw)]
+        yield diagnose(call.raw, np.asarray(call.gradient), {}, arriving), call.raw
     node, op = call.node, card.node.op
     titles = {id(c.node): c.title for c in graph.cards}
     operands = [titles.get(id(x), "it") for x in node.inputs]
