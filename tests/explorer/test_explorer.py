@@ -17,9 +17,8 @@ from tinygrad_lr.check.derivation.diagnosis import diagnose
 from tinygrad_lr.drawing.formatting import table
 from tinygrad_lr.drawing.trace import graph
 from tinygrad_lr.explorer import predict, words
-from tinygrad_lr.explorer.arrays import Arrays
 from tinygrad_lr.explorer.mathml import math, mathml
-from tinygrad_lr.explorer.page import render
+from tinygrad_lr.explorer.page import Arrays, render
 from tinygrad_lr.explorer.replay import Replay
 from tinygrad_lr.explorer.view import View
 from tinygrad_lr.explorer.vjps import vjp_call, vjp_calls

@@ -71,12 +71,11 @@ def draw(
             f"draw: a Tensor, or a Module and what it is called with, can be drawn, not "
             f"{type(output).__name__}; .data, .numpy() and .item() are cut off from the graph"
         )
-    if isinstance(output, Module):
-        cards = graph(output(*inputs), depth=1 if depth is None else depth, model=output)
-    else:
-        if depth is None and len(nodes([output])) > MAX_OPEN_CARDS:
-            depth = 1
-        cards = graph(output, gradient=gradients, derivatives=derivatives, wrt=wrt, depth=depth)
+    model = output if isinstance(output, Module) else None
+    result: Any = output if model is None else model(*inputs)
+    if depth is None and (model is not None or len(nodes([result])) > MAX_OPEN_CARDS):
+        depth = 1
+    cards = graph(result, gradients, derivatives, wrt, depth, model)
     cards.check_size(
         "draw",
         "Draw fewer steps, or a part: any tensor in it can be drawn. depth=1 makes one card of "

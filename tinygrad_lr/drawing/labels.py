@@ -110,17 +110,16 @@ class LabelWriter:
 
     def legend(self, derivatives: bool) -> str:
         """What the colours mean, in one line."""
-        entries = []
-        if self.values:
-            entries.append(("value", "value", "computed forward, along the arrows"))
-        if derivatives:
-            entries.append(("× d", "local", "local derivative"))
-        if self.gradients:
-            how = "as grad at the arrow’s head × d" if derivatives else "against the arrows"
-            entries.append(("grad", "gradient", f"of the output, computed backward, {how}"))
+        how = "as grad at the arrow’s head × d" if derivatives else "against the arrows"
+        entries = [
+            (self.values, "value", "value", "computed forward, along the arrows"),
+            (derivatives, "× d", "local", "local derivative"),
+            (self.gradients, "grad", "gradient", f"of the output, computed backward, {how}"),
+        ]
         line = self.span("   ·   ", "soft").join(
             self.span(word, colour) + self.span(f": {meaning}", "soft")
-            for word, colour, meaning in entries
+            for is_shown, word, colour, meaning in entries
+            if is_shown
         )
         return _table([_row(f"<TD>{line}</TD>")], padding=8) if line else ""
 

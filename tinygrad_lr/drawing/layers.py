@@ -78,10 +78,7 @@ def group_by_module(graph: Graph, depth: int, opened: Container[str] = ()) -> di
 def collapsed(graph: Graph, depth: int, opened: Container[str] = ()) -> Graph:
     """The graph with every Module at a depth of nesting as one card, and runs of equal ones too.
 
-    Args:
-        graph: all cards.
-        depth: 0 makes one card of each model, 1 of each layer of it, and so on.
-        opened: paths of the Modules that stay as they are.
+    Depth 0 makes one card of each model, 1 of each layer of it; those at the `opened` paths stay.
     """
     paths = group_by_module(graph, depth, opened)
     members: dict[Card | str, list[Card]] = {}

@@ -97,11 +97,9 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
         outfile: Any = None,
         **options: Any,
     ) -> str:
-        """As graphviz.Digraph.render: write the DOT text and the picture; returns its path.
+        """As graphviz.Digraph.render: write the DOT text and the picture, and return its path.
 
-        Raises:
-            RendererNotFound: if no renderer is installed.
-            graphviz.CalledProcessError: if it fails.
+        Raises: as `pipe`.
         """
         target = None if outfile is None else Path(directory or "", outfile)
         if target:

@@ -25,23 +25,15 @@ LETTERS = {"parameter": "θ", "data": "c", "constant": "c"}  # for arrays withou
 
 def graph(
     output: Tensor,
-    *,
     gradient: bool = True,
     derivatives: bool | None = None,
     wrt: Sequence[Tensor] | None = None,
     depth: int | None = None,
     model: Module | None = None,
 ) -> Graph:
-    """The cards of the computation behind a tensor.
+    """The cards of the computation behind a tensor; the arguments are those of `draw`.
 
-    Args:
-        output: the result.
-        gradient: whether to compute the gradient of everything, if the output is a scalar.
-        derivatives: whether wires between scalars have their local derivative; default if all
-            arrays are scalars.
-        wrt: show gradients only on paths from these tensors; default all.
-        depth: of nesting at which a Module becomes one card; default none does.
-        model: the Module that was called; default those among the user's variables.
+    `model` is the Module that was called; by default those among the user's variables are found.
 
     >>> w = Tensor(3.0, requires_grad=True)
     >>> loss = (2 * w + 1) ** 2
@@ -83,16 +75,17 @@ def graph(
         starts = [cards[id(x)] for x in wrt if id(x) in cards]
         for card in set(full.cards) - full.downstream(starts):
             card.gradient = None
-    _write_titles(full, known, depth)
+    _write_titles(full, cards, known, depth)
     return full if depth is None else collapsed(full, depth)
 
 
-def _write_titles(graph: Graph, known: Mapping[int, str], depth: int | None) -> None:
+def _write_titles(
+    graph: Graph, cards: Mapping[int, Card], known: Mapping[int, str], depth: int | None
+) -> None:
     """Give every card its name, title and formula; a short formula is a name for itself.
 
     What has no name is h₁ if it crosses layers, v₁ within one, θ₁ or c₁ if it went in.
     """
-    cards = {id(card.node): card for card in graph.cards}
     crossing, taken = _crossing(graph, depth), dict.fromkeys(known.values(), 1)
     counts = Counter[str]()
     for key, card in cards.items():
@@ -117,13 +110,18 @@ def _formula(card: Card, cards: Mapping[int, Card]) -> ast.expr | None:
     x = card.node
     if not card.is_result:
         return None
-    inputs = [(cards.get(id(y)), y) for y in x.inputs]
-    operands = [c.reference(card.layer) if c else expression(literal(y)) for c, y in inputs]
+    operands = [operand(y, card.layer, cards) for y in x.inputs]
     if len(operands) == 1 and x.origin and all(p is None for p in x.params.values()):
         attribute = locate(x.origin).text.rpartition(".")[2]
         if attribute in ("T", "mT"):  # shorter than the formula of a transpose
             return ast.Attribute(operands[0], attribute)
     return formula(x.op, operands, x.params)
+
+
+def operand(x: Any, layer: str | None, cards: Mapping[int, Card]) -> ast.expr:
+    """What formulas in a layer call a value: as on its card, or the number that it is."""
+    card = cards.get(id(x))
+    return card.reference(layer) if card else expression(literal(x))
 
 
 def _crossing(graph: Graph, depth: int | None) -> dict[Card, str]:

@@ -15,7 +15,6 @@ from tinygrad_lr.drawing.layers import collapsed
 from tinygrad_lr.drawing.render import Picture
 from tinygrad_lr.drawing.trace import graph
 from tinygrad_lr.explorer import page, predict, words
-from tinygrad_lr.explorer.arrays import Arrays
 from tinygrad_lr.explorer.film import Film
 from tinygrad_lr.explorer.replay import finite_differences
 from tinygrad_lr.explorer.view import View
@@ -122,7 +121,7 @@ def _page(output: Any, model: Module | None, history: Film | None, title: str | 
     if len(full.cards) > MAX_OPEN_CARDS:  # with derivatives on the wires a picture takes minutes
         for wire in full.wires:
             wire.local = None
-    arrays, calls, differences = Arrays(), vjp_calls(full), finite_differences(full)
+    arrays, calls, differences = page.Arrays(), vjp_calls(full), finite_differences(full)
     views, pictures = {}, []
     for name, cards in _graphs(full).items():
         view, drawing = View(cards, calls, arrays), picture(cards, legend=False)

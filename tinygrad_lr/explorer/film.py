@@ -8,7 +8,7 @@ import numpy as np
 
 from tinygrad_lr.drawing.cards import Graph
 from tinygrad_lr.drawing.trace import graph
-from tinygrad_lr.explorer.arrays import Arrays, Json
+from tinygrad_lr.explorer.page import Arrays, Json
 from tinygrad_lr.tensor import Tensor
 
 MAX_FRAMES = 24
@@ -84,20 +84,13 @@ class Film:
         heights = np.where(np.isfinite(losses), (high - losses) / ((high - low) or 1), 0)
         last = max(self.frames[-1].step, 1)
 
-        def indices(frame: Frame, place: int) -> list[int | None]:
-            return [arrays.add(frame.arrays.get(name, (None, None))[place]) for name in names]
+        def at(frame: Frame, i: int) -> list[int | None]:
+            return [arrays.add(frame.arrays.get(name, (None, None))[i]) for name in names]
 
-        points = zip(self.frames, heights, strict=True)
-        return {
-            "names": names,
-            "points": [[frame.step / last, round(height, 4)] for frame, height in points],
-            "frames": [
-                {
-                    "step": frame.step,
-                    "loss": arrays.add(frame.loss),
-                    "values": indices(frame, 0),
-                    "gradients": indices(frame, 1),
-                }
-                for frame in self.frames
-            ],
-        }
+        frames = [
+            {"step": f.step, "loss": arrays.add(f.loss), "values": at(f, 0), "gradients": at(f, 1)}
+            for f in self.frames
+        ]
+        pairs = zip(self.frames, heights, strict=True)
+        points = [[frame.step / last, round(height, 4)] for frame, height in pairs]
+        return {"names": names, "points": points, "frames": frames}

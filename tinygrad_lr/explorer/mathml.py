@@ -42,15 +42,11 @@ def fenced(inner: str, left: str = "(", right: str = ")") -> str:
     return row(mo.format(left), inner, mo.format(right))
 
 
-def partial(loss: str, of: str) -> str:
-    """∂ loss / ∂ of, for two pieces of MathML."""
-    return f"<mfrac>{row(sign('∂'), loss)}{row(sign('∂'), of)}</mfrac>"
-
-
 def derivative(loss: str, of: ast.expr) -> str:
-    """∂ loss / ∂ of, for an expression."""
+    """∂ loss / ∂ of, for the MathML of a loss and an expression."""
     inner = mathml(of, loss)
-    return partial(loss, fenced(inner) if isinstance(of, ast.BinOp | ast.UnaryOp) else inner)
+    inner = fenced(inner) if isinstance(of, ast.BinOp | ast.UnaryOp) else inner
+    return f"<mfrac>{row(sign('∂'), loss)}{row(sign('∂'), inner)}</mfrac>"
 
 
 def math(*parts: str) -> str:

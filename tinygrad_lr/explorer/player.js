@@ -3,7 +3,7 @@ const DATA = JSON.parse(document.getElementById('data').textContent);
 const $ = id => document.getElementById(id), aside = document.querySelector('aside'), figure = document.querySelector('figure');
 const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
 const FILM = DATA.film;
-let view, nodes, step = 0, frame = null, detail = null, timer = null, predicting = false;
+let view, nodes, last, step = 0, frame = null, detail = null, timer = null, predicting = false;
 const revealed = new Set(), guesses = new Map();
 
 // Elements: el('td', {class: 'x'}, child, ...); a text is a text, never HTML.
@@ -110,7 +110,7 @@ function tag(g) {
     if (nonfinite && /^(value|grad):/.test(text)) role = text[0] === 'v' ? 'value' : 'gradient';
     if (!role || !(own || ground || nonfinite)) continue;
     e.classList.add(role);
-    if (text === 'value' || text === 'grad' || text === '‖grad‖' || text === 'parameters' || text.includes(': ')) continue;
+    if (/^(value|grad|‖grad‖|parameters)$|: /.test(text)) continue;
     const edges = (ground ? ground.getAttribute('points') : g.querySelector('path.frame').getAttribute('d')).match(/-?[\d.]+(?=,)/g).map(Number);
     const right = Math.max(...edges) - (ground ? 4 : 14);
     e.setAttribute('text-anchor', 'end'); e.setAttribute('x', right);
@@ -143,9 +143,8 @@ function open(name) {
     n.el.onclick = () => { detail = n; draw(); };
     n.el.onkeydown = e => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); e.stopPropagation(); detail = n; draw(); } };
   }
-  const forward = phase('seed'), total = view.steps.length - 1;
-  $('slider').max = total;
-  $('slider').style.setProperty('--track', `linear-gradient(90deg, var(--value) ${100 * forward / total}%, var(--gradient) 0)`);
+  $('slider').max = last = view.steps.length - 1;
+  $('slider').style.setProperty('--track', `linear-gradient(90deg, var(--value) ${100 * phase('seed') / last}%, var(--gradient) 0)`);
   draw();
 }
 function close() { const n = detail; detail = null; draw(); if (n) n.el.focus(); }
@@ -179,7 +178,6 @@ function draw() {
   for (const g of figure.querySelectorAll('[id^=d]')) { g.classList.add('chip'); g.classList.toggle('unsent', !sent.has(+g.id.split('_')[1])); }
   aside.className = detail ? '' : s.phase;
   aside.replaceChildren(el('div', {class: 'slide'}, ...(detail ? about(detail) : frame == null ? words(s) : training())));
-  const last = view.steps.length - 1;
   for (const [id, off] of [['first', step === 0], ['back1', step === 0], ['next', step === last], ['last', step === last]]) $(id).disabled = off;
   $('slider').value = step;
   $('slider').setAttribute('aria-valuetext', `${step + 1} of ${last + 1}: ${s.title || s.phase}`);
@@ -216,23 +214,23 @@ if (FILM) {
 
 // Moving about.
 function go(to) {
-  step = Math.max(0, Math.min(view.steps.length - 1, to)); detail = frame = null; draw();
+  step = Math.max(0, Math.min(last, to)); detail = frame = null; draw();
   try { history.replaceState(null, '', '#step=' + (step + 1)); } catch { /* a frame without an address */ }
 }
 function play(on) {
   clearInterval(timer);
-  timer = on ? setInterval(() => step < view.steps.length - 1 ? go(step + 1) : play(false), 1600) : null;
+  timer = on ? setInterval(() => step < last ? go(step + 1) : play(false), 1600) : null;
   $('play').textContent = on ? '❚❚ pause' : '▶ play';
 }
-function toggle() { if (!timer && step === view.steps.length - 1) go(0); play(!timer); }
+function toggle() { if (!timer && step === last) go(0); play(!timer); }
 const phase = name => view.steps.findIndex(s => s.phase === name);
-const KEYS = {ArrowRight: () => go(step + 1), ArrowLeft: () => go(step - 1), Home: () => go(0), End: () => go(view.steps.length - 1), ' ': toggle, f: () => go(phase('forward')), b: () => go(phase('seed')), Escape: close};
+const KEYS = {ArrowRight: () => go(step + 1), ArrowLeft: () => go(step - 1), Home: () => go(0), End: () => go(last), ' ': toggle, f: () => go(phase('forward')), b: () => go(phase('seed')), Escape: close};
 addEventListener('keydown', e => {
   const busy = /TEXTAREA|BUTTON|SUMMARY/.test(e.target.tagName) && (e.key === ' ' || e.target.tagName === 'TEXTAREA');
   if (e.ctrlKey || e.metaKey || e.altKey || busy || !KEYS[e.key] || e.target.id === 'frame') return;
   e.preventDefault(); if (e.key !== ' ') play(false); KEYS[e.key]();
 });
-$('first').onclick = () => go(0); $('back1').onclick = () => go(step - 1); $('next').onclick = () => go(step + 1); $('last').onclick = () => go(view.steps.length - 1);
+$('first').onclick = () => go(0); $('back1').onclick = () => go(step - 1); $('next').onclick = () => go(step + 1); $('last').onclick = () => go(last);
 $('play').onclick = toggle; $('whole').onclick = () => open('');
 $('slider').oninput = e => { play(false); go(+e.target.value); };
 $('predict').onclick = e => { predicting = !predicting; revealed.clear(); guesses.clear(); e.target.setAttribute('aria-pressed', predicting); draw(); };

@@ -15,7 +15,7 @@ from tinygrad_lr.check.derivation.mistakes import elementwise_mistakes, mistakes
 from tinygrad_lr.check.derivation.report import RIGHT
 from tinygrad_lr.drawing.cards import Card, Graph
 from tinygrad_lr.drawing.labels import is_table
-from tinygrad_lr.explorer.arrays import Json
+from tinygrad_lr.explorer.page import Json
 from tinygrad_lr.explorer.vjps import VJPCall
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.nn import ACTIVATIONS
@@ -52,11 +52,7 @@ def verdicts(graph: Graph) -> Json:
 def prediction(call: VJPCall, card: Card, target: Card, graph: Graph, uses: int) -> Json:
     """The right product, and named wrong ones, if it is small enough to be worked out.
 
-    Args:
-        call: the rule.
-        card, target: what it differentiates, and with respect to what.
-        graph: where else a wrong operand may come from.
-        uses: how often `target` is used.
+    The rule of `card` is called for its input `target`, which the graph `uses` so many times.
     """
     right = np.asarray(call.gradient)
     if not (right.size == 1 or is_table(right)) or not np.isfinite(right).all():

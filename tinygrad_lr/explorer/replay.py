@@ -9,7 +9,7 @@ import numpy as np
 
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.drawing.cards import Graph
-from tinygrad_lr.explorer.arrays import MAX_ELEMENTS
+from tinygrad_lr.explorer.page import MAX_ELEMENTS
 from tinygrad_lr.tensor import Tensor, history
 
 MAX_OPERATIONS = 100_000  # that finite differences may take

@@ -13,8 +13,8 @@ from tinygrad_lr.drawing.cards import Card, Graph, LayerCard
 from tinygrad_lr.drawing.formatting import number
 from tinygrad_lr.drawing.formula import expression
 from tinygrad_lr.explorer import words
-from tinygrad_lr.explorer.arrays import Arrays, Json
-from tinygrad_lr.explorer.mathml import SIGNS, derivative, math, mathml, name, partial, sign
+from tinygrad_lr.explorer.mathml import SIGNS, derivative, math, mathml, name, sign
+from tinygrad_lr.explorer.page import Arrays, Json
 from tinygrad_lr.explorer.predict import prediction
 from tinygrad_lr.explorer.replay import Replay
 from tinygrad_lr.explorer.vjps import Factor, VJPCall, statement
@@ -34,13 +34,7 @@ class Contribution(NamedTuple):
 
 
 class View:
-    """The cards and steps of a graph.
-
-    Args:
-        graph: the cards, some of which may be whole layers; the last one is the output.
-        calls: the backward pass.
-        arrays: where the arrays of the page are kept.
-    """
+    """The cards and steps of a graph, some of whose cards may be whole layers."""
 
     def __init__(self, graph: Graph, calls: Sequence[VJPCall], arrays: Arrays) -> None:
         self.graph, self.arrays = graph, arrays
@@ -126,14 +120,12 @@ class View:
         loss, output = name(self.loss), self.graph.output
         total = [output.index, self.arrays.add(self.sums[self.root])]
         return {
-            "phase": "seed",
-            "tag": "backward",
-            "card": output.index,
+            "phase": "seed", "tag": "backward", "card": output.index,
             "title": f"∂{self.loss}/∂{self.loss} = 1",
-            "formula": math(partial(loss, loss), sign("="), "<mn>1</mn>"),
+            "formula": math(derivative(loss, ast.Name(self.loss)), sign("="), "<mn>1</mn>"),
             "notes": [words.SEED.format(self.loss)],
             "sums": [] if isinstance(output, LayerCard) else [total],
-        }
+        }  # fmt: skip
 
     def backward(self, card: Card) -> Json:
         """The step that sends what has arrived at a card to its inputs."""

@@ -12,9 +12,10 @@ import numpy as np
 
 from tinygrad_lr.drawing.cards import Card, Graph
 from tinygrad_lr.drawing.formatting import number
-from tinygrad_lr.drawing.formula import expression, is_default, literal
-from tinygrad_lr.explorer.arrays import MAX_ELEMENTS
+from tinygrad_lr.drawing.formula import expression, is_default
+from tinygrad_lr.drawing.trace import operand
 from tinygrad_lr.explorer.mathml import SIGNS
+from tinygrad_lr.explorer.page import MAX_ELEMENTS
 from tinygrad_lr.ops import Op
 from tinygrad_lr.program.simplify import tidy
 from tinygrad_lr.program.symbols import ELEMENTWISE, Book, Symbol, astype, ordered
@@ -86,14 +87,10 @@ def vjp_calls(graph: Graph) -> list[VJPCall]:
 def _argument_names(node: Tensor, cards: Mapping[int, Card]) -> dict[str, ast.expr]:
     """What the user calls g, y, x0, x1, ..., the arguments of a node's rules."""
     card = cards[id(node)]
-    y = card.reference(card.layer)
-    names = {"y": y, "g": ast.Attribute(y, "grad", ast.Load())}
-    for k, x in enumerate(node.inputs):
-        if id(x) in cards:
-            names[f"x{k}"] = cards[id(x)].reference(card.layer)
-        elif np.ndim(x):
-            names[f"x{k}"] = expression(literal(x))
-    return names
+    y, inputs = card.reference(card.layer), enumerate(node.inputs)
+    arrays = {k: x for k, x in inputs if id(x) in cards or np.ndim(x)}
+    names = {f"x{k}": operand(x, card.layer, cards) for k, x in arrays.items()}
+    return names | {"y": y, "g": ast.Attribute(y, "grad", ast.Load())}
 
 
 class NamedOp(Symbol):
@@ -172,11 +169,9 @@ def _is_elementwise(x: Any) -> bool:
 
 
 class Expressions(ast.NodeTransformer):
-    """Writes Symbols as a person does, with the user's names.
+    """Writes Symbols as a person does, with the user's names for the arguments.
 
-    Args:
-        names: what stands for the arguments.
-        ndims: their numbers of axes, by which a whole shape is known from its lengths.
+    By their numbers of axes, `ndims`, a tuple of lengths is known to be a whole shape.
     """
 
     def __init__(self, names: Mapping[str, ast.expr], ndims: Mapping[str, int]):
