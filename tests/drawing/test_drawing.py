@@ -313,6 +313,39 @@ def test_depth_chooses_what_is_one_card():
     assert len(tg.draw(loss, depth=1).text.splitlines()) == len(whole) + 1
 
 
+class Residual(tg.nn.Module):
+    """Operations without parameters lie between the layers."""
+
+    def __init__(self):
+        self.first, self.last = tg.nn.Dense(2, 2, rng=0), tg.nn.Dense(2, 1, rng=1)
+
+    def forward(self, x):
+        return self.last(x + np.maximum(self.first(x), 0))
+
+
+def test_what_a_module_computes_between_its_layers_belongs_to_its_card():
+    model = Residual()
+    assert tg.draw(model, X, depth=0).text.splitlines() == [
+        "X (4, 2)  [data]  value −1.2 … 2",
+        "Residual (4, 1)  9 parameters",
+    ]
+    loss = tg.mse_loss(model(X), y)
+    first, card, *rest = tg.draw(loss, depth=0).text.splitlines()
+    assert first.startswith("X ") and card.startswith("Residual (4, 1)  9 parameters")
+    assert rest[-1].startswith("loss = ")
+    assert len(tg.draw(model, X).text.splitlines()) == 5
+
+
+def test_layers_that_take_turns_are_drawn_in_a_circle():
+    class Turns(Residual):
+        def forward(self, x):
+            return self.first(self.last(self.first(x)) * x)
+
+    picture = tg.draw(Turns(), X)
+    assert [line.split()[0] for line in picture.text.splitlines()] == ["X", "last", "first"]
+    assert re.findall(r"n\d -> n\d", picture.source) == ["n2 -> n1", "n0 -> n2", "n1 -> n2"]
+
+
 def test_a_model_and_an_input_show_the_layers(capsys):
     model = network(2, 3, 1)
     assert tg.draw(model, X).text.splitlines() == [

@@ -401,17 +401,30 @@ def test_what_a_layer_sends_is_what_its_operations_send(tmp_path):
     assert arrays[sent["array"]]["text"] == table(tg.grad(loss, [h])[0])
 
 
+def test_layers_that_take_turns_are_explored(tmp_path):
+    class Turns(tg.nn.Module):
+        def __init__(self):
+            self.there, self.back = (tg.nn.Dense(2, 2, "tanh", rng=i) for i in range(2))
+
+        def forward(self, x):
+            for _ in range(6):
+                x = self.back(self.there(x))
+            return x
+
+    path = tg.explore(Turns(), X, X, tg.mse_loss, tmp_path / "a.html")
+    nodes = data_of(path.read_text(encoding="utf-8"))["views"][""]["nodes"]
+    assert [n["name"] for n in nodes if n["kind"] == "layer"] == ["there", "back"]
+
+
 def test_a_model_is_explored_with_its_data(tmp_path):
     model = tg.nn.Sequential(tg.nn.Dense(2, 1, rng=0))
     path = tg.explore(model, X, LABELS, tg.binary_cross_entropy_with_logits, tmp_path / "a.html")
     loss = tg.binary_cross_entropy_with_logits(model(X), LABELS)
-    gradients = [
-        n["gradient"]
-        for n in data_of(path.read_text(encoding="utf-8"))["views"][""]["nodes"]
-        if "gradient" in n
-    ]
-    again = explored(loss, tmp_path)[1]["views"][""]["nodes"]
-    assert gradients == [n["gradient"] for n in again if "gradient" in n]
+    pages = data_of(path.read_text(encoding="utf-8")), explored(loss, tmp_path)[1]
+    first, second = (page["views"][""]["nodes"] for page in pages)
+    gradients = [n["gradient"]["array"] for n in first if "gradient" in n]
+    assert gradients == [n["gradient"]["array"] for n in second if "gradient" in n]
+    assert first[-1]["name"] == "loss"
 
 
 def test_a_script_gets_a_file_and_a_notebook_a_frame(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import graphviz
 
@@ -43,29 +44,37 @@ def picture(
     spine, depth = _spine(graph)
     layers = [card.layer for card in graph.cards if card.layer and card.kind != "layer"]
     frames = {path: _frame(write, path, f"{path} · {graph.modules[path]}") for path in layers}
-    rankdir = direction or ("LR" if depth <= MAX_LEVELS and not frames else "TB")
-    dot = Picture("computation")
+    dot = _canvas(
+        write,
+        rankdir=direction or ("LR" if depth <= MAX_LEVELS and not frames else "TB"),
+        legend=write.legend(any(wire.local is not None for wire in graph.wires)) if legend else "",
+    )
     dot.theme, dot.text = theme, str(graph)
     dot.titles = {card.id: one_line(str(card), 500) for card in graph.cards}
     dot.titles["graph0"] = one_line(f"the computation of {graph.output.name}")
-    dot.attr("graph", rankdir=rankdir, bgcolor=write.colours["paper"], **GRAPH)
-    derivatives = any(wire.local is not None for wire in graph.wires)
-    if legend and (text := write.legend(derivatives)):
-        dot.attr("graph", label=f"<{text}>", labelloc="b", labeljust="l")
-    dot.attr("node", **NODE)
-    dot.attr("edge", color=write.colours["wire"], **EDGE)
     uses = Counter(wire.source for wire in graph.wires)
     for card in graph.cards:
-        in_order = all(uses[wire.source] == 1 for wire in card.inputs)
-        _node(frames.get(card.layer or "", dot), write, card, "in" if in_order else "")
+        _node(frames.get(card.layer or "", dot), write, card, uses)
     for frame in frames.values():
         dot.subgraph(frame)
     for wire in graph.wires:
-        _edge(dot, write, wire, "8" if wire in spine else "1")
+        _edge(dot, write, wire, weight="8" if wire in spine else "1")
     return dot
 
 
-def _node(dot: graphviz.Digraph, write: LabelWriter, card: Card, ordering: str) -> None:
+def _canvas(write: LabelWriter, rankdir: str, legend: str) -> Picture:
+    """A picture with its styles and legend, and nothing on it yet."""
+    dot = Picture("computation")
+    dot.attr("graph", rankdir=rankdir, bgcolor=write.colours["paper"], **GRAPH)
+    if legend:
+        dot.attr("graph", label=f"<{legend}>", labelloc="b", labeljust="l")
+    dot.attr("node", **NODE)
+    dot.attr("edge", color=write.colours["wire"], **EDGE)
+    return dot
+
+
+def _node(dot: graphviz.Digraph, write: LabelWriter, card: Card, uses: Mapping[Card, int]) -> None:
+    """A card; inputs that go nowhere else stand in the order of the arguments."""
     style, fill, border, width = KINDS[card.kind]
     dot.node(
         card.id,
@@ -76,7 +85,7 @@ def _node(dot: graphviz.Digraph, write: LabelWriter, card: Card, ordering: str) 
         color=write.colours[border],
         penwidth=str(width),
         peripheries="2" if card.kind == "layer" else "1",
-        ordering=ordering,
+        ordering="in" if all(uses[wire.source] == 1 for wire in card.inputs) else "",
     )
 
 

@@ -68,11 +68,9 @@ class LabelWriter:
         lines = [("parameters", count, "value"), ("output", str(card.shape), "soft")]
         if self.gradients and card.norm is not None:
             lines.append(("‖grad‖", number(card.norm), "gradient"))
-        title = _pair(
-            self.text(card.title, size=15, bold=True), self.text(card.formula, "soft", 12)
-        )
+        title, kind = self.text(card.title, size=15, bold=True), self.text(card.formula, "soft", 12)
         rows = [_pair(self.text(a, c), self.text(b, c, 12, room=3)) for a, b, c in lines]
-        return _table([title, *rows], padding=2)
+        return _table([_pair(title, kind), *rows], padding=2)
 
     def arrays(self, arrays: dict[str, NDArray]) -> list[str]:
         """The rows for a value and its gradient: side by side, if they are tables of rows."""

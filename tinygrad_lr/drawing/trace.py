@@ -46,37 +46,37 @@ def graph(
     frame = user_frame()
     values = names.nodes([output])
     modules = modules_by_path(names.modules(values, frame, model))
-    known = names.find([output], frame, model)
+    known, paths = names.find([output], frame, model), layers(values, modules)
+    cards = _cards(values, known, output)
+    full = Graph(list(cards.values()), modules)
+    for key, card in cards.items():
+        card.layer = paths.get(key)
+    _write_titles(full, cards, known, depth)
+    with np.errstate(all="ignore"):  # the picture shows what is not finite
+        if gradient and output.requires_grad and output.size == 1:
+            starts = full.cards if wrt is None else [cards[id(x)] for x in wrt if id(x) in cards]
+            reached = full.downstream(starts)
+            for x, g in gradients(output).items():
+                cards[id(x)].gradient = np.asarray(g) if cards[id(x)] in reached else None
+        if derivatives or (derivatives is None and all(c.value.size == 1 for c in full.cards)):
+            for card in full.cards:
+                _differentiate(card)
+    return full if depth is None else collapsed(full, depth)
+
+
+def _cards(values: Sequence[Any], known: Container[int], output: Tensor) -> dict[int, Card]:
+    """A card for every value, by id, but for numbers that are best written into formulas."""
     literals = set[int]()
+    cards: dict[int, Card] = {}
     for x in values:
         if id(x) not in known and _is_literal(x, literals):
             literals.add(id(x))
-    shown = [x for x in values if id(x) not in literals]
-    if derivatives is None:
-        derivatives = all(np.size(unwrap(x)) == 1 for x in shown)
-    grads = {}
-    if gradient and output.requires_grad and output.size == 1:
-        with np.errstate(all="ignore"):  # the picture shows what is not finite
-            grads = {id(x): np.asarray(g) for x, g in gradients(output).items()}
-    layer = layers(values, modules)
-    cards: dict[int, Card] = {}
-    for x in shown:
-        card = Card(len(cards), _kind(x, output), x, np.asarray(unwrap(x)))
-        card.layer, card.gradient = layer.get(id(x)), grads.get(id(x))
-        local = local_derivatives(x) if derivatives and is_result(x) else {}
-        card.inputs = [
-            Wire(cards[id(y)], card, i, local.get(i))
-            for i, y in enumerate(getattr(x, "inputs", ()))
-            if id(y) in cards
-        ]
-        cards[id(x)] = card
-    full = Graph(list(cards.values()), modules)
-    if wrt is not None:
-        starts = [cards[id(x)] for x in wrt if id(x) in cards]
-        for card in set(full.cards) - full.downstream(starts):
-            card.gradient = None
-    _write_titles(full, cards, known, depth)
-    return full if depth is None else collapsed(full, depth)
+        else:
+            card = Card(len(cards), _kind(x, output), x, np.asarray(unwrap(x)))
+            inputs = [(i, cards.get(id(y))) for i, y in enumerate(getattr(x, "inputs", ()))]
+            card.inputs = [Wire(source, card, i) for i, source in inputs if source]
+            cards[id(x)] = card
+    return cards
 
 
 def _write_titles(
@@ -160,14 +160,11 @@ def _kind(x: Any, output: Tensor) -> str:
     return "data" if isinstance(x, Tensor) or np.ndim(x) else "constant"
 
 
-@np.errstate(all="ignore")
-def local_derivatives(x: Any) -> dict[int, float]:
-    """The derivative of a scalar result with respect to each of its scalar inputs."""
-    if x.size != 1:
-        return {}
-    arguments = (np.ones_like(x._array), *as_arrays(x))
-    return {
-        i: float(unbroadcast(np.asarray(rule(*arguments, **x.params)), y).item())
-        for i, (y, rule) in enumerate(zip(x.inputs, x.op.rules, strict=False))
-        if rule and isinstance(y, Tensor) and y.requires_grad and y.size == 1
-    }
+def _differentiate(card: Card) -> None:
+    """Give the wires between a scalar and its scalar inputs their local derivative."""
+    x, scalars = card.node, [w for w in card.inputs if card.value.size == w.source.value.size == 1]
+    for wire in scalars:
+        y, rule = [*zip(x.inputs, x.op.rules, strict=False)][wire.argument]
+        if rule and getattr(y, "requires_grad", False):
+            dy = rule(np.ones_like(x._array), *as_arrays(x), **x.params)
+            wire.local = float(unbroadcast(np.asarray(dy), y).item())

@@ -94,6 +94,8 @@ def explore(
             )
         (X, y, loss), arguments = arguments[:3], arguments[3:]
         model, output = output, loss(output(X), y)
+        if isinstance(output, Tensor):
+            output.name = output.name or "loss"  # not what the result of explore is assigned to
     paths = [x for x in (*arguments, path) if x is not None]
     if len(paths) > 1 or not all(isinstance(x, (str, os.PathLike)) for x in paths):
         raise TypeError(f"explore(loss, path) takes one path, not {paths!r}")
@@ -125,9 +127,11 @@ def _page(output: Any, model: Module | None, history: Film | None, title: str | 
     views, pictures = {}, []
     for name, cards in _graphs(full).items():
         view, drawing = View(cards, calls, arrays), picture(cards, legend=False)
-        steps, nodes = view.steps(), view.nodes(differences)
-        svg = page.strip(drawing.pipe("svg", encoding="utf-8"))
-        views[name] = {"svg": svg, "nodes": nodes, "steps": steps}
+        views[name] = {
+            "svg": page.strip(drawing.pipe("svg", encoding="utf-8")),
+            "steps": view.steps(),
+            "nodes": [view.node(card, differences.get(id(card.node))) for card in cards.cards],
+        }
         pictures.append(drawing)
     data = {"views": views, "words": words.PAGE | predict.verdicts(full)}
     if history is not None and history.frames:

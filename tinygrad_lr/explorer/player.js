@@ -1,8 +1,7 @@
 'use strict';
-const DATA = JSON.parse(document.getElementById('data').textContent);
-const $ = id => document.getElementById(id), aside = document.querySelector('aside'), figure = document.querySelector('figure');
+const $ = id => document.getElementById(id), DATA = JSON.parse($('data').textContent), FILM = DATA.film;
+const aside = document.querySelector('aside'), figure = document.querySelector('figure');
 const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-const FILM = DATA.film;
 let view, nodes, last, step = 0, frame = null, detail = null, timer = null, predicting = false;
 const revealed = new Set(), guesses = new Map();
 
@@ -15,10 +14,8 @@ function el(tag, attributes, ...children) {
 }
 const math = text => { const d = el('div'); d.innerHTML = text; return d; };
 
-function table(a, role) {
-  return el('table', {'aria-label': `${a.shape || ''} ${role}`}, a.text.map((row, i) => el('tr', {}, row.map((text, j) =>
-    el('td', {style: `background:var(--${role}${a.levels[i][j]})`}, text)))));
-}
+const table = (a, role) => el('table', {'aria-label': `${a.shape || ''} ${role}`}, a.text.map((row, i) => el('tr', {},
+  row.map((text, j) => el('td', {style: `background:var(--${role}${a.levels[i][j]})`}, text)))));
 function array({array: index, role, label}) {
   const a = DATA.arrays[index];
   return el('span', {class: 'array'}, table(a, role), el('small', {}, label),

@@ -214,12 +214,8 @@ class View:
         notes = [words.downhill(self.graph.output.title, before, after)]
         return {"phase": "done", "title": "One step downhill", "boxes": boxes, "notes": notes}
 
-    def nodes(self, differences: dict[int, Any]) -> list[Json]:
-        """The cards, with finite differences by the id of what a card shows."""
-        return [self.node(card, differences.get(id(card.node))) for card in self.graph.cards]
-
     def node(self, card: Card, difference: Any) -> Json:
-        """What the page knows of a card, after the steps."""
+        """What the page knows of a card, after the steps; the difference is the finite one."""
         node: Json = {"id": card.id, "index": card.index, "kind": card.kind, "name": card.name}
         if isinstance(card, LayerCard):
             return node | {"opens": card.paths[0], "notes": [words.layer(card)]}

@@ -18,7 +18,7 @@ from tinygrad_lr.explorer.mathml import SIGNS
 from tinygrad_lr.explorer.page import MAX_ELEMENTS
 from tinygrad_lr.ops import Op
 from tinygrad_lr.program.simplify import tidy
-from tinygrad_lr.program.symbols import ELEMENTWISE, Book, Symbol, astype, ordered
+from tinygrad_lr.program.symbols import ELEMENTWISE, Book, Symbol, astype, ordered, value_of
 from tinygrad_lr.program.writer import BINARY, Writer
 from tinygrad_lr.tensor import Tensor, gradients, unbroadcast
 
@@ -101,10 +101,10 @@ class NamedOp(Symbol):
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         if hasattr(np, op.name) or not isinstance(expression(op.formula), ast.Call):
             return super().apply(op, inputs, params)
-        changed = {k: x for k, x in params.items() if not is_default(op, k, x)}
+        settings = [(k, x) for k, x in params.items() if not is_default(op, k, x)]
         free = op.positional - len(inputs)
-        positional, keywords = list(changed.values())[:free], dict(list(changed.items())[free:])
-        return self.book.record(op.forward, *inputs, *positional, **keywords)
+        positional = [x for _, x in settings[:free]]
+        return self.book.record(op.forward, *inputs, *positional, **dict(settings[free:]))
 
 
 @np.errstate(all="ignore")
@@ -119,28 +119,21 @@ def vjp_call(
     summed = unbroadcast(raw, inputs[i]).now
     write = Expressions(names, {f"x{k}": np.ndim(x) for k, x in enumerate(inputs)})
     operands = raw.args if raw.function in BINARY else ()
-    return VJPCall(
-        node,
-        i,
-        g,
-        inputs,
-        text=write.expression(summed),
-        local=_local(raw, upstream, write) if _is_elementwise(raw) else None,
-        factors=[
-            Factor(write.expression(x), getattr(x, "value", x), "g" in _reads(x)) for x in operands
-        ],
-        sign=SIGNS.get(BINARY.get(raw.function), ""),
-        raw=raw.value,
-        gradient=summed.value,
-        reads={-1 if name == "y" else int(name[1:]) for name in _reads(raw) - {"g"}},
-    )
+    factors = [Factor(write.expression(x), value_of(x), "g" in _reads(x)) for x in operands]
+    local = _local(raw, upstream, write)
+    sign = SIGNS.get(BINARY.get(raw.function), "")
+    reads = {-1 if name == "y" else int(name[1:]) for name in _reads(raw) - {"g"}}
+    text, gradient = write.expression(summed), summed.value
+    return VJPCall(node, i, g, inputs, text, local, factors, sign, raw.value, gradient, reads)
 
 
-def _local(raw: Symbol, g: Symbol, write: Expressions) -> Factor:
-    """The local derivative of an elementwise rule: its expression with 1 in place of g."""
-    one = np.float64(1)
-    (factor,) = g.book.rewritten([raw], tidy, lambda x, new, _: one if x is g else new)
-    array = np.broadcast_to(getattr(factor, "value", factor), np.shape(raw.value))
+def _local(raw: Symbol, g: Symbol, write: Expressions) -> Factor | None:
+    """The local derivative, if a rule multiplies g by it element by element: the rule with g = 1."""
+    functions = {s.function for s in ordered([raw]) if s.function and "g" in _reads(s)}
+    if not functions <= ELEMENTWISE | {np.where, np.broadcast_to, astype}:
+        return None
+    (factor,) = g.book.rewritten([raw], tidy, lambda x, y, _: np.float64(1) if x is g else y)
+    array = np.broadcast_to(value_of(factor), np.shape(raw.value))
     while isinstance(factor, Symbol) and factor.function is np.broadcast_to:
         factor = factor.args[0]
     if array.size and (array == array.flat[0]).all() and not _reads(factor):
@@ -160,12 +153,6 @@ def _reads(x: Any) -> set[str]:
             if x.now.given:
                 names.add(x.now.name or "")
     return names
-
-
-def _is_elementwise(x: Any) -> bool:
-    """Whether an expression multiplies g, element by element, by what does not depend on it."""
-    functions = {s.function for s in ordered([x]) if s.function and "g" in _reads(s)}
-    return functions <= ELEMENTWISE | {np.where, np.broadcast_to, astype}
 
 
 class Expressions(ast.NodeTransformer):
