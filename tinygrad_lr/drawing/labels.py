@@ -108,11 +108,11 @@ class LabelWriter:
 
     def legend(self, derivatives: bool) -> str:
         """What the colours mean, in one line."""
-        how = "as grad at the arrow’s head × d" if derivatives else "against the arrows"
+        direction = "as grad at the arrow’s head × d" if derivatives else "against the arrows"
         entries = [
             (self.values, "value", "value", "computed forward, along the arrows"),
             (derivatives, "× d", "local", "local derivative"),
-            (self.gradients, "grad", "gradient", f"of the output, computed backward, {how}"),
+            (self.gradients, "grad", "gradient", f"of the output, computed backward, {direction}"),
         ]
         line = self.span("   ·   ", "soft").join(
             self.span(word, colour) + self.span(f": {meaning}", "soft")

@@ -37,8 +37,8 @@ def layers(values: Sequence[Any], modules: Mapping[str, Module]) -> dict[int, st
     for x in filter(is_result, values):
         leaves = [y for y in x.inputs if not is_result(y)]
         siblings = [y for y in x.inputs if is_result(y) and y.origin == x.origin]
-        if found := [paths[id(y)] for y in (*leaves, *siblings) if id(y) in paths]:
-            paths[id(x)] = found[0]
+        if candidates := [paths[id(y)] for y in (*leaves, *siblings) if id(y) in paths]:
+            paths[id(x)] = candidates[0]
     return paths
 
 
@@ -75,7 +75,7 @@ def group_by_module(graph: Graph, depth: int, opened: Container[str] = ()) -> di
     return {card: path for card, path in groups.items() if path not in opened}
 
 
-def collapsed(graph: Graph, depth: int, opened: Container[str] = ()) -> Graph:
+def collapse(graph: Graph, depth: int, opened: Container[str] = ()) -> Graph:
     """The graph with every Module at a depth of nesting as one card, and runs of equal ones too.
 
     Depth 0 makes one card of each model, 1 of each layer of it; those at the `opened` paths stay.

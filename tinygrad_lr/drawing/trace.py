@@ -13,7 +13,7 @@ from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.drawing.cards import Card, Graph, Wire, is_result, layer_title
 from tinygrad_lr.drawing.formatting import one_line
 from tinygrad_lr.drawing.formula import MAX_FORMULA, SUBSCRIPTS, expression, formula, literal
-from tinygrad_lr.drawing.layers import collapsed, group_by_module, layers, modules_by_path
+from tinygrad_lr.drawing.layers import collapse, group_by_module, layers, modules_by_path
 from tinygrad_lr.messages.frames import user_frame
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming import names
@@ -46,12 +46,12 @@ def graph(
     frame = user_frame()
     values = names.nodes([output])
     modules = modules_by_path(names.modules(values, frame, model))
-    known, paths = names.find([output], frame, model), layers(values, modules)
-    cards = _cards(values, known, output)
+    labels, paths = names.find([output], frame, model), layers(values, modules)
+    cards = _cards(values, labels, output)
     full = Graph(list(cards.values()), modules)
     for key, card in cards.items():
         card.layer = paths.get(key)
-    _write_titles(full, cards, known, depth)
+    _write_titles(full, cards, labels, depth)
     with np.errstate(all="ignore"):  # the picture shows what is not finite
         if gradient and output.requires_grad and output.size == 1:
             starts = full.cards if wrt is None else [cards[id(x)] for x in wrt if id(x) in cards]
@@ -61,15 +61,15 @@ def graph(
         if derivatives or (derivatives is None and all(c.value.size == 1 for c in full.cards)):
             for card in full.cards:
                 _differentiate(card)
-    return full if depth is None else collapsed(full, depth)
+    return full if depth is None else collapse(full, depth)
 
 
-def _cards(values: Sequence[Any], known: Container[int], output: Tensor) -> dict[int, Card]:
+def _cards(values: Sequence[Any], labels: Container[int], output: Tensor) -> dict[int, Card]:
     """A card for every value, by id, but for numbers that are best written into formulas."""
     literals = set[int]()
     cards: dict[int, Card] = {}
     for x in values:
-        if id(x) not in known and _is_literal(x, literals):
+        if id(x) not in labels and _is_literal(x, literals):
             literals.add(id(x))
         else:
             card = Card(len(cards), _kind(x, output), x, np.asarray(unwrap(x)))
@@ -80,28 +80,28 @@ def _cards(values: Sequence[Any], known: Container[int], output: Tensor) -> dict
 
 
 def _write_titles(
-    graph: Graph, cards: Mapping[int, Card], known: Mapping[int, str], depth: int | None
+    graph: Graph, cards: Mapping[int, Card], labels: Mapping[int, str], depth: int | None
 ) -> None:
     """Give every card its name, title and formula; a short formula is a name for itself.
 
-    What has no name is h₁ if it crosses layers, v₁ within one, θ₁ or c₁ if it went in.
+    What has no name is h₁ if it leaves its layer, v₁ within one, θ₁ or c₁ if it went in.
     """
-    crossing, taken = _crossing(graph, depth), dict.fromkeys(known.values(), 1)
+    outputs, used = _layer_outputs(graph, depth), dict.fromkeys(labels.values(), 1)
     counts = Counter[str]()
     for key, card in cards.items():
         tree = _formula(card, cards)
         text = ast.unparse(tree) if tree else ""
-        if name := one_line(known.get(key, "")):
+        if name := one_line(labels.get(key, "")):
             card.name, card.title, card.formula = name, name.removeprefix(f"{card.layer}."), text
-        elif tree and len(text) <= MAX_FORMULA and card not in crossing:
+        elif tree and len(text) <= MAX_FORMULA and card not in outputs:
             card.name, card.title, card.tree = text, text, tree
         else:
-            name = crossing.get(card, "")
+            name = outputs.get(card, "")
             if not name:
-                letter = LETTERS.get(card.kind, "h" if card in crossing else "v")
+                letter = LETTERS.get(card.kind, "h" if card in outputs else "v")
                 counts[letter] += 1
                 name = f"{letter}{counts[letter]}".translate(SUBSCRIPTS)
-            card.name = card.title = names.unique(name, taken)
+            card.name = card.title = names.unique(name, used)
             card.formula = text
 
 
@@ -124,7 +124,7 @@ def operand(x: Any, layer: str | None, cards: Mapping[int, Card]) -> ast.expr:
     return card.reference(layer) if card else expression(literal(x))
 
 
-def _crossing(graph: Graph, depth: int | None) -> dict[Card, str]:
+def _layer_outputs(graph: Graph, depth: int | None) -> dict[Card, str]:
     """The results that are used outside of their layer, or of the card that hides it.
 
     With each goes the title of that card, or "" if there is none.

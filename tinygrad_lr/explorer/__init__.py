@@ -11,7 +11,7 @@ from typing import Any
 from tinygrad_lr.drawing import MAX_OPEN_CARDS
 from tinygrad_lr.drawing.cards import Graph, LayerCard
 from tinygrad_lr.drawing.dot import picture
-from tinygrad_lr.drawing.layers import collapsed
+from tinygrad_lr.drawing.layers import collapse
 from tinygrad_lr.drawing.render import Picture
 from tinygrad_lr.drawing.trace import graph
 from tinygrad_lr.explorer import page, predict, words
@@ -145,9 +145,9 @@ def _graphs(full: Graph) -> dict[str, Graph]:
     """The graph; a large one with its layers as cards, and once more for each layer opened."""
     if len(full.cards) <= MAX_OPEN_CARDS or not full.modules:
         return {"": full}
-    closed = collapsed(full, 1)
+    closed = collapse(full, 1)
     paths = [path for c in closed.cards if isinstance(c, LayerCard) for path in c.paths]
-    return {"": closed} | {path: collapsed(full, 1, opened=[path]) for path in paths[:MAX_OPENED]}
+    return {"": closed} | {path: collapse(full, 1, opened=[path]) for path in paths[:MAX_OPENED]}
 
 
 def _in_a_notebook() -> bool:

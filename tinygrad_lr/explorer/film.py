@@ -91,6 +91,5 @@ class Film:
             {"step": f.step, "loss": arrays.add(f.loss), "values": at(f, 0), "gradients": at(f, 1)}
             for f in self.frames
         ]
-        pairs = zip(self.frames, heights, strict=True)
-        points = [[frame.step / last, round(height, 4)] for frame, height in pairs]
+        points = [[f.step / last, round(h, 4)] for f, h in zip(self.frames, heights, strict=True)]
         return {"names": names, "points": points, "frames": frames}

@@ -36,7 +36,7 @@ def row(*parts: str) -> str:
     return f"<mrow>{''.join(parts)}</mrow>"
 
 
-def fenced(inner: str, left: str = "(", right: str = ")") -> str:
+def fence(inner: str, left: str = "(", right: str = ")") -> str:
     """Something in brackets that do not grow."""
     mo = '<mo stretchy="false" fence="true">{}</mo>'
     return row(mo.format(left), inner, mo.format(right))
@@ -45,7 +45,7 @@ def fenced(inner: str, left: str = "(", right: str = ")") -> str:
 def derivative(loss: str, of: ast.expr) -> str:
     """∂ loss / ∂ of, for the MathML of a loss and an expression."""
     inner = mathml(of, loss)
-    inner = fenced(inner) if isinstance(of, ast.BinOp | ast.UnaryOp) else inner
+    inner = fence(inner) if isinstance(of, ast.BinOp | ast.UnaryOp) else inner
     return f"<mfrac>{row(sign('∂'), loss)}{row(sign('∂'), inner)}</mfrac>"
 
 
@@ -64,30 +64,30 @@ def mathml(node: ast.expr, loss: str = "") -> str:
     def inner(x: ast.expr) -> str:
         return mathml(x, loss)
 
-    def bracketed(x: ast.expr, least: int) -> str:
+    def bracket(x: ast.expr, least: int) -> str:
         weak = isinstance(x, ast.UnaryOp | ast.Compare | ast.IfExp) or (
             isinstance(x, ast.BinOp) and PRECEDENCE.get(type(x.op), 8) < least
         )
-        return fenced(inner(x)) if weak else inner(x)
+        return fence(inner(x)) if weak else inner(x)
 
     match node:
         case ast.BinOp(left, ast.Div(), right):
             return f"<mfrac>{row(inner(left))}{row(inner(right))}</mfrac>"
         case ast.BinOp(left, ast.Pow(), right):
-            return f"<msup>{row(bracketed(left, 99))}{row(inner(right))}</msup>"
+            return f"<msup>{row(bracket(left, 99))}{row(inner(right))}</msup>"
         case ast.BinOp(left, op, right):
             least = PRECEDENCE[type(op)]
             after = least + 1 if isinstance(op, ast.Sub) else least
-            return row(bracketed(left, least), INFIX[type(op)], bracketed(right, after))
+            return row(bracket(left, least), INFIX[type(op)], bracket(right, after))
         case ast.UnaryOp(ast.USub(), x):
-            return row(sign("−"), bracketed(x, 2))
+            return row(sign("−"), bracket(x, 2))
         case ast.Compare(left, ops, rights):
             pairs = zip(ops, rights, strict=True)
             return row(inner(left), *(sign(COMPARISONS[type(op)]) + inner(x) for op, x in pairs))
         case ast.Attribute(x, "grad") if loss:
             return derivative(loss, x)
         case ast.Attribute(x, "T" | "mT"):
-            return f"<msup>{row(bracketed(x, 99))}<mi>T</mi></msup>"
+            return f"<msup>{row(bracket(x, 99))}<mi>T</mi></msup>"
         case ast.Call(ast.Attribute(ast.Name("np"), f), args, keywords):
             return _call(f, args, keywords, inner)
         case ast.Call(ast.Attribute(x, f), args, keywords) if f in FUNCTIONS:
@@ -106,7 +106,7 @@ def _call(f: str, args: list[ast.expr], keywords: list[ast.keyword], inner: Writ
     if f == "sqrt":
         return f"<msqrt>{inner(args[0])}</msqrt>"
     if f in ("abs", "absolute"):
-        return fenced(inner(args[0]), "|", "|")
+        return fence(inner(args[0]), "|", "|")
     if f == "broadcast_to":
         return inner(args[0])
     head, values = name(NAMES.get(f, f)), [inner(x) for x in args]
@@ -115,4 +115,4 @@ def _call(f: str, args: list[ast.expr], keywords: list[ast.keyword], inner: Writ
             head = f"<msub>{head}{row(inner(keyword.value))}</msub>"
         elif keyword.arg != "keepdims":
             values.append(inner(keyword.value))
-    return row(head, fenced(sign(",").join(values)))
+    return row(head, fence(sign(",").join(values)))

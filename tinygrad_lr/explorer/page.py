@@ -16,7 +16,6 @@ from tinygrad_lr.drawing.theme import DARK, FONTS, LIGHT, SHADES, dark_rules
 
 HERE = Path(__file__).parent
 MAX_ELEMENTS, MAX_SIDE = 64, 8  # shown in full, and rows and columns of a larger array
-
 Json = dict[str, Any]  # a piece of the page's data
 
 
@@ -82,13 +81,13 @@ def render(title: str, data: dict[str, Any]) -> str:
         "colours": style_sheet(),
         "fonts": FONTS,
         "script": (HERE / "player.js").read_text(encoding="utf-8"),
-        "data": embedded_json(data | colour_roles()),
+        "data": embed_json(data | colour_roles()),
     }
     template = (HERE / "template.html").read_text(encoding="utf-8")
     return re.sub(r"@(\w+)@", lambda field: fields[field[1]], template)
 
 
-def embedded_json(data: Any) -> str:
+def embed_json(data: Any) -> str:
     """JSON for a script element, which no text in it can close."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -1,7 +1,7 @@
 'use strict';
 const $ = id => document.getElementById(id), DATA = JSON.parse($('data').textContent), FILM = DATA.film;
 const aside = document.querySelector('aside'), figure = document.querySelector('figure');
-const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)').matches;
 let view, nodes, last, step = 0, frame = null, detail = null, timer = null, predicting = false;
 const revealed = new Set(), guesses = new Map();
 
@@ -37,18 +37,18 @@ function matches(texts, values, tolerance) {
     Math.abs(t - values[i]) <= Math.min(Math.max(unit(t), tolerance), 0.04 * largest) + 1e-9 * largest);
 }
 function verdict(text, box) {
-  const typed = parse(text), texts = typed.flat(), numbers = texts.map(Number), {rows, columns, shape, values} = box.right;
+  const lines = parse(text), texts = lines.flat(), numbers = texts.map(Number), {rows, columns, shape, values} = box.right;
   if (!texts.length || numbers.some(isNaN)) return DATA.words.unreadable;
   const digits = unit(DATA.arrays[box.row.find(item => item.answer).array].text[0][0]);
   const fits = (x, k = 1) => matches(texts, x.map(v => v * k), digits * Math.abs(k));
-  const line = rows === 1 || columns === 1;
-  if (fits(values) && (line || typed.length === rows && typed.every(r => r.length === columns))) return DATA.words.right;
+  const vector = rows === 1 || columns === 1;
+  if (fits(values) && (vector || lines.length === rows && lines.every(r => r.length === columns))) return DATA.words.right;
   if (numbers.length === values.length) {
     for (const [k, words] of DATA.words.factors) if (fits(values, k)) return words;
     if (numbers.every(x => x === 0)) return DATA.words.zero;
     const c = values.reduce((a, x, i) => a + x * numbers[i], 0) / values.reduce((a, x) => a + x * x, 0);
     if (values.length > 1 && fits(values, c)) return DATA.words.times[c < 0 ? 1 : 0].replace('{}', Number(c.toPrecision(3)));
-    if (!line && fits(values.map((_, i) => values[(i % rows) * columns + Math.floor(i / rows)]))) return DATA.words.transposed;
+    if (!vector && fits(values.map((_, i) => values[(i % rows) * columns + Math.floor(i / rows)]))) return DATA.words.transposed;
   }
   for (const [words, wrong] of box.wrong) if (fits(wrong)) return words;
   return numbers.length === values.length ? DATA.words.unknown : DATA.words.shape.replace('{}', shape);
@@ -68,14 +68,14 @@ function guess(box, key) {
 }
 
 // The words beside the picture.
-const checked = n => n.check && el('details', {}, el('summary', {}, DATA.words.check), row(n.check.row), ...notes(n.check.notes));
-const hidden = (box, i) => predicting && box.right && !revealed.has(`${step}.${i}`);
+const differences = n => n.check && el('details', {}, el('summary', {}, DATA.words.check), row(n.check.row), ...notes(n.check.notes));
+const isHidden = (box, i) => predicting && box.right && !revealed.has(`${step}.${i}`);
 function part(box, i, s) {
-  const hide = hidden(box, i);
-  if (box.target == null && box.heading && s.phase === 'backward' && s.boxes.some(hidden)) return null;
+  const hide = isHidden(box, i);
+  if (box.target == null && box.heading && s.phase === 'backward' && s.boxes.some(isHidden)) return null;
   return el('div', {class: 'box'}, box.heading && el('h3', {}, box.heading), box.formula && math(box.formula), box.row && row(box.row, hide),
     hide && guess(box, `${step}.${i}`), ...notes(box.notes), box.code && el('div', {}, el('code', {}, box.code)),
-    !hide && box.complete && checked(nodes.find(n => n.index === box.target)));
+    !hide && box.complete && differences(nodes.find(n => n.index === box.target)));
 }
 const heading = (tag, title) => [el('span', {class: 'tag'}, tag), el('h2', {}, title)];
 function words(s) {
@@ -86,13 +86,13 @@ function words(s) {
 }
 function about(n) {
   const shape = n.value != null && DATA.arrays[n.value].shape;
-  const titled = (title, index, role) => [el('h3', {}, title), row([{array: index, role, label: shape || ''}])];
+  const section = (title, index, role) => [el('h3', {}, title), row([{array: index, role, label: shape || ''}])];
   return [...heading(n.kind, n.name), el('button', {onclick: close}, '✕ close'),
     shape && el('p', {class: 'note'}, `shape ${shape}`), n.formula && math(n.formula),
-    ...(n.value != null ? titled('value', n.value, 'value') : []),
-    ...(n.gradient ? titled(`gradient, ${n.gradient.label}`, n.gradient.array, 'gradient') : []),
+    ...(n.value != null ? section('value', n.value, 'value') : []),
+    ...(n.gradient ? section(`gradient, ${n.gradient.label}`, n.gradient.array, 'gradient') : []),
     ...(n.contributions ? [el('h3', {}, 'where the gradient comes from'), row(n.contributions)] : []),
-    checked(n), DATA.views[n.opens] && el('button', {onclick: () => open(n.opens)}, 'open this layer'), ...notes(n.notes)];
+    differences(n), DATA.views[n.opens] && el('button', {onclick: () => open(n.opens)}, 'open this layer'), ...notes(n.notes)];
 }
 
 // The picture.
@@ -147,16 +147,16 @@ function open(name) {
 function close() { const n = detail; detail = null; draw(); if (n) n.el.focus(); }
 
 function draw() {
-  const s = frame == null ? view.steps[step] : {phase: 'film'}, known = new Set(), sums = new Map(), sent = new Set();
+  const s = frame == null ? view.steps[step] : {phase: 'film'}, computed = new Set(), sums = new Map(), passed = new Set();
   for (const t of view.steps.slice(0, frame == null ? step + 1 : undefined)) {
-    if (t.phase === 'forward') known.add(t.card);
-    if (t.phase === 'backward') sent.add(t.card);
+    if (t.phase === 'forward') computed.add(t.card);
+    if (t.phase === 'backward') passed.add(t.card);
     for (const [card, sum] of t.sums || []) sums.set(card, sum);
   }
   const boxes = detail ? [] : s.boxes || [], targets = new Set(s.phase === 'backward' ? boxes.map(b => b.target) : []);
   for (const n of nodes) {
     const [value, gradient] = frame != null && film(n) || [n.value, sums.get(n.index)];
-    const on = n.leaf || known.has(n.index), masked = boxes.some((b, i) => b.target === n.index && hidden(b, i)), label = [n.name, n.kind];
+    const on = n.leaf || computed.has(n.index), masked = boxes.some((b, i) => b.target === n.index && isHidden(b, i)), label = [n.name, n.kind];
     const classes = {off: !on, unsent: !sums.has(n.index), masked, here: n.index === (detail ? detail.index : s.card),
       from: !detail && (s.from || []).includes(n.index), to: targets.has(n.index)};
     for (const [name, set] of Object.entries(classes)) n.el.classList.toggle(name, set);
@@ -172,7 +172,7 @@ function draw() {
     e.classList.toggle('bw', boxes.some(b => b.wire === wire || b.wire === `${from}_${to}`));
     e.classList.toggle('tail', e.id.endsWith('_tail') || !figure.querySelector('#d' + wire));
   }
-  for (const g of figure.querySelectorAll('[id^=d]')) { g.classList.add('chip'); g.classList.toggle('unsent', !sent.has(+g.id.split('_')[1])); }
+  for (const g of figure.querySelectorAll('[id^=d]')) { g.classList.add('chip'); g.classList.toggle('unsent', !passed.has(+g.id.split('_')[1])); }
   aside.className = detail ? '' : s.phase;
   aside.replaceChildren(el('div', {class: 'slide'}, ...(detail ? about(detail) : frame == null ? words(s) : training())));
   for (const [id, off] of [['first', step === 0], ['back1', step === 0], ['next', step === last], ['last', step === last]]) $(id).disabled = off;
@@ -185,7 +185,7 @@ const brief = index => DATA.arrays[index].summary || DATA.arrays[index].text.map
 function follow(n) {
   if (!n || (figure.scrollWidth <= figure.clientWidth && figure.scrollHeight <= figure.clientHeight)) return;
   const a = n.el.getBoundingClientRect(), b = figure.getBoundingClientRect();
-  figure.scrollBy({left: a.left + a.width / 2 - b.left - b.width / 2, top: a.top + a.height / 2 - b.top - b.height / 2, behavior: calm ? 'instant' : 'smooth'});
+  figure.scrollBy({left: a.left + a.width / 2 - b.left - b.width / 2, top: a.top + a.height / 2 - b.top - b.height / 2, behavior: reducedMotion ? 'instant' : 'smooth'});
 }
 
 // A film of the training.

@@ -58,13 +58,12 @@ def prediction(call: VJPCall, card: Card, target: Card, graph: Graph, uses: int)
     if not (right.size == 1 or is_table(right)) or not np.isfinite(right).all():
         return {}
     rows, columns = np.atleast_2d(right).shape if right.size > 1 else (1, 1)
-    candidates = _mistaken(call, card, target, graph, uses)
-    wrong = itertools.islice(_distinct(call, candidates), MAX_WRONG)
+    wrong = _distinct(call, _mistaken(call, card, target, graph, uses))
     return {
         "right": {
             "rows": rows, "columns": columns, "shape": str(right.shape), "values": _digits(right),
         },
-        "wrong": [[text, _digits(x)] for text, x in wrong],
+        "wrong": [[text, _digits(x)] for text, x in itertools.islice(wrong, MAX_WRONG)],
     }  # fmt: skip
 
 
@@ -90,8 +89,8 @@ def _mistaken(
 ) -> Iterator[tuple[str, Any]]:
     """The product before copies are added up, or after one mistake in the rule."""
     if np.shape(call.raw) != np.shape(call.gradient):
-        arriving = [(card.title, call.raw)]
-        yield diagnose(call.raw, np.asarray(call.gradient), {}, arriving), call.raw
+        text = diagnose(call.raw, np.asarray(call.gradient), {}, [(card.title, call.raw)])
+        yield text, call.raw
     node, op = call.node, card.node.op
     titles = {id(c.node): c.title for c in graph.cards}
     operands = [titles.get(id(x), "it") for x in node.inputs]

@@ -43,32 +43,32 @@ class View:
         self.root = graph.output.unfold()[-1]
         self.loss = graph.output.title if graph.output.title.isidentifier() else "L"
         self.sums: dict[Card, Any] = {self.root: np.ones(self.root.shape)}
-        self.arrived: dict[Card, list[Contribution]] = defaultdict(list)
+        self.incoming: dict[Card, list[Contribution]] = defaultdict(list)
         self.reads: dict[Card, set[int]] = defaultdict(set)
-        self.sent: dict[Card, list[Contribution]] = defaultdict(list)
+        self.outgoing: dict[Card, list[Contribution]] = defaultdict(list)
         for call in calls:
             self._add(call)
-        self.uses = Counter(c.target for sent in self.sent.values() for c in sent)
+        self.uses = Counter(c.target for outgoing in self.outgoing.values() for c in outgoing)
 
     def _add(self, call: VJPCall) -> None:
         """Take in a call; those of a layer to one value become one contribution."""
         result, target = self.card[id(call.node)], self.card[id(call.node.inputs[call.i])]
         self.reads[result] |= call.reads
         card, gradient = self.place[result], call.gradient
-        sent = self.sent[card]
+        outgoing = self.outgoing[card]
         if not isinstance(card, LayerCard):
-            sent.append(Contribution(card, target, gradient, call))
+            outgoing.append(Contribution(card, target, gradient, call))
         elif self.place[target] is not card:
-            at = next((n for n, c in enumerate(sent) if c.target is target), len(sent))
-            total = sum((c.gradient for c in sent[at : at + 1]), gradient)
-            sent[at : at + 1] = [Contribution(card, target, total, None)]
+            at = next((i for i, c in enumerate(outgoing) if c.target is target), len(outgoing))
+            total = sum((c.gradient for c in outgoing[at : at + 1]), gradient)
+            outgoing[at : at + 1] = [Contribution(card, target, total, None)]
 
     def steps(self) -> list[Json]:
         """The steps, from the first to the last."""
         computed = [c for c in self.graph.cards if isinstance(c, LayerCard) or c.is_result]
         forward = [self.forward(card) for card in computed]
         seed = self.seed()
-        backward = [self.backward(card) for card in reversed(computed) if card in self.sent]
+        backward = [self.backward(card) for card in reversed(computed) if card in self.outgoing]
         for steps in (forward, backward):
             for n, step in enumerate(steps, 1):
                 step["tag"] = f"{step['phase']} {n} of {len(steps)}"
@@ -89,7 +89,7 @@ class View:
             sources = list(dict.fromkeys(sources))
         tree = expression(card.formula or card.title)
         between = SIGNS.get(type(getattr(tree, "op", None)), ",")
-        row = _joined(between, [self.array(x.value, "value", x.title) for x in sources])
+        row = _join(between, [self.array(x.value, "value", x.title) for x in sources])
         equals = "=" if between != "," and len(sources) == 2 else "→"
         step = {
             "phase": "forward",
@@ -109,7 +109,7 @@ class View:
 
     def saved_values(self, card: Card) -> list[str]:
         """What the rules of a card will need."""
-        if card not in self.sent:
+        if card not in self.outgoing:
             return []
         inputs = [self.card.get(id(x)) for x in card.node.inputs]
         saved = [self.place[x].title for i, x in enumerate(inputs) if x and i in self.reads[card]]
@@ -131,8 +131,8 @@ class View:
         """The step that sends what has arrived at a card to its inputs."""
         boxes: list[Json] = []
         sums: list[Any] = []
-        for c in self.sent[card]:
-            self.arrived[c.target].append(c)
+        for c in self.outgoing[card]:
+            self.incoming[c.target].append(c)
             self.sums[c.target] = self.sums.get(c.target, 0) + c.gradient
             boxes += self.boxes(c)
             if c.target is self.place[c.target]:
@@ -144,37 +144,37 @@ class View:
                 boxes.append({"heading": x.title, "row": [self.gradient(x, x.gradient)]})
             return step | {"title": f"through {card.title}", "notes": [words.layer(card)]}
         inputs = dict.fromkeys(self.card[id(x)] for x in card.node.inputs if id(x) in self.card)
-        receivers = {c.target for c in self.sent[card]}
+        receivers = {c.target for c in self.outgoing[card]}
         notes = [words.no_gradient(x) for x in inputs if x not in receivers]
         return step | {"title": f"through {_equation(card)}", "notes": notes}
 
     def boxes(self, c: Contribution) -> Iterator[Json]:
         """The box of an input that receives, and at last one for the sum of what has arrived."""
-        n, uses, place = len(self.arrived[c.target]), self.uses[c.target], self.place[c.target]
-        sent = self.gradient(c.target, c.gradient, " sent" * (uses > 1)) | {"answer": 1}
+        n, uses, place = len(self.incoming[c.target]), self.uses[c.target], self.place[c.target]
+        answer = self.gradient(c.target, c.gradient, " sent" * (uses > 1)) | {"answer": 1}
         count = [words.contribution(n, uses, c.target)] if uses > 1 else []
         box = {"target": place.index, "heading": f"to {place.title}", "complete": int(n == uses)}
         if c.call is None:
             output = c.card.unfold()[-1]
-            row = [self.gradient(output, self.sums[output], " arrived"), "→", sent]
+            row = [self.gradient(output, self.sums[output], " arrived"), "→", answer]
             yield box | {"wire": f"{place.index}_{c.card.index}", "row": row, "notes": count}
         else:
             notes = [*words.describe(c.call, c.card, c.target), *count]
-            box |= self.rule(c.call, c, sent) | {"notes": notes}
+            box |= self.rule(c.call, c, answer) | {"notes": notes}
             yield box | prediction(c.call, c.card, c.target, self.graph, uses)
         if n == uses > 1:
             row = self.contributions(c.target)
             yield {"heading": f"accumulated in {c.target.title}", "row": row}
 
-    def rule(self, call: VJPCall, c: Contribution, sent: Json) -> Json:
+    def rule(self, call: VJPCall, c: Contribution, answer: Json) -> Json:
         """The chain rule as a formula, in numbers, and as a line of NumPy."""
         target, loss = c.target.reference(c.card.layer), name(self.loss)
-        equals = "=" if len(self.arrived[c.target]) == 1 else "+="
+        equals = "=" if len(self.incoming[c.target]) == 1 else "+="
         row: Row = [self.gradient(c.card, call.g, " arrived")]
         if call.local:
             row += ["×", self.factor(call.local)]
         elif call.factors:
-            row = _joined(call.sign, [self.factor(x) for x in call.factors])
+            row = _join(call.sign, [self.factor(x) for x in call.factors])
         row.append("=" if len(row) > 1 else "→")
         if np.shape(call.raw) != np.shape(call.gradient):
             row += [self.array(call.raw, "gradient", "for each copy"), "Σ →"]
@@ -182,7 +182,7 @@ class View:
         return {
             "wire": f"{self.place[c.target].index}_{c.card.index}_{call.i}",
             "formula": math(derivative(loss, target), sign(equals), mathml(call.text, loss)),
-            "row": [*row, sent],
+            "row": [*row, answer],
             "code": statement(grad, equals, call.text),
         }
 
@@ -194,10 +194,10 @@ class View:
     def contributions(self, card: Card) -> Row:
         """What has arrived at a card, from where, and the sum."""
         rows = [
-            self.array(c.gradient, "gradient", f"from {c.card.title}") for c in self.arrived[card]
+            self.array(c.gradient, "gradient", f"from {c.card.title}") for c in self.incoming[card]
         ]
         total = self.array(self.sums[card], "gradient", f"grad of {card.title}")
-        return [*_joined("+", rows), "=", total]
+        return [*_join("+", rows), "=", total]
 
     def downhill(self) -> Json:
         """The last step: one step of gradient descent in numbers."""
@@ -224,7 +224,7 @@ class View:
             node["formula"] = math(mathml(expression(card.formula)))
         if card.gradient is not None:
             node["gradient"] = gradient = self.gradient(card, card.gradient)
-            if len(self.arrived[card]) > 1:
+            if len(self.incoming[card]) > 1:
                 node["contributions"] = self.contributions(card)
             if difference is not None:
                 row = [gradient, "≈", self.array(difference, "gradient", "finite differences")]
@@ -237,6 +237,6 @@ def _equation(card: Card) -> str:
     return card.title + (f" = {card.formula}" if card.formula else "")
 
 
-def _joined(sign: str, arrays: list[Json]) -> Row:
+def _join(sign: str, arrays: list[Json]) -> Row:
     """Arrays with a sign between them."""
     return [part for array in arrays for part in (sign, array)][1:]

@@ -128,7 +128,7 @@ def vjp_call(
 
 
 def _local(raw: Symbol, g: Symbol, write: Expressions) -> Factor | None:
-    """The local derivative, if a rule multiplies g by it element by element: the rule with g = 1."""
+    """The local derivative, if a rule multiplies g by it element by element: the rule at g = 1."""
     functions = {s.function for s in ordered([raw]) if s.function and "g" in _reads(s)}
     if not functions <= ELEMENTWISE | {np.where, np.broadcast_to, astype}:
         return None
