@@ -18,7 +18,7 @@ from examples import gallery
 from examples.gallery import MODELS
 from tinygrad_lr import drawing
 from tinygrad_lr.drawing import render
-from tinygrad_lr.drawing.formula import formula
+from tinygrad_lr.drawing.formula import expression, formula
 from tinygrad_lr.drawing.theme import DARK, LIGHT
 from tinygrad_lr.naming import names
 from tinygrad_lr.ops import OPERATIONS, operation
@@ -57,16 +57,16 @@ def texts(group):
 def numbers(group, role):
     """The numbers of a card in the colours of a role: a scalar's, or those on a table's grounds."""
     shades = {LIGHT[token] for token in LIGHT if re.fullmatch(rf"{role}\d", token)}
-    found, on_ground = [], False
+    texts, on_ground = [], False
     for part in group:
-        said = "".join(part.itertext()).strip("\u00a0 \n").replace("−", "-")
+        text = "".join(part.itertext()).strip("\u00a0 \n").replace("−", "-")
         if part.tag == f"{SVG}polygon":
             on_ground = part.get("fill") in shades
-        elif part.tag == f"{SVG}text" and said:
-            if on_ground or (part.get("fill") == LIGHT[role] and said[-1].isdigit()):
-                found.append(said)
+        elif part.tag == f"{SVG}text" and text:
+            if on_ground or (part.get("fill") == LIGHT[role] and text[-1].isdigit()):
+                texts.append(text)
             on_ground = False
-    return found
+    return texts
 
 
 # Gradients
@@ -250,6 +250,12 @@ def test_formulas(text, compute):
     w = tg.Tensor([1.0, -2.0, 3.0], requires_grad=True, name="w")
     card = drawing.graph(compute(w)).cards[-1]
     assert (card.formula or card.title) == text
+
+
+def test_subscripts_are_part_of_a_name():
+    tree = expression("h₁ @ W′")
+    assert isinstance(tree, ast.BinOp)
+    assert ast.unparse(ast.Attribute(tree, "grad")) == "(h₁ @ W′).grad"
 
 
 def test_every_operation_of_the_table_has_a_formula_that_can_be_filled():

@@ -1,4 +1,4 @@
-"""The computation as data, before there is any picture: one card an array."""
+"""The computation as data, before there is any picture: one card per array."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tinygrad_lr.drawing.formatting import NDArray, number, summary
 from tinygrad_lr.drawing.formula import expression
 from tinygrad_lr.nn import Module
 
-MAX_CARDS = 300  # that a picture can have and still be read
+MAX_CARDS = 300  # a picture of more cannot be read
 
 
 @dataclass(eq=False)
@@ -31,7 +31,7 @@ class Wire:
 
     @property
     def key(self) -> str:
-        """Source, target and argument, by which ids in the SVG name it."""
+        """Source, target and argument, as in the ids of the SVG."""
         return f"{self.source.index}_{self.target.index}_{self.argument}"
 
 
@@ -68,7 +68,7 @@ class Card:
 
     @property
     def id(self) -> str:
-        """n and the place in the order: the same in the SVG."""
+        """n and the index, the same in the SVG."""
         return f"n{self.index}"
 
     @property
@@ -82,7 +82,7 @@ class Card:
         return is_result(self.node)
 
     def reference(self, layer: str | None) -> ast.expr:
-        """What formulas in a layer call it."""
+        """It in the formulas of a layer."""
         return self.tree or expression(self.title if self.layer == layer else self.name)
 
     def unfold(self) -> Sequence[Card]:
@@ -140,14 +140,14 @@ class LayerCard(Card):
 
     @property
     def signature(self) -> tuple[Any, ...]:
-        """The same for equal layers."""
+        """Equal for equal layers."""
         return self.formula, self.parameter_count, self.shape
 
     def unfold(self) -> Sequence[Card]:
         return self.members
 
     def fold(self, run: Sequence[LayerCard]) -> None:
-        """Stand for a run of equal layers, of which this is the last."""
+        """Absorb a run of equal layers, of which this is the last."""
         self.name = self.title = f"{run[0].title} … {self.title}"
         self.formula = f"{len(run)} × ({self.formula})"
         self.members = [member for card in run for member in card.members]
@@ -191,7 +191,7 @@ class Graph:
         return [wire for card in self.cards for wire in card.inputs]
 
     def downstream(self, cards: Iterable[Card]) -> set[Card]:
-        """The cards that are computed from some, and these."""
+        """Some cards, and all that are computed from them."""
         reached = set(cards)
         for card in self.cards:
             if any(wire.source in reached for wire in card.inputs):

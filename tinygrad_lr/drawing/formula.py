@@ -14,7 +14,7 @@ from tinygrad_lr.ops import Op
 
 MAX_FORMULA = 28  # characters, up to which a formula is part of another without a name for it
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-ESCAPES = str.maketrans("₀₁₂₃₄₅₆₇₈₉′", "᠐᠑᠒᠓᠔᠕᠖᠗᠘᠙ʹ")  # to letters that Python takes in a name
+ESCAPES = str.maketrans("₀₁₂₃₄₅₆₇₈₉′", "᠐᠑᠒᠓᠔᠕᠖᠗᠘᠙ʹ")  # to letters that identifiers may have
 UNESCAPES = {letter: sign for sign, letter in ESCAPES.items()}
 
 

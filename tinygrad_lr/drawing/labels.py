@@ -1,4 +1,4 @@
-"""Cards as the HTML labels that DOT has: tables of texts and numbers."""
+"""Cards as the HTML-like labels of DOT: tables of texts and numbers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LabelWriter:
     def text(
         self, text: str, colour: str = "ink", size: float = 11, bold: bool = False, room: int = 0
     ) -> str:
-        """A text, whatever is in it, with room for a font that runs wider.
+        """Any text, with room for a font that runs wider.
 
         `room`, in spaces, is the same for numbers above each other; default by the length.
         """
@@ -96,7 +96,7 @@ class LabelWriter:
         return self.text(number(x.item()), "nonfinite" if bad else role, 14, bold=bad, room=2)
 
     def heat(self, role: str, x: NDArray) -> list[str]:
-        """The cells of a table, row by row, each on a ground as strong as its number is large."""
+        """The cells of a table, row by row, each shaded by the size of its number."""
         return [
             "".join(
                 f'<TD ALIGN="RIGHT" BGCOLOR="{self.colours[f"{role}{level}"]}">'
@@ -132,7 +132,7 @@ def _row(cells: str) -> str:
 
 
 def _pair(left: str, right: str) -> str:
-    """A row of two cells, which stand at its two ends."""
+    """A row of two cells, one at each end."""
     return _row(f'<TD ALIGN="LEFT">{left}</TD><TD ALIGN="RIGHT">{right}</TD>')
 
 

@@ -1,4 +1,4 @@
-"""Which layer every array of a graph belongs to, and whole layers as one card."""
+"""Which layer each array of a graph belongs to, and whole layers as one card."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def layers(values: Sequence[Any], modules: Mapping[str, Module]) -> dict[int, st
 
 
 def ancestor(path: str, modules: Mapping[str, Module], depth: int) -> str | None:
-    """The Module around a layer at a depth of nesting; None if it lies less deep, with others."""
+    """The Module around a layer at a depth of nesting, itself if nothing is in it; or None."""
     around = sorted((other for other in modules if _is_within(path, other)), key=len)
     if depth < len(around):
         return around[depth]
@@ -51,15 +51,14 @@ def ancestor(path: str, modules: Mapping[str, Module], depth: int) -> str | None
 
 
 def _is_within(path: str, other: str) -> bool:
-    """Whether a path is another, or leads further into it."""
+    """Whether a path equals another or lies below it."""
     return other == "" or f"{path}.".startswith(f"{other}.")
 
 
 def group_by_module(graph: Graph, depth: int, opened: Container[str] = ()) -> dict[Card, str]:
-    """The path of the Module at a depth of nesting that each card is collapsed into, if any.
+    """The path of the Module, at a depth of nesting, that each card collapses into, if any.
 
-    What a Module computes without parameters of its own is known by lying between two of its
-    cards.
+    An operation without parameters belongs to a Module if it lies between two of its cards.
     """
     layers = {card: card.layer for card in graph.cards if card.layer is not None}
     around = {path: ancestor(path, graph.modules, depth) for path in layers.values()}
@@ -76,7 +75,7 @@ def group_by_module(graph: Graph, depth: int, opened: Container[str] = ()) -> di
 
 
 def collapse(graph: Graph, depth: int, opened: Container[str] = ()) -> Graph:
-    """The graph with every Module at a depth of nesting as one card, and runs of equal ones too.
+    """The graph with each Module at a depth of nesting as one card, and each run of equal ones.
 
     Depth 0 makes one card of each model, 1 of each layer of it; those at the `opened` paths stay.
     """
@@ -99,7 +98,7 @@ def collapse(graph: Graph, depth: int, opened: Container[str] = ()) -> Graph:
 
 
 def _join(source: Card, target: Card, wire: Wire) -> None:
-    """A wire between two cards; from or to a layer one is enough."""
+    """Connect two cards; from or to a layer one wire is enough."""
     to_layer = isinstance(target, LayerCard)
     is_joined = any(other.source is source for other in target.inputs)
     if not is_joined or not (to_layer or isinstance(source, LayerCard)):
@@ -108,7 +107,7 @@ def _join(source: Card, target: Card, wire: Wire) -> None:
 
 
 def _fold(cards: list[Card]) -> list[Card]:
-    """The cards with each run of equal layers as one, numbered anew."""
+    """The cards with each run of equal layers as one, renumbered."""
     uses = Counter[Card | None](wire.source for card in cards for wire in card.inputs)
     runs: dict[Card | None, list[LayerCard]] = {}
     for card in cards:

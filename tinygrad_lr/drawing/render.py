@@ -41,7 +41,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
     """A graphviz.Digraph that needs no `dot` program.
 
     Attributes:
-        text: the computation in words, one line a card.
+        text: the computation in words, one line per card.
         titles: the tooltip of each card in an SVG, by its id.
         theme: "light", "dark", or "auto", which follows the reader's settings.
     """
@@ -127,7 +127,7 @@ class Picture(graphviz.Digraph):  # type: ignore[misc]
 def draw_without_dot(source: str, format: str, engine: str) -> bytes:
     """A picture by pygraphviz or graphviz-pure, each in a process of its own.
 
-    A process takes what the C library prints, and may crash alone.
+    It absorbs what the C library prints, and its crashes.
 
     Raises:
         RendererNotFound: if neither is installed.
@@ -147,7 +147,7 @@ def draw_without_dot(source: str, format: str, engine: str) -> bytes:
 
 
 def renderers(format: str, engine: str) -> Iterator[list[str]]:
-    """Commands that draw the DOT text on their standard input, the better first."""
+    """Commands that render DOT text from standard input, the better first."""
     yield [sys.executable, "-P", "-c", PYGRAPHVIZ, format, engine]
     beside = shutil.which("graphviz-pure", path=str(Path(sys.executable).parent))
     if program := beside or shutil.which("graphviz-pure"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tinygrad_lr.drawing.formatting import LEVELS
 
-COLOURS = {  # token: (in the light theme, in the dark one)
+COLOURS = {  # token: (light, dark)
     "paper": ("#ffffff", "#0d1117"),
     "ink": ("#1f2937", "#e6eaf0"),
     "soft": ("#5b6675", "#a3adba"),
@@ -25,11 +25,11 @@ COLOURS = {  # token: (in the light theme, in the dark one)
     "layer border": ("#cbd2dc", "#39424f"),
     "nonfinite": ("#a4161a", "#ff8f8f"),
 }
-SHADES = {  # role: (the weakest and the strongest in the light theme, the same in the dark one)
+SHADES = {  # role: (weakest and strongest when light, the same when dark)
     "value": (("#fdfeff", "#85aed4"), ("#1b2430", "#2a65a7")),
     "gradient": (("#fffefd", "#dba483"), ("#2a221e", "#9c5527")),
 }
-FONT = "Arial"  # one name, a list would break the measures; Helvetica and Liberation are as wide
+FONT = "Arial"  # Graphviz cannot measure a list; Helvetica and Liberation are as wide
 FONTS = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 

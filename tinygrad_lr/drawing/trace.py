@@ -65,7 +65,7 @@ def graph(
 
 
 def _cards(values: Sequence[Any], labels: Container[int], output: Tensor) -> dict[int, Card]:
-    """A card for every value, by id, but for numbers that are best written into formulas."""
+    """A card for every value, by id, except for numbers that formulas spell out."""
     literals = set[int]()
     cards: dict[int, Card] = {}
     for x in values:
@@ -84,7 +84,7 @@ def _write_titles(
 ) -> None:
     """Give every card its name, title and formula; a short formula is a name for itself.
 
-    What has no name is h₁ if it leaves its layer, v₁ within one, θ₁ or c₁ if it went in.
+    An array without one is h₁ if it leaves its layer and v₁ if not, a parameter θ₁, data c₁.
     """
     outputs, used = _layer_outputs(graph, depth), dict.fromkeys(labels.values(), 1)
     counts = Counter[str]()
@@ -119,15 +119,15 @@ def _formula(card: Card, cards: Mapping[int, Card]) -> ast.expr | None:
 
 
 def operand(x: Any, layer: str | None, cards: Mapping[int, Card]) -> ast.expr:
-    """What formulas in a layer call a value: as on its card, or the number that it is."""
+    """A value in the formulas of a layer: by the name on its card, or as a number."""
     card = cards.get(id(x))
     return card.reference(layer) if card else expression(literal(x))
 
 
 def _layer_outputs(graph: Graph, depth: int | None) -> dict[Card, str]:
-    """The results that are used outside of their layer, or of the card that hides it.
+    """The results used outside of their layer, or outside of the card that hides it.
 
-    With each goes the title of that card, or "" if there is none.
+    Each has the title of that card, or "" if there is none.
     """
     if depth is None:
         groups = {card: card.layer for card in graph.cards if card.layer is not None}
@@ -141,7 +141,7 @@ def _layer_outputs(graph: Graph, depth: int | None) -> dict[Card, str]:
 
 
 def _is_literal(x: Any, literals: Container[int]) -> bool:
-    """Whether a value without a name is best written into a formula as the number that it is."""
+    """Whether formulas spell out a value without a name, as the number that it is."""
     if getattr(x, "requires_grad", False):
         return False
     if is_result(x) and any(id(y) not in literals for y in x.inputs):

@@ -42,7 +42,7 @@ class Page:
         return repr(self.picture)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """The page in a frame that can reach nothing; else the picture; else the text."""
+        """The page in a sandboxed frame; else the picture; else the text."""
         frame = (
             f'<iframe sandbox="allow-scripts" srcdoc="{html.escape(self.html)}" '
             f'style="width:100%;height:{FRAME_HEIGHT}px;border:0"></iframe>'

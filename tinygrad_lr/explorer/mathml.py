@@ -19,7 +19,7 @@ PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.MatMult: 2, ast.Mod: 2, a
 
 
 def name(text: str) -> str:
-    """A name, upright if it is a word."""
+    """An identifier, upright if it has several letters."""
     return f"<mi>{html.escape(text)}</mi>"
 
 
@@ -37,7 +37,7 @@ def row(*parts: str) -> str:
 
 
 def fence(inner: str, left: str = "(", right: str = ")") -> str:
-    """Something in brackets that do not grow."""
+    """An expression in brackets that do not stretch."""
     mo = '<mo stretchy="false" fence="true">{}</mo>'
     return row(mo.format(left), inner, mo.format(right))
 
@@ -50,7 +50,7 @@ def derivative(loss: str, of: ast.expr) -> str:
 
 
 def math(*parts: str) -> str:
-    """A formula of its own."""
+    """A displayed formula."""
     return f"<math display='block'>{row(*parts)}</math>"
 
 
@@ -102,7 +102,7 @@ def mathml(node: ast.expr, loss: str = "") -> str:
 
 
 def _call(f: str, args: list[ast.expr], keywords: list[ast.keyword], inner: Writer) -> str:
-    """A function of arguments: its axis below it, its `keepdims` left out."""
+    """A call, with the axis as an index and without `keepdims`."""
     if f == "sqrt":
         return f"<msqrt>{inner(args[0])}</msqrt>"
     if f in ("abs", "absolute"):

@@ -1,4 +1,4 @@
-"""The page: arrays, pictures and template in one file that asks for nothing from anywhere."""
+"""The page: arrays, pictures and template in one self-contained file."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def colour_roles() -> dict[str, Any]:
 
 
 def strip(svg: str) -> str:
-    """A picture without what the page says itself: fonts, titles, comments, empty texts.
+    """An SVG without what the page adds itself or does not need: fonts, titles, comments, spaces.
 
     >>> strip('<?xml?><!-- a --><svg><text xml:space="preserve" font-family="A"> </text></svg>')
     '<svg></svg>'

@@ -1,4 +1,4 @@
-"""What a learner may enter for a product, and what the checker of derivations says of it."""
+"""What a learner may enter for a product, and the verdicts on it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAMPLE = np.array([[1.0, 3.0, 4.0], [2.0, 7.0, 9.0]])
 
 
 def verdicts(graph: Graph) -> Json:
-    """What is said of an entry, in the words of the diagnosis of a hand-written backward pass."""
+    """The verdicts on an entry, in the words of `check_backward`."""
     data = {c.name: c.value for c in graph.cards if c.kind == "data" and c.value.ndim}
     sizes = named_sizes(data, {})
     ratios = [f for n in (2.0, *sizes) for f in (float(n), 1 / n)]
@@ -72,7 +72,7 @@ def _digits(x: Any) -> list[float]:
 
 
 def _distinct(call: VJPCall, candidates: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Those that are neither right nor a multiple of it, each once."""
+    """The candidates that are neither right nor a multiple of it, each once."""
     right: Any = np.asarray(call.gradient)
     others: list[Any] = [right, right.T]
     for text, x in candidates:

@@ -69,7 +69,7 @@ class Replay:
 
 
 def finite_differences(graph: Graph) -> dict[int, Any]:
-    """Those of the output by the cards' values, the parameters first, by the id of a node."""
+    """Finite differences of the output, by the id of a card's node; parameters come first."""
     replay = Replay(graph.output.node)
     differences = {
         id(card.node): replay.differences(card.node)

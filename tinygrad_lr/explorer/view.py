@@ -1,4 +1,4 @@
-"""One picture of a graph as data for the page: its cards, and one step an operation."""
+"""One picture of a graph as data for the page: its cards, and one step per operation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Row = list[Any]  # arrays, with signs between them
 
 
 class Contribution(NamedTuple):
-    """What a card adds to the gradient of another; only a whole layer has no single call."""
+    """What a card adds to the gradient of another; for a whole layer there is no single call."""
 
     card: Card
     target: Card
@@ -51,7 +51,7 @@ class View:
         self.uses = Counter(c.target for outgoing in self.outgoing.values() for c in outgoing)
 
     def _add(self, call: VJPCall) -> None:
-        """Take in a call; those of a layer to one value become one contribution."""
+        """Add a call; those from a layer to one card become one contribution."""
         result, target = self.card[id(call.node)], self.card[id(call.node.inputs[call.i])]
         self.reads[result] |= call.reads
         card, gradient = self.place[result], call.gradient
@@ -75,7 +75,7 @@ class View:
         return [{"phase": "start"}, *forward, seed, *backward, self.downhill()]
 
     def array(self, x: Any, role: str, label: str) -> Json:
-        """An array in a row: its colour, and what is written under it."""
+        """An array in a row: its role gives the colour, the label stands below it."""
         return {"array": self.arrays.add(x), "role": role, "label": label}
 
     def gradient(self, card: Card, x: Any, event: str = "") -> Json:
@@ -108,7 +108,7 @@ class View:
         return step
 
     def saved_values(self, card: Card) -> list[str]:
-        """What the rules of a card will need."""
+        """What the rules of a card will read."""
         if card not in self.outgoing:
             return []
         inputs = [self.card.get(id(x)) for x in card.node.inputs]
@@ -128,7 +128,7 @@ class View:
         }  # fmt: skip
 
     def backward(self, card: Card) -> Json:
-        """The step that sends what has arrived at a card to its inputs."""
+        """The step that passes the gradient of a card on to its inputs."""
         boxes: list[Json] = []
         sums: list[Any] = []
         for c in self.outgoing[card]:
@@ -149,7 +149,7 @@ class View:
         return step | {"title": f"through {_equation(card)}", "notes": notes}
 
     def boxes(self, c: Contribution) -> Iterator[Json]:
-        """The box of an input that receives, and at last one for the sum of what has arrived."""
+        """A box for a contribution, and after the last one a box for the sum."""
         n, uses, place = len(self.incoming[c.target]), self.uses[c.target], self.place[c.target]
         answer = self.gradient(c.target, c.gradient, " sent" * (uses > 1)) | {"answer": 1}
         count = [words.contribution(n, uses, c.target)] if uses > 1 else []
@@ -192,7 +192,7 @@ class View:
         return self.array(x.array, role, ast.unparse(x.text))
 
     def contributions(self, card: Card) -> Row:
-        """What has arrived at a card, from where, and the sum."""
+        """The contributions to a card, and their sum."""
         rows = [
             self.array(c.gradient, "gradient", f"from {c.card.title}") for c in self.incoming[card]
         ]
@@ -215,7 +215,7 @@ class View:
         return {"phase": "done", "title": "One step downhill", "boxes": boxes, "notes": notes}
 
     def node(self, card: Card, difference: Any) -> Json:
-        """What the page knows of a card, after the steps; the difference is the finite one."""
+        """A card as data, once the steps are there; `difference` is its finite difference."""
         node: Json = {"id": card.id, "index": card.index, "kind": card.kind, "name": card.name}
         if isinstance(card, LayerCard):
             return node | {"opens": card.paths[0], "notes": [words.layer(card)]}

@@ -25,7 +25,7 @@ from tinygrad_lr.tensor import Tensor, gradients, unbroadcast
 
 @dataclass
 class Factor:
-    """A part of an expression: its text as Python, its array, and whether a gradient is in it."""
+    """An operand: its expression, its array, and whether a gradient is in it."""
 
     text: ast.expr
     array: Any
@@ -94,7 +94,7 @@ def _argument_names(node: Tensor, cards: Mapping[int, Card]) -> dict[str, ast.ex
 
 
 class NamedOp(Symbol):
-    """A Symbol that takes an operation which NumPy lacks, as sigmoid, for a function of its own."""
+    """A Symbol that calls an operation which NumPy lacks, as sigmoid, by its name."""
 
     __slots__ = ()
 
@@ -156,9 +156,9 @@ def _reads(x: Any) -> set[str]:
 
 
 class Expressions(ast.NodeTransformer):
-    """Writes Symbols as a person does, with the user's names for the arguments.
+    """Writes Symbols as a person would, with the user's names for the arguments.
 
-    By their numbers of axes, `ndims`, a tuple of lengths is known to be a whole shape.
+    Their numbers of axes, `ndims`, tell when a tuple of lengths is a whole shape.
     """
 
     def __init__(self, names: Mapping[str, ast.expr], ndims: Mapping[str, int]):
@@ -170,7 +170,7 @@ class Expressions(ast.NodeTransformer):
         writer.names = {s: s.name or "" for s in ordered([x]) if s.given}
         node: ast.expr = self.visit(writer.expression(x))
         match node:
-            case ast.BinOp(ast.Constant(1), ast.Mult(), truths):  # which are numbers without it
+            case ast.BinOp(ast.Constant(1), ast.Mult(), truths):  # booleans are factors as they are
                 return truths
         return node
 
@@ -178,19 +178,19 @@ class Expressions(ast.NodeTransformer):
         return self.names.get(node.id, node)
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
-        """np.sigmoid is no function of NumPy's."""
+        """sigmoid for np.sigmoid, which NumPy does not have."""
         if isinstance(node.value, ast.Name) and node.value.id == "np":
             return node if hasattr(np, node.attr) else ast.Name(node.attr)
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> Any:
-        """An array of many numbers is not written out."""
+        """… for an array of many numbers."""
         numbers = sum(isinstance(part, ast.Constant) for part in ast.walk(node))
         many = ast.unparse(node.func) == "np.array" and numbers > MAX_ELEMENTS
         return ast.Name("…") if many else self.generic_visit(node)
 
     def visit_Tuple(self, node: ast.Tuple) -> Any:
-        """(len(x), x.shape[1]) is x.shape."""
+        """x.shape for (len(x), x.shape[1])."""
         texts = [ast.unparse(part) for part in node.elts]
         for name, n in self.ndims.items():
             if n and texts == [f"len({name})", *(f"{name}.shape[{k}]" for k in range(1, n))]:
@@ -199,7 +199,7 @@ class Expressions(ast.NodeTransformer):
 
 
 def statement(grad: str, equals: str, value: ast.expr) -> str:
-    """A line of NumPy; two to put what arrives where an index took it."""
+    """A line of NumPy; two for np.add.at."""
     if not (isinstance(value, ast.Call) and ast.unparse(value.func) == "add_at"):
         return f"{grad} {equals} {ast.unparse(value)}"
     g, index, shape = map(ast.unparse, value.args)

@@ -1,4 +1,4 @@
-"""What a step does, in words, as far as its numbers show it."""
+"""What a step does, in words, judged by its numbers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EFFECTS: dict[float, str] = {  # of a local derivative
 
 
 def describe(call: VJPCall, card: Card, target: Card) -> list[str]:
-    """What the rule of `card` makes of the gradient that arrives, for its input `target`."""
+    """What the rule of `card` does to the gradient on its way to the input `target`."""
     notes = [_elementwise(call.local.array) if call.local else _moved(call, card, target)]
     if np.shape(call.raw) != np.shape(call.gradient):
         shape = target.shape or "a single number"
@@ -67,7 +67,7 @@ def _elementwise(local: Any) -> str:
 
 
 def _moved(call: VJPCall, card: Card, target: Card) -> str:
-    """What a rule does that is no product element by element."""
+    """What a rule does that does not multiply element by element."""
     g, raw, here, there = np.asarray(call.g), np.asarray(call.raw), card.title, target.title
     if call.sign == "@":
         shapes = " @ ".join(str(np.shape(factor.array)) for factor in call.factors)
@@ -90,14 +90,14 @@ def _moved(call: VJPCall, card: Card, target: Card) -> str:
 
 
 def saved_values(names: list[str]) -> str:
-    """What is kept for the backward pass."""
+    """What is saved for the backward pass."""
     if not names:
         return "Nothing needs to be saved for the backward pass."
     return f"Saved for the backward pass: {', '.join(dict.fromkeys(names))}."
 
 
 def no_gradient(card: Card) -> str:
-    """Why a card receives nothing."""
+    """Why a card receives no gradient."""
     kind = {"data": "data", "constant": "a constant"}.get(card.kind)
     title = card.title
     return (
