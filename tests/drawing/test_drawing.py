@@ -21,7 +21,7 @@ from tinygrad_lr.drawing import render
 from tinygrad_lr.drawing.formula import expression, formula
 from tinygrad_lr.drawing.theme import DARK, LIGHT
 from tinygrad_lr.naming import names
-from tinygrad_lr.ops import OPERATIONS, operation
+from tinygrad_lr.ops import OPERATIONS
 
 GOLDEN = Path(__file__).parent / "golden"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -131,14 +131,10 @@ def test_the_gradient_printed_on_every_card_is_the_difference_quotient(make):
     assert misprinted(make()) == []
 
 
-def test_a_wrong_rule_is_seen_in_the_picture():
-    @operation("cube(x)", lambda g, y, x: g * 3 * x)
-    def _cube(x):
-        return x**3
-
-    OPERATIONS.pop("cube")
+def test_a_wrong_rule_is_seen_in_the_picture(temporary):
+    cube = temporary("cube(x)", lambda g, y, x: g * 3 * x, forward=lambda x: x**3)
     w = tg.Tensor([2.0, -1.5], requires_grad=True)
-    loss = np.sum(_cube(w))
+    loss = np.sum(cube(w))
     assert [name for name, *_ in misprinted(loss)] == ["w", "w"]
 
 
