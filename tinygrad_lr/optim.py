@@ -50,6 +50,12 @@ class Optimizer:
         _check_range("lr", lr)
         self.lr = lr
 
+    def state(self) -> dict[str, list[Any]]:
+        """What is kept between steps, by name: lists of one value a parameter."""
+        lists = {name: x for name, x in vars(self).items() if isinstance(x, list)}
+        lists.pop("params")
+        return {name: x for name, x in lists.items() if len(x) == len(self.params)}
+
     def zero_grad(self) -> None:
         """Forget the gradients of the parameters."""
         for p in self.params:

@@ -13,9 +13,10 @@ from tinygrad_lr.drawing.figures import number
 from tinygrad_lr.drawing.formula import expression, is_default
 from tinygrad_lr.explorer.arrays import MOST
 from tinygrad_lr.ops import Op
+from tinygrad_lr.program.calls import SIGNS, astype
 from tinygrad_lr.program.simplify import tidy
-from tinygrad_lr.program.symbols import Book, Symbol, astype, ordered, put_in
-from tinygrad_lr.program.writer import BINARY, Writer
+from tinygrad_lr.program.symbols import Symbol, Trace, ordered, substituted
+from tinygrad_lr.program.writer import Writer
 from tinygrad_lr.tensor import unbroadcast
 
 
@@ -31,7 +32,7 @@ class Term(Symbol):
         told = {k: x for k, x in params.items() if not is_default(op, k, x)}
         places = op.positional - len(inputs)
         given, named = list(told.values())[:places], list(told.items())[places:]
-        return self.book.record(op.forward, *inputs, *given, **dict(named))
+        return self.trace.emit(op.forward, *inputs, *given, **dict(named))
 
 
 @dataclass
@@ -85,16 +86,16 @@ def product(
         params: the operation's metadata.
         names: for g, y and x0, x1, ... what the user calls them.
     """
-    book = Book(rewrite=tidy, kind=Term)
-    of = [book.argument(x, f"x{k}") if f"x{k}" in names else x for k, x in enumerate(inputs)]
-    arrived = book.argument(np.asarray(g), "g")
+    trace = Trace(rewrite=tidy, kind=Term)
+    of = [trace.argument(x, f"x{k}") if f"x{k}" in names else x for k, x in enumerate(inputs)]
+    arrived = trace.argument(np.asarray(g), "g")
     with np.errstate(all="ignore"):
-        raw = rule(arrived, book.argument(y, "y"), *of, **params).now
-        sent = unbroadcast(raw, inputs[i]).now
+        raw = rule(arrived, trace.argument(y, "y"), *of, **params).current
+        sent = unbroadcast(raw, inputs[i]).current
     text = Text(names, {f"x{k}": np.ndim(x) for k, x in enumerate(inputs)})
     local = None
     if _elementwise(raw):
-        factor = _without(raw, arrived, book)
+        factor = _without(raw, arrived, trace)
         array = np.broadcast_to(getattr(factor, "value", factor), np.shape(raw.value))
         while isinstance(factor, Symbol) and factor.function is np.broadcast_to:
             factor = factor.args[0]
@@ -102,7 +103,7 @@ def product(
         said = expression(number(array.flat[0])) if equal and not _read(factor) else None
         local = Part(said or text.of(factor), array, False)
     parts = []
-    if raw.function in BINARY:
+    if raw.function in SIGNS:
         parts = [Part(text.of(x), getattr(x, "value", x), "g" in _read(x)) for x in raw.args]
     sign = {np.matmul: "@", np.multiply: "×", np.divide: "/", np.add: "+", np.subtract: "−"}
     used = {-1 if name == "y" else int(name[1:]) for name in _read(raw) - {"g"}}
@@ -119,9 +120,9 @@ def _read(x: Any) -> set[str]:
         if isinstance(x, (tuple, list)):
             waiting += x
         elif isinstance(x, Symbol):
-            waiting += [*x.now.args, *x.now.kwargs.values()]
-            if x.now.given:
-                found.add(x.now.name or "")
+            waiting += [*x.current.args, *x.current.kwargs.values()]
+            if x.current.is_argument:
+                found.add(x.current.name or "")
     return found
 
 
@@ -135,14 +136,13 @@ def _elementwise(x: Any) -> bool:
     )
 
 
-def _without(x: Any, g: Symbol, book: Book) -> Any:
+def _without(x: Any, g: Symbol, trace: Trace) -> Any:
     """The expression with 1 in place of g."""
     new: dict[Any, Any] = {g: np.float64(1)}
     for s in ordered([x]):
         if s.function and "g" in _read(s):
-            args = put_in(s.args, lambda a: new.get(a, a) if isinstance(a, Symbol) else a)
             with np.errstate(all="ignore"):
-                new[s] = book.record(s.function, *args, **s.kwargs)
+                new[s] = trace.emit(s.function, *substituted(s.args, new), **s.kwargs)
     return new[x]
 
 
@@ -160,7 +160,7 @@ class Text(ast.NodeTransformer):
     def of(self, x: Any) -> ast.expr:
         """The expression of a Symbol or a number."""
         writer = Writer([])
-        writer.names = {s: s.name or "" for s in ordered([x]) if s.given}
+        writer.names = {s: s.name or "" for s in ordered([x]) if s.is_argument}
         node: ast.expr = self.visit(writer.expression(x))
         match node:
             case ast.BinOp(ast.Constant(1), ast.Mult(), truths):  # which are numbers without it

@@ -11,31 +11,34 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.messages.frames import Origin
+from tinygrad_lr.messages.origin import Instruction, locate
+
 BUILTINS = {"np": np, "float": float, "int": int, "bool": bool, "abs": abs}
 
 
-def expression(text: str) -> ast.expr | None:
-    """The tree of an expression; None for a text that is none."""
+def parse_expression(text: str) -> ast.expr | None:
+    """The tree of an expression; None if the text is no expression."""
     try:
         return ast.parse(text, mode="eval").body
     except SyntaxError:
         return None
 
 
-def traced(text: str) -> tuple[CodeType, list[str]] | None:
-    """An expression that Symbols trace, compiled, and the variables in it; None without any.
+def traceable(text: str) -> tuple[CodeType, list[str]] | None:
+    """An expression compiled to run on Symbols, and its variables; None if it has no variables.
 
-    In it len(x) is x.shape[0], which a Symbol tells as a Length, and a quotient is a call of
-    `divide`. What draws random numbers is no expression that may be run again.
+    In it len(x) is x.shape[0], a Length if x is a Symbol, and a quotient is a call of `divide`.
+    What draws random numbers would give others when it is run again: None, too.
     """
-    if (body := expression(text)) is None:
+    if (body := parse_expression(text)) is None:
         return None
-    tree = ast.fix_missing_locations(ast.Expression(_Traced().visit(body)))
-    used = sorted(_variables(tree) - {"divide", *BUILTINS})
-    return (compile(tree, "<user>", "eval"), used) if used and not _draws(tree) else None
+    tree = ast.fix_missing_locations(ast.Expression(_Traceable().visit(body)))
+    names = sorted(_variables(tree) - {"divide", *BUILTINS})
+    return (compile(tree, "<user>", "eval"), names) if names and not _is_random(tree) else None
 
 
-class _Traced(ast.NodeTransformer):
+class _Traceable(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.func, ast.Name) and node.func.id == "len" and len(node.args) == 1:
@@ -50,49 +53,89 @@ class _Traced(ast.NodeTransformer):
         return node
 
 
-def replaced(text: str, told: Mapping[str, str]) -> str:
+class _Substitution(ast.NodeTransformer):
+    def __init__(self, expressions: Mapping[str, ast.expr]) -> None:
+        self.expressions = expressions
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return self.expressions.get(node.id, node)
+
+
+def substitute(text: str, expressions: Mapping[str, ast.expr]) -> ast.expr:
     """An expression with expressions in place of variables.
 
-    >>> replaced("a / n", {"n": "len(X) + 1"})
+    >>> ast.unparse(substitute("a / n", {"n": parse_expression("len(X) + 1")}))
     'a / (len(X) + 1)'
     """
-    expressions = {name: ast.parse(text, mode="eval").body for name, text in told.items()}
-
-    class Replaced(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.AST:
-            return expressions.get(node.id, node)
-
-    return ast.unparse(Replaced().visit(ast.parse(text, mode="eval")))
+    tree: ast.expr = _Substitution(expressions).visit(ast.parse(text, mode="eval").body)
+    return tree
 
 
-@functools.lru_cache(maxsize=1024)
-def assigned(name: str, code: CodeType, offset: int) -> str:
-    """What the code assigned to a variable last, before an instruction; "" if that is not told."""
-    line = list(code.co_positions())[offset // 2][0] or 0
+@functools.lru_cache(maxsize=64)
+def _assignments(source: str) -> list[tuple[int, str, Any]]:
+    """(line, variable, value) of every assignment in a source."""
+    found: list[tuple[int, str, Any]] = []
     try:
-        tree = ast.parse("".join(linecache.getlines(code.co_filename)))
+        tree = ast.parse(source)
     except SyntaxError:
-        return ""
-    found = [
-        (node.lineno, ast.unparse(value))
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and code.co_firstlineno <= node.lineno < line
-        for target in node.targets
-        for value in _given(name, target, node.value)
-    ]
-    return max(found)[1] if found else ""
+        return found
+    targets: list[ast.expr]
+    value: Any
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets, value):
+                pass
+            case ast.AnnAssign(target, _, value) | ast.NamedExpr(target, value) if value:
+                targets = [target]
+            case ast.AugAssign(target):
+                targets, value = [target], node
+            case _:
+                continue
+        found += [(node.lineno, *pair) for target in targets for pair in _unpacked(target, value)]
+    return found
 
 
-def _given(name: str, target: ast.expr, value: ast.expr) -> Iterator[ast.expr]:
-    """What an assignment gives to a variable, as X.shape[0] to the m of m, n = X.shape."""
-    if isinstance(target, ast.Name) and target.id == name:
-        yield value
+def _unpacked(target: ast.expr, value: Any) -> Iterator[tuple[str, Any]]:
+    """(variable, value) pairs: for m, n = X.shape these are (m, X.shape[0]), (n, X.shape[1])."""
+    if isinstance(target, ast.Name | ast.Attribute):
+        yield ast.unparse(target), value
     elif isinstance(target, ast.Tuple):
         places = map(ast.Constant, range(len(target.elts)))
-        values: list[Any] = [ast.Subscript(value, place, ast.Load()) for place in places]
-        values = value.elts if isinstance(value, ast.Tuple) else values
-        for pair in zip(target.elts, values, strict=False):
-            yield from _given(name, *pair)
+        items: list[Any] = [ast.Subscript(value, place, ast.Load()) for place in places]
+        items = value.elts if isinstance(value, ast.Tuple) else items
+        for pair in zip(target.elts, items, strict=False):
+            yield from _unpacked(*pair)
+
+
+@functools.lru_cache(maxsize=64)
+def _targets(source: str) -> dict[tuple[int | None, ...], str]:
+    """The variable that is assigned to, by the span of the right-hand side."""
+    return {
+        (value.lineno, value.col_offset, value.end_lineno, value.end_col_offset): variable
+        for _, variable, value in reversed(_assignments(source))  # of a = b = x the first counts
+        if hasattr(value, "lineno")
+    }
+
+
+def _source(file: str) -> str:
+    return "".join(linecache.getlines(file))
+
+
+def target_of(instruction: Instruction) -> str:
+    """The variable or the attribute that an instruction is assigned to; "" if there is none."""
+    variable = _targets(_source(instruction.file)).get(instruction.span, "")
+    return variable.removeprefix("self.")
+
+
+def last_assigned(variable: str, origin: Origin) -> str:
+    """What a variable was assigned last before an instruction of its function; "" if unknown."""
+    code, _ = origin
+    values = [
+        (line, ast.unparse(value))
+        for line, name, value in _assignments(_source(code.co_filename))
+        if name == variable and code.co_firstlineno <= line < locate(origin).line
+    ]
+    return max(values, default=(0, ""))[1]
 
 
 def metadata_texts(text: str) -> list[str]:
@@ -101,21 +144,20 @@ def metadata_texts(text: str) -> list[str]:
     >>> metadata_texts("z[: m // 2, 0]"), metadata_texts("np.reshape(z, (m, -1))")
     (['', 'm // 2', '', '0'], ['m', '-1'])
     """
-    node = expression(text)
-    if isinstance(node, ast.Subscript):
-        return _leaves(node.slice)
-    if not isinstance(node, ast.Call):
-        return []
-    owner = getattr(node.func, "value", None)
-    of_module = isinstance(owner, ast.Name) and owner.id in ("np", "tg")
-    return [leaf for part in node.args[of_module:] for leaf in _leaves(part)]
+    match parse_expression(text):
+        case ast.Subscript(_, index):
+            return _leaf_texts(index)
+        case ast.Call(function, args):
+            module = getattr(getattr(function, "value", None), "id", "") in ("np", "tg")
+            return [leaf for argument in args[module:] for leaf in _leaf_texts(argument)]
+    return []
 
 
-def _leaves(node: ast.expr | None) -> list[str]:
+def _leaf_texts(node: ast.expr | None) -> list[str]:
     if isinstance(node, ast.Tuple | ast.List):
-        return [leaf for part in node.elts for leaf in _leaves(part)]
+        return [leaf for part in node.elts for leaf in _leaf_texts(part)]
     if isinstance(node, ast.Slice):
-        return [leaf for part in (node.lower, node.upper, node.step) for leaf in _leaves(part)]
+        return [leaf for part in (node.lower, node.upper, node.step) for leaf in _leaf_texts(part)]
     return [ast.unparse(node) if node else ""]
 
 
@@ -125,25 +167,22 @@ def index_texts(text: str) -> list[str]:
     >>> index_texts("p[np.arange(m), 1:, y]")
     ['np.arange(m)', 'y']
     """
-    node = expression(text)
+    node = parse_expression(text)
     index = node.slice if isinstance(node, ast.Subscript) else ast.Tuple([])
     parts = index.elts if isinstance(index, ast.Tuple) else [index]
     return [ast.unparse(part) for part in parts if not isinstance(part, ast.Slice)]
 
 
 def is_literal(text: str) -> bool:
-    """Whether an expression gives the same array in every run."""
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return False
-    return _variables(tree) <= BUILTINS.keys() and not _draws(tree)
+    """Whether an expression gives the same array in every run; an empty text does."""
+    tree = parse_expression(text or "()")
+    return tree is not None and _variables(tree) <= BUILTINS.keys() and not _is_random(tree)
 
 
 def _variables(tree: ast.AST) -> set[str]:
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
-def _draws(tree: ast.AST) -> bool:
+def _is_random(tree: ast.AST) -> bool:
     """Whether an expression draws random numbers, which running it again would change."""
     return any(getattr(node, "attr", "") == "random" for node in ast.walk(tree))
