@@ -15,7 +15,6 @@ from tinygrad_lr.compiled.plan import VIEWS, Plan, aligned_copy, aligned_empty, 
 from tinygrad_lr.program.calls import ELEMENTWISE, REDUCTIONS, SIGNS
 from tinygrad_lr.program.symbols import (
     Symbol,
-    axes_of,
     is_number,
     symbols_in,
     tree_map,
@@ -268,7 +267,7 @@ class BufferedProgram:
 
     def _sum(self, x: Symbol, i: int) -> bool:
         """A sum over the rows or the columns of a matrix, as a product with ones."""
-        (a,), axes = x.args, axes_of(x)
+        (a,), axes = x.args, x.axes
         if len(axes) != 1 or a.value.ndim != 2 or a.value.dtype.kind != "f":
             return False
         (axis,) = axes

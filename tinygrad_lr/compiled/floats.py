@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_lr.compiled.plan import VIEWS, NotApplicable, Plan, compile_function
 from tinygrad_lr.program.calls import SIGNS
-from tinygrad_lr.program.symbols import Symbol, axes_of, symbols_in, tree_map, value_of
+from tinygrad_lr.program.symbols import Symbol, symbols_in, tree_map, value_of
 
 FORMS: dict[Any, str] = {f: f"({{}} {sign} {{}})" for f, sign in SIGNS.items()}
 PRODUCTS = {np.matmul, np.dot, np.vdot}
@@ -161,7 +161,7 @@ class FloatProgram:
 
     def _reduced(self, x: Symbol) -> Any:
         """The sums, or the largest, of elements along axes."""
-        a, axes = self._read(x.args[0]), axes_of(x)
+        a, axes = self._read(x.args[0]), x.axes
         rest = [i for i in range(a.ndim) if i not in axes]
         lines = a.transpose([*rest, *axes]).reshape([a.shape[i] for i in rest] + [-1])
         result = np.empty(lines.shape[:-1], object)

@@ -21,23 +21,14 @@ class NotApplicable(Exception):
 
 
 class Plan(NamedTuple):
-    """What a step computes, and where.
+    """What a step computes, and where."""
 
-    Attributes:
-        variables: the Symbols of lr, of the number of steps before, and of the arrays of a batch.
-        places: the arrays that Symbols live in: parameters, state, gradients.
-        loss: what the step returns.
-        gradients: what is computed first, each with the array of its own that it is written to.
-        updates: what is computed then, with the arrays, still in use, that it is written to.
-        fallback: gives the program to start again with where the loss is not finite.
-    """
-
-    variables: Sequence[Symbol]
-    places: Mapping[Symbol, Any]
+    variables: Sequence[Symbol]  # lr, the number of steps before, and the arrays of a batch
+    places: Mapping[Symbol, Any]  # the arrays that parameters, state and gradients live in
     loss: Symbol
-    gradients: Sequence[tuple[Any, Any]]
-    updates: Sequence[tuple[Symbol, Any]]
-    fallback: Callable[[], Any] | None = None
+    gradients: Sequence[tuple[Any, Any]]  # each with the array of its own that it is written to
+    updates: Sequence[tuple[Symbol, Any]]  # written after them to arrays that are still in use
+    fallback: Callable[[], Any] | None = None  # gives the program for a loss that is not finite
 
     def order(self) -> list[Symbol]:
         """All Symbols of the step, inputs before results."""

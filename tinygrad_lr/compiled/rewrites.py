@@ -12,7 +12,7 @@ from tinygrad_lr.functions.activations import log_softmax
 from tinygrad_lr.losses import class_shares
 from tinygrad_lr.ops import add_reduce
 from tinygrad_lr.program.simplify import Rule, tidy_exactly
-from tinygrad_lr.program.symbols import Symbol, Trace, axes_of, is_call, is_number, same, value_of
+from tinygrad_lr.program.symbols import Symbol, Trace, is_call, is_number, same, value_of
 
 # Formulas that overflow for large numbers, where the program starts again with those of the table,
 # and that are rounded as their largest term is, which for a tiny loss is coarser.
@@ -149,7 +149,7 @@ class Augmented:
         if not (is_call(dW, np.matmul) and is_call(db, np.add.reduce)):
             return None
         XT, dZ = dW.args
-        if dZ is not db.args[0] or axes_of(db) != [0] or not is_call(XT, np.transpose):
+        if dZ is not db.args[0] or db.axes != [0] or not is_call(XT, np.transpose):
             return None
         X1 = self.data(XT.args[0])
         return None if X1 is None else X1.T @ dZ

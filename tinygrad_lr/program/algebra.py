@@ -7,6 +7,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
+from fractions import Fraction as Rational
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from tinygrad_lr.array.lengths import Length
 from tinygrad_lr.program.symbols import Symbol, Trace, is_number, same, value_of
 
 Term = tuple[tuple[int, int], ...]  # ((atom, power), ...), the atoms by number
-Poly = dict[Term, Any]  # {term: coefficient}
+Poly = dict[Term, Any]  # {term: coefficient}, the coefficients rational
 ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.negative, np.square}
 MAX_TERMS, MAX_OPERATIONS = 40, 25  # of an expression that is simplified
 
@@ -49,10 +50,10 @@ class Fraction:
         inverse = Fraction(_times({(): 1}, *other.denominator.elements()))
         content, rest = _content(other.numerator)
         factors: Counter[Any] = Counter({frozenset({(((atom, 1),), 1)}): n for atom, n in content})
-        c = rest[_leading(rest)] if len(rest) == 1 else -1 if rest.get((), 1) < 0 else 1
+        c = Rational(*rest.values() if len(rest) == 1 else [-1 if rest.get((), 1) < 0 else 1])
         if len(rest) > 1:
-            factors[frozenset((t, d / c if c != 1 else d) for t, d in rest.items())] = 1
-        return self * inverse * Fraction({(): 1 / c if c not in (1, -1) else c}, factors)
+            factors[frozenset((t, d / c) for t, d in rest.items())] = 1
+        return self * inverse * Fraction({(): 1 / c}, factors)
 
     def reduced(self) -> Fraction:
         """Without the factors that numerator and denominator share."""
@@ -117,7 +118,7 @@ def _divided(p: Poly, q: Poly) -> Poly | None:
         term = _product(lead, divisor, -1)
         if any(n < 0 for _, n in term):
             return None
-        c = p[lead] / q[divisor] if p[lead] % q[divisor] else p[lead] // q[divisor]
+        c = Rational(p[lead], q[divisor])
         quotient = _plus(quotient, {term: c})
         p = _plus(p, _times({term: -c}, q.items()))
     return None
@@ -150,7 +151,7 @@ class Algebra:
             n = float(value_of(x))
             if not (4 * n).is_integer():  # it shall be written as it is
                 return self.atom(x)
-            return Fraction({(): int(n) if n.is_integer() else n} if n else {})
+            return Fraction({(): Rational(n)} if n else {})
         if not isinstance(x, Symbol) or x.function not in ARITHMETIC or self.is_atom(x):
             return self.atom(x)
         return x.function(*map(self.fraction, x.args))  # NumPy leaves it to the objects' operators
@@ -188,25 +189,19 @@ class Algebra:
         if not f.numerator:
             return 0.0
         content, rest = _content(f.numerator)
-        c = functools.reduce(_common_divisor, rest.values(), 0)
-        if all(d < 0 for d in rest.values()):
-            c = -c
+        c = functools.reduce(_common_divisor, rest.values(), Rational(0))
+        c = -c if all(d < 0 for d in rest.values()) else c
         terms = sorted(((t, d / c) for t, d in rest.items()), key=lambda term: term[1] < 0)
-        result = self._sum(terms)
-        for power in map(self._power, content):
-            result = _mul(power, result)
-        denominator = None
-        for g in f.denominator.elements():
-            denominator = _mul(denominator, self._sum(g))
-        multiplier, divisor = _ratio(c)
-        if result is None:
-            result = multiplier
-        elif multiplier == -1:
-            result = -result
-        elif multiplier != 1:
-            result = multiplier * result
-        if divisor != 1:
-            denominator = _mul(divisor, denominator)
+        result = functools.reduce(
+            lambda y, x: _mul(x, y), map(self._power, content), self._sum(terms)
+        )
+        denominator = functools.reduce(_mul, map(self._sum, f.denominator.elements()), None)
+        if abs(c.numerator) == 1:
+            result = 1 if result is None else result
+            result = -result if c < 0 else result
+            denominator = _mul(None if c.denominator == 1 else c.denominator, denominator)
+        else:
+            result = _mul(_number(c), result)
         return result if denominator is None else self.trace.emit(np.divide, result, denominator)
 
     def _power(self, power: tuple[int, int]) -> Any:
@@ -218,9 +213,8 @@ class Algebra:
         total: Any = None
         for term, c in terms:
             product = functools.reduce(_mul, map(self._power, term), None)
-            size = _as_int(abs(c))
-            if size != 1 or product is None:
-                product = _mul(size, product)
+            if abs(c) != 1 or product is None:
+                product = _mul(_number(abs(c)), product)
             if total is None:
                 total = product if c > 0 else -product
             else:
@@ -233,26 +227,15 @@ def _mul(a: Any, b: Any) -> Any:
     return b if a is None else a if b is None else a * b
 
 
-def _as_int(c: Any) -> Any:
-    """A whole number as an integer, and any other as it is."""
-    return int(c) if float(c).is_integer() else c
+def _number(c: Rational) -> float:
+    """A number as it is written."""
+    return int(c) if c.denominator == 1 else float(c)
 
 
-def _common_divisor(a: Any, b: Any) -> Any:
-    """The greatest common divisor of whole numbers, else the smaller size."""
-    if not a:
-        return abs(b)
-    whole = all(float(n).is_integer() for n in (a, b))
-    return math.gcd(int(a), int(b)) if whole else min(abs(a), abs(b))
-
-
-def _ratio(c: Any) -> tuple[Any, Any]:
-    """A number as numerator and denominator: 0.25 as 1 and 4."""
-    if c and not float(c).is_integer():
-        inverse = 1 / c
-        if abs(inverse - round(inverse)) < 1e-9 * abs(inverse):
-            return (1 if inverse > 0 else -1), abs(round(inverse))
-    return _as_int(c), 1
+def _common_divisor(a: Rational, b: Rational) -> Rational:
+    """The largest number of which both are multiples."""
+    numerator = math.gcd(a.numerator * b.denominator, b.numerator * a.denominator)
+    return Rational(numerator, a.denominator * b.denominator)
 
 
 def factors(n: Any) -> Any:

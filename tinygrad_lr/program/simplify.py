@@ -21,7 +21,6 @@ from tinygrad_lr.program.calls import ELEMENTWISE, add_at, astype, put
 from tinygrad_lr.program.symbols import (
     Symbol,
     Trace,
-    axes_of,
     is_call,
     is_number,
     ordered,
@@ -187,7 +186,7 @@ def _mean(x: Symbol) -> Any:
         return -y if y.function is np.mean else None
     if is_call(total, np.add.reduce) and isinstance(total.args[0], Symbol):
         summands = total.args[0]
-        if factors(n) == factors(math.prod(summands.shape[i] for i in axes_of(total))):
+        if factors(n) == factors(math.prod(summands.shape[i] for i in total.axes)):
             return numpy.mean(summands, **total.kwargs)
     return None
 
@@ -247,7 +246,7 @@ def _sum_of_rows(x: Symbol) -> Any:
     """Rows that hold one value each add up to that value."""
     match _scattered(x.args[0]):
         case ((rows, _), value) if is_call(rows, np.arange):
-            if x.args[0].ndim != 2 or axes_of(x) != [1]:
+            if x.args[0].ndim != 2 or x.axes != [1]:
                 return None
             if np.ndim(value_of(value)) == 0:
                 return numpy.broadcast_to(value, x.shape)

@@ -11,6 +11,7 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,46 +22,28 @@ from tinygrad_lr.ops import Op, Value
 from tinygrad_lr.program.calls import Function, add_at, astype, lengths, put, reduced_axes
 
 
+@dataclass(eq=False, repr=False)
 class Symbol(NDArrayOperatorsMixin, Value):
-    """A symbolic array: an argument of a program, a number, or the result of a NumPy call.
+    """A symbolic array: an argument of a program, a number, or the result of a NumPy call."""
 
-    Attributes:
-        trace: the Trace that it belongs to.
-        function: what computes it; None for an argument and for a number.
-        args, kwargs: what the function is called with, Symbols among it.
-        value: the array in the recorded run.
-        name: what the program calls it.
-        fixed: whether its shape is the same in every run, as that of a parameter.
-        is_argument: whether the program is called with it.
-        composite: the operation that it is the result of, if NumPy has none of the name.
-        current: the Symbol that it stands for: itself, until it is changed in place.
-        suggested_name: what to call it if it has no name and needs one.
-        comment: what a comment says of it.
-    """
+    trace: Trace
+    value: Any  # the array in the recorded run
+    function: Function | None = None  # what computes it; None for an argument and for a number
+    args: tuple[Any, ...] = ()  # what the function is called with, Symbols among it
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    name: str | None = None  # what the program calls it
+    fixed: bool = False  # whether its shape is the same in every run, as that of a parameter
+    is_argument: bool = False  # whether the program is called with it
+    composite: str = ""  # the operation that it is the result of, if NumPy has none of the name
+    suggested_name: str = ""  # what to call it if it has no name and needs one
+    comment: str = ""  # what a comment says of it
 
-    __slots__ = (
-        "_shape", "args", "comment", "composite", "current", "fixed", "function", "is_argument",
-        "kwargs", "name", "suggested_name", "trace", "value",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        trace: Trace,
-        value: Any,
-        function: Function | None = None,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-        name: str | None = None,
-        fixed: bool = False,
-        is_argument: bool = False,
-    ) -> None:
-        self.trace, self.name, self.fixed, self.is_argument = trace, name, fixed, is_argument
-        self.value = np.asarray(value)
-        self.function, self.args, self.kwargs = function, args, kwargs or {}
-        self.current, self.composite, self.suggested_name, self.comment = self, "", "", ""
-        self._shape = self.value.shape
-        if not (trace.fixed or fixed):  # now: later it would be a recursion
-            known = lengths(function, self._shape, args, self.kwargs)
+    def __post_init__(self) -> None:
+        self.value = np.asarray(self.value)
+        self.current = self  # what it stands for: another Symbol, once it is changed in place
+        self._shape: tuple[int, ...] = self.value.shape
+        if not (self.trace.fixed or self.fixed):  # now: later it would be a recursion
+            known = lengths(self.function, self._shape, self.args, self.kwargs)
             self._shape = tuple(
                 Length(n, self, i) if length is None else length
                 for i, (n, length) in enumerate(zip(self._shape, known, strict=True))
@@ -128,6 +111,12 @@ class Symbol(NDArrayOperatorsMixin, Value):
         return self.current._shape
 
     @property
+    def axes(self) -> list[int]:
+        """The axes that it is reduced over, from the first on."""
+        default = None if self.function is np.mean else 0
+        return reduced_axes(self.args[0].ndim, self.kwargs.get("axis", default))
+
+    @property
     def size(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
@@ -135,7 +124,8 @@ class Symbol(NDArrayOperatorsMixin, Value):
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements."""
-        return self.value.dtype
+        dtype: np.dtype[Any] = self.value.dtype
+        return dtype
 
     def __repr__(self) -> str:
         name = getattr(self.function, "__name__", self.function)
@@ -242,41 +232,23 @@ def same(x: Symbol, y: Any) -> bool:
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
 
 
-def axes_of(x: Symbol) -> list[int]:
-    """The axes that a reduction goes over, from the first on."""
-    return reduced_axes(x.args[0].ndim, x.kwargs.get("axis", None if x.function is np.mean else 0))
-
-
 REPEATED = {np.zeros, np.broadcast_to}  # shorter to call than to write out, if all is constant
 COMMUTATIVE = {np.add, np.multiply, np.maximum, np.minimum}
 
 
+@dataclass(eq=False)
 class Trace:
-    """The calls of a program, each once, in the order in which they were made.
+    """The calls of a program, each once, in the order in which they were made."""
 
-    Args:
-        lift: makes a Symbol of an array that is none.
-        rewrite: takes a new Symbol and may give a simpler one.
-        fixed: whether all shapes are the same in every run.
-        kind: of the Symbols that it makes.
+    lift: Callable[[Any], Any] = lambda x: x  # makes a Symbol of an array that is none
+    rewrite: Callable[[Symbol], Any] = lambda x: x  # may give a simpler one for a new Symbol
+    fixed: bool = False  # whether all shapes are the same in every run
+    kind: type[Symbol] = Symbol  # of the Symbols that it makes
 
-    Attributes:
-        shared: the Symbols that are used more than once.
-        assumptions: the axis along which labels are taken to add up to 1, by the labels.
-        derivations: the expressions that a Symbol was simplified from.
-    """
-
-    def __init__(
-        self,
-        lift: Callable[[Any], Any] = lambda x: x,
-        rewrite: Callable[[Symbol], Any] = lambda x: x,
-        fixed: bool = False,
-        kind: type[Symbol] = Symbol,
-    ) -> None:
-        self.lift, self.rewrite, self.fixed, self.kind = lift, rewrite, fixed, kind
-        self.shared: set[Any] = set()
-        self.assumptions: dict[Symbol, Any] = {}
-        self.derivations: dict[Symbol, tuple[Symbol, Symbol]] = {}
+    def __post_init__(self) -> None:
+        self.shared: set[Any] = set()  # the Symbols that are used more than once
+        self.assumptions: dict[Symbol, Any] = {}  # axes along which labels should add up to 1
+        self.derivations: dict[Symbol, tuple[Symbol, Symbol]] = {}  # what was simplified
         self._calls: dict[Hashable, Any] = {}
         self._alive: list[Symbol] = []  # so that no id is used again
 
