@@ -335,7 +335,9 @@ def test_comparisons_are_recorded():
 def test_a_wrong_program_is_noticed(monkeypatch):
     from tinygrad_lr.compiled import rewrites
 
-    monkeypatch.setitem(rewrites.UNGUARDED, "logistic_loss", lambda z, t: np.exp(-z) * (1 - 0.9 * t))
+    monkeypatch.setitem(
+        rewrites.UNGUARDED, "logistic_loss", lambda z, t: np.exp(-z) * (1 - 0.9 * t)
+    )
     _, fast, y = pair()
     for _ in range(2):
         with pytest.raises(tg.RecordingError, match="differs"):

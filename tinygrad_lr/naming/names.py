@@ -69,8 +69,10 @@ def find(
         for i, e in complete.items()
         if len(e.results) > 1 and len(e.instruction.text) <= MAX_CALL
     }
-    labels |= {i: e.target for i, e in complete.items() if e.target}
-    labels |= dict(variables(frame, values)) | paths(values, frame, model)
+    labels |= {i: target for i, e in complete.items() if (target := target_of(e.instruction))}
+    held = {id(x) for x in values if isinstance(x, (Tensor, np.ndarray))}  # a 2 may be any 2
+    labels |= {id(x): name for name, x in scope(frame) if id(x) in held}
+    labels |= paths(values, frame, model)
     labels |= {id(x): str(x.name) for x in values if getattr(x, "name", None)}
     taken: dict[str, int] = {}
     names = {id(x): unique(labels[id(x)], taken) for x in values if labels.get(id(x))}
@@ -113,33 +115,22 @@ def transpose_base(x: Any, values: Iterable[Any]) -> int:
     """The id of the value of which x is the transpose, by its memory; 0 if there is none."""
     if not isinstance(x, np.ndarray) or x.ndim < 2 or x.base is None:
         return 0
-    layout = x.__array_interface__["data"], x.shape[::-1], x.strides[::-1]
-    for y in values:
-        array = unwrap(y)
-        if (
-            isinstance(array, np.ndarray)
-            and (array.__array_interface__["data"], array.shape, array.strides) == layout
-        ):
-            return id(y)
-    return 0
+    arrays = [(id(y), unwrap(y)) for y in values]
+    memory = x.T.__array_interface__
+    same = (i for i, y in arrays if isinstance(y, np.ndarray) and y.__array_interface__ == memory)
+    return next(same, 0)
 
 
-def holdings(name: str, x: Any) -> Iterator[tuple[str, Any]]:
-    """What a variable holds one level down: weights[0], W1 of a dict, W of self.W."""
-    for at, part in () if isinstance(x, Module) else members(x):
-        yield (name + at if isinstance(x, (list, tuple)) else at.strip(".[]'")), part
+def scope(frame: FrameType) -> Iterator[tuple[str, Any]]:
+    """(name, value) of what the variables of a frame hold, and of them: the best names last.
 
-
-def variables(frame: FrameType, values: Iterable[Any]) -> Iterator[tuple[int, str]]:
-    """(id, variable) for the values that a variable of the frame holds, the best name last.
-
-    Numbers are left out: a variable that holds a 2 says nothing about the 2 of x ** 2.
+    One level down that is weights[0], W1 of a dict, W of self.W.
     """
-    wanted = {id(x) for x in values if isinstance(x, (Tensor, np.ndarray))}
-    levels = [[(name, x) for name, x in space.items()] for space in reversed(namespaces(frame))]
-    levels[:0] = [[part for name, x in level for part in holdings(name, x)] for level in levels]
-    for level in levels:
-        yield from ((id(x), name) for name, x in reversed(level) if id(x) in wanted)
+    spaces = [[*reversed(space.items())] for space in reversed(namespaces(frame))]
+    for variable, value in itertools.chain(*spaces):
+        for at, part in () if isinstance(value, Module) else members(value):
+            yield (variable + at if isinstance(value, (list, tuple)) else at.strip(".[]'")), part
+    yield from itertools.chain(*spaces)
 
 
 def modules(
@@ -155,9 +146,7 @@ def modules(
     leaves = {id(x) for x in values if isinstance(x, Tensor) and x.is_leaf}
     candidates = {
         id(x): (name, x, leaves.intersection(map(id, x.named_tensors().values())))
-        for space in reversed(namespaces(frame))
-        for variable, value in reversed(space.items())
-        for name, x in ((variable, value), *holdings(variable, value))
+        for name, x in scope(frame)
         if isinstance(x, Module)
     }
     chosen: dict[str, Module] = {}
@@ -179,22 +168,13 @@ def paths(values: Iterable[Any], frame: FrameType, model: Module | None = None) 
 
 
 class Execution(NamedTuple):
-    """An instruction that ran, and the results of it that are in the graph.
-
-    An operation makes one result, a call of a composed function, a layer or a loss several. The
-    execution is `complete` if the last of them is what the call returned.
-    """
+    """An instruction that ran: an operation, or a call of a composed function, a layer, a loss."""
 
     instruction: Instruction
     function: str  # that is called; "" for an operator
     arguments: list[str]
-    results: list[Tensor]
-    complete: bool
-
-    @property
-    def target(self) -> str:
-        """The variable that the result is assigned to."""
-        return target_of(self.instruction)
+    results: list[Tensor]  # that are in the graph
+    complete: bool  # whether the last of them is what the instruction returned
 
 
 def _read(origin: Origin) -> tuple[Instruction, str, list[str]]:
@@ -214,7 +194,7 @@ def executions(values: Iterable[Any]) -> list[Execution]:
 
     >>> w = Tensor(0.0, requires_grad=True)
     >>> z = np.exp(w)
-    >>> [(e.function, e.arguments, e.target) for e in executions(nodes([z]))]
+    >>> [(e.function, e.arguments, target_of(e.instruction)) for e in executions(nodes([z]))]
     [('exp', ['w'], 'z')]
     """
     results: list[Any] = [x for x in values if isinstance(x, Tensor) and x.op and x.origin]

@@ -14,7 +14,9 @@ import numpy as np
 from tinygrad_lr.messages.frames import Origin
 from tinygrad_lr.messages.origin import Instruction, locate
 
+# In an expression of the user's that Symbols run: len(x) of a Symbol is a Length.
 BUILTINS = {"np": np, "float": float, "int": int, "bool": bool, "abs": abs}
+BUILTINS["len"] = lambda x: np.shape(x)[0]
 
 
 def parse_expression(text: str) -> ast.expr | None:
@@ -28,8 +30,8 @@ def parse_expression(text: str) -> ast.expr | None:
 def traceable(text: str) -> tuple[CodeType, list[str]] | None:
     """An expression compiled to run on Symbols, and its variables; None if it has no variables.
 
-    In it len(x) is x.shape[0], a Length if x is a Symbol, and a quotient is a call of `divide`.
-    What draws random numbers would give others when it is run again: None, too.
+    A quotient is a call of `divide` in it, as Lengths would give a float. What draws random numbers
+    would give others when it is run again: None, too.
     """
     if (body := parse_expression(text)) is None:
         return None
@@ -39,13 +41,6 @@ def traceable(text: str) -> tuple[CodeType, list[str]] | None:
 
 
 class _Traceable(ast.NodeTransformer):
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "len" and len(node.args) == 1:
-            shape = ast.Attribute(node.args[0], "shape", ast.Load())
-            return ast.Subscript(shape, ast.Constant(0), ast.Load())
-        return node
-
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.op, ast.Div):

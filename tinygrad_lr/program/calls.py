@@ -20,6 +20,8 @@ SIGNS: dict[Any, str] = {  # of what is written between two operands
     for op in (*OPERATIONS.values(), *COMPARISONS.values())
     if op.sign and hasattr(np, op.name)
 }
+SIGNS |= {operator.add: "+", operator.sub: "-", operator.mul: "*"}
+SIGNS |= {operator.floordiv: "//", operator.mod: "%"}
 
 
 def astype(x: Any, dtype: Any) -> Any:

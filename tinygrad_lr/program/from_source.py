@@ -25,6 +25,7 @@ from tinygrad_lr.naming.source_text import (
     is_literal,
     last_assigned,
     metadata_texts,
+    parse_expression,
     substitute,
     traceable,
 )
@@ -45,17 +46,13 @@ class SourceLowering(Lowering):
     Args:
         names: names by the id of a value, as `names.find` gives them.
         variables: the user's variables.
-
-    Attributes:
-        inputs: the arguments of the program.
-        numbers: those of them that are numbers, by their text in the source and their value.
     """
 
     def __init__(self, names: Mapping[int, str], variables: Mapping[str, Any]) -> None:
         super().__init__()
         self.names, self.variables = names, variables
-        self.inputs: list[Symbol] = []
-        self.numbers: dict[tuple[str, Any], Symbol] = {}
+        self.inputs: list[Symbol] = []  # the arguments of the program
+        self.numbers: dict[tuple[str, Any], Symbol] = {}  # those of them that are numbers
         self._origin: Origin | None = None  # of the operation that is lowered
 
     def argument(self, array: Any, name: str, fixed: bool = False) -> Symbol:
@@ -63,26 +60,19 @@ class SourceLowering(Lowering):
         self.inputs.append(self.trace.argument(array, identifier(name), fixed))
         return self.inputs[-1]
 
-    def run(self, output: Tensor, wrt: Sequence[Tensor]) -> list[Any]:
-        """The output and its gradients."""
-        results = super().run(output, wrt)
-        if isinstance(results[0], Symbol):
-            results[0].name = results[0].name or "loss"
-        return results
-
     def _gradients(self, output: Tensor) -> dict[Tensor, Any]:
         grads = super()._gradients(output)
         for x, g in grads.items():
             if isinstance(g, Symbol) and g.function and x is not output:
                 name = self.names.get(id(x)) or (self.symbol(x).name if x.op is None else "")
-                _label(g, name or "", "delta", "d")
+                _label(g, name, "delta", "d")
         return grads
 
     def _result(self, node: Any) -> Any:
         self._origin = node.origin
         y = super()._result(node)
         if isinstance(y, Symbol):
-            name = self.names.get(id(node), "") if y.function else ""
+            name = self.names.get(id(node)) if y.function else None
             _label(y, name, SUGGESTED_NAMES.get(node.op.name, ""))
         return y
 
@@ -122,11 +112,11 @@ class SourceLowering(Lowering):
 
     def _with_lengths(self, x: Any) -> Any:
         """An index or a shape, with the lengths in it as the source computes them."""
-        texts, leaves = metadata_texts(self._instruction.text), list(tree_leaves(x))
-        if len(texts) != len(leaves):
+        texts = metadata_texts(self._instruction.text)
+        if len(texts) != len([*tree_leaves(x)]):
             return x
-        lengths = iter([self._as_length(*pair) for pair in zip(texts, leaves, strict=True)])
-        return tree_map(x, lambda _: next(lengths))
+        remaining = iter(texts)
+        return tree_map(x, lambda n: self._as_length(next(remaining), n))
 
     def _as_length(self, text: str, n: Any) -> Any:
         """A whole number as the length that an expression gives, if it does; else as it is."""
@@ -196,11 +186,11 @@ class SourceLowering(Lowering):
                 y = self._evaluate(code, names, guess)
                 if isinstance(y, (Symbol, Length)) and _equal(value_of(y), value):
                     return y
-            expressions = {name: assigned for name in names if (assigned := self._assigned(name))}
-            if not expressions:
+            trees = {name: parse_expression(self._assigned(name)) for name in names}
+            if not any(trees.values()):
                 return None
-            trees = {name: ast.parse(new, mode="eval").body for name, new in expressions.items()}
-            text = ast.unparse(substitute(text, trees))
+            known = {name: tree for name, tree in trees.items() if tree}
+            text = ast.unparse(substitute(text, known))
         return None
 
     def _guesses(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -267,9 +257,9 @@ def _equal(x: Any, y: Any) -> bool:
     return np.asarray(x).dtype.kind == np.asarray(y).dtype.kind and np.array_equal(x, y)
 
 
-def _label(y: Symbol, name: str, suggestion: str, prefix: str = "") -> None:
+def _label(y: Symbol, name: str | None, suggestion: str, prefix: str = "") -> None:
     """Give a Symbol a name, and a name to use if it has none, unless it has them already."""
-    if not y.name and name.replace(".", "").isidentifier():
+    if name and not y.name and name.replace(".", "").isidentifier():
         y.name = prefix + identifier(name)
     y.suggested_name = y.suggested_name or suggestion
 

@@ -15,7 +15,7 @@ from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.program.canonical import canonical
 from tinygrad_lr.program.from_source import SourceLowering
 from tinygrad_lr.program.simplify import simplified
-from tinygrad_lr.program.symbols import ordered
+from tinygrad_lr.program.symbols import Symbol, ordered
 from tinygrad_lr.program.writer import Writer
 from tinygrad_lr.tensor import Tensor
 
@@ -164,6 +164,8 @@ def to_numpy(
         output, wrt, names = canonical(output, wrt, names)
     lowering = SourceLowering(names, {**frame.f_globals, **frame.f_locals})
     results, n = lowering.run(output, wrt), 1 + len(wrt)
+    if isinstance(results[0], Symbol):
+        results[0].name = results[0].name or "loss"
     state = lowering.update(optimizer, wrt, results[1:]) if optimizer else {}
     results += state.values()
     if simplify:
