@@ -32,7 +32,7 @@ def counted(monkeypatch):
             super().__init__(plan)
             made.append(len(self.blocks))
 
-    monkeypatch.setattr("tinygrad_lr.compiled.build.BlockedProgram", Counted)
+    monkeypatch.setattr("tinygrad_lr.compiled.recorder.BlockedProgram", Counted)
     return made
 
 

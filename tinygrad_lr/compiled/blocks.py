@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.compiled.buffers import BufferedProgram
-from tinygrad_lr.compiled.plan import NotApplicable, Plan, aligned_copy
+from tinygrad_lr.compiled.plan import NotApplicable, PackedArrays, Plan, aligned_copy
 from tinygrad_lr.program.calls import ELEMENTWISE, REDUCTIONS, add_at, astype, expand_index, put
 from tinygrad_lr.program.symbols import Symbol, Trace, substituted, symbols_in, tree_map
 
@@ -35,42 +35,46 @@ class BlockedProgram:
     """
 
     def __init__(self, plan: Plan) -> None:
-        batch, order, varying = dict.fromkeys(plan.variables[2:]), plan.order(), plan.varying()
-        varying |= {x for x in order if x.function is np.transpose}  # else read as another array
-        steps = [x for x in order if x.function and x in varying]
-        inputs = [y for x in steps for y in x.inputs if y in batch or y not in varying]
-        self.m = m = max((n for x in inputs for n in x.shape), default=0)
-        self.data = dict.fromkeys(x for x in inputs if m in x.shape)
-        constants = [x for x in self.data if x not in batch]
-        self.counts = {x for x in constants if np.array_equal(x.value, np.arange(m))}
-        first = [x.value[self._cut(x, slice(2))] for x in batch]
-        if any(m in x.shape for x in plan.places) or not all(a.flags.forc for a in first):
-            raise NotApplicable  # a block with gaps would be copied for every product
-        inner, sums = self._divide(steps)
+        inner, sums = self._divide(self._find_rows(plan))
         size = sum(x.value.nbytes for x in (*self.data, *inner) if x.function is not np.transpose)
         if size < MIN_BYTES or len({x.dtype for x in sums}) != 1:
             raise NotApplicable
-        rows = _rows(m, size)
-        blocks = [slice(start, min(start + rows, m)) for start in range(0, m, rows)]
-        self._total, totals = _packed_zeros(sums)
-        self._term, terms = _packed_zeros(sums)
-        results = list(zip(sums, terms, strict=True))
+        total, term = (PackedArrays([x.value for x in sums]) for _ in range(2))
+        self._total, self._term = total.packed, term.packed
+        rows = _rows(self.m, size)
+        cuts = [slice(i, min(i + rows, self.m)) for i in range(0, self.m, rows)]
+        results = list(zip(sums, term.arrays, strict=True))
         programs = {
-            n: self._on_block(plan, n, inner, [*batch, *constants], results)
-            for n in dict.fromkeys(block.stop - block.start for block in blocks)
+            n: self._on_block(plan, n, inner, results)
+            for n in dict.fromkeys(cut.stop - cut.start for cut in cuts)
         }
-        copies = [_in_blocks(x.value, [self._cut(x, block) for block in blocks]) for x in constants]
+        copies = [_in_blocks(x.value, [self._cut(x, cut) for cut in cuts]) for x in self.constants]
         self.blocks: list[tuple[Any, ...]] = [
-            (programs[block.stop - block.start].run, [self._cut(x, block) for x in batch], arrays)
-            for block, *arrays in zip(blocks, *copies, strict=True)
+            (programs[cut.stop - cut.start].run, [self._cut(x, cut) for x in self.batch], arrays)
+            for cut, *arrays in zip(cuts, *copies, strict=True)
         ]
         places = dict(plan.places)
-        for x, total in zip(sums, totals, strict=True):  # what follows reads the total
-            place = x.trace.argument(total)
+        for x, array in zip(sums, total.arrays, strict=True):  # what follows reads the total
+            place = x.trace.argument(array)
             x.function, x.args, x.kwargs = operator.getitem, (place, ...), {}
-            places[place] = total
+            places[place] = array
         rest = BufferedProgram(plan._replace(places=places))
         self._rest, self.source = rest.run, "\n".join(p.source for p in (*programs.values(), rest))
+
+    def _find_rows(self, plan: Plan) -> list[Symbol]:
+        """The number of rows, and the data that have so many; gives the calls of a step."""
+        order, varying, self.batch = plan.order(), plan.varying(), dict.fromkeys(plan.variables[2:])
+        varying |= {x for x in order if x.function is np.transpose}  # else read as another array
+        steps = [x for x in order if x.function and x in varying]
+        inputs = [y for x in steps for y in x.inputs if y in self.batch or y not in varying]
+        self.m = max((n for x in inputs for n in x.shape), default=0)
+        self.data = dict.fromkeys(x for x in inputs if self.m in x.shape)
+        self.constants = [x for x in self.data if x not in self.batch]
+        self.counts = {x for x in self.constants if np.array_equal(x.value, np.arange(self.m))}
+        first = [x.value[self._cut(x, slice(2))] for x in self.batch]
+        if any(self.m in x.shape for x in plan.places) or not all(a.flags.forc for a in first):
+            raise NotApplicable  # a block with gaps would be copied for every product
+        return steps
 
     def run(self, lr: Any, t: Any, *batch: Any) -> float:
         """One step: the blocks, then what is computed from the sums."""
@@ -129,13 +133,11 @@ class BlockedProgram:
         return colon and not any(self.m in y.shape for y in symbols_in(index))
 
     def _on_block(
-        self, plan: Plan, n: int, inner: Iterable[Symbol], variables: Any, results: Any
+        self, plan: Plan, n: int, inner: Iterable[Symbol], results: list[tuple[Symbol, Any]]
     ) -> BufferedProgram:
         """The program for a block of n rows."""
         trace = Trace(fixed=True)
-        new: dict[Any, Any] = {
-            x: trace.argument(x.value[self._cut(x, slice(n))]) for x in self.data
-        }
+        new: Any = {x: trace.argument(x.value[self._cut(x, slice(n))]) for x in self.data}
         counts = dict.fromkeys(self.counts, np.arange(n))
         for x in inner:
             args = x.args
@@ -145,16 +147,9 @@ class BlockedProgram:
                 args = (args[0], substituted(args[1], counts), *args[2:])
             args, kwargs = substituted((args, x.kwargs), new)
             new[x] = trace.emit(x.function or np.copy, *args, **kwargs)
-        loss, terms = trace.number(0.0), [(new[x], term) for x, term in results]
-        return BufferedProgram(Plan(substituted(variables, new), plan.places, loss, terms, []))
-
-
-def _packed_zeros(sums: Sequence[Symbol]) -> tuple[Any, list[Any]]:
-    """One array of zeros, and the views of it that have the shapes of sums."""
-    ends = np.cumsum([x.value.size for x in sums])
-    packed = np.zeros(ends[-1], sums[0].dtype)
-    views = zip(sums, np.split(packed, ends[:-1]), strict=True)
-    return packed, [view.reshape(x.shape) for x, view in views]
+        variables = substituted([*self.batch, *self.constants], new)
+        terms = [(new[x], array) for x, array in results]
+        return BufferedProgram(Plan(variables, plan.places, trace.number(0.0), terms, []))
 
 
 def _rows(m: int, size: int) -> int:

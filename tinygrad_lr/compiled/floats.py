@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -84,7 +84,7 @@ class FloatProgram:
         for x in order:
             if x not in self.values and (x.function or x in plan.places):
                 y = self._value(x) if x.function else self._gradients(plan, plan.places[x])
-                self.values[x] = self._named(y) if self._uses[x] > 1 else y
+                self.values[x] = each(self._name, y) if self._uses[x] > 1 else y
         self.lines.append(f"loss = {self._read(plan.loss).item()}")
         self._compile(plan, arguments, stored, elements)
 
@@ -98,21 +98,21 @@ class FloatProgram:
             state, new = [*state, "t"], [*new, "t + 1"]
         space = {f"b{n}": memoryview(array) for n, array in enumerate(stored)}
         space |= {name: getattr(math, name) for name in (*FUNCTIONS, "isfinite")}
+        stores = [f"b{n}[{i}] = {x}" for n, a in enumerate(elements) for i, x in enumerate(a)]
+        loads = [f"{unquoted(names.tolist())} = b{n}.tolist()" for n, names in enumerate(elements)]
         program = functools.partial(
             PROGRAM.format,
             arguments=", ".join(arguments),
-            loads="\n    ".join(f"{target(a)} = b{n}.tolist()" for n, a in enumerate(elements)),
-            batch=target(nested(self.values[x]) for x in plan.variables[2:]),
+            loads="\n    ".join(loads),
+            batch=unquoted([self.values[x].tolist() for x in plan.variables[2:]]),
             lines="\n            ".join(self.lines),
-            state=target(state),
+            state=unquoted(state),
             new=",\n                ".join(new),
-            stores="\n    ".join(
-                f"b{n}[{i}] = {name}" for n, a in enumerate(elements) for i, name in enumerate(a)
-            ),
+            stores="\n    ".join(stores),
         )
         lists = [f"{name}.tolist()" for name in arguments[2:]]
         self.source = program(
-            batches=f"(({''.join(f'{x}, ' for x in lists)}),)",
+            batches=f"[[{', '.join(lists)}]]",
             result=f"losses[0] if losses else fallback().run({', '.join(arguments)})",
         )
         self.run = compile_function(self.source, space | {"fallback": plan.fallback})
@@ -126,9 +126,8 @@ class FloatProgram:
 
     def _read(self, x: Any) -> Any:
         """The expressions of all elements of an argument."""
-        if isinstance(x, Symbol) and x in self.values:
-            return self.values[x]
-        return each(literal, value_of(x))
+        known = isinstance(x, Symbol) and x in self.values
+        return self.values[x] if known else each(literal, value_of(x))
 
     def _value(self, x: Symbol) -> Any:
         """The expressions of all elements of a result."""
@@ -138,49 +137,28 @@ class FloatProgram:
             return np.asarray(moved, object)
         if x.value.dtype not in (np.float64, np.int64, np.bool_):
             raise NotApplicable  # floats are not rounded, and do not wrap around, as these are
-        if function in PRODUCTS:
-            return self._product(x)
-        if function in FORMS and not x.kwargs:
-            return each(functools.partial(folded, function), *map(self._read, x.args))
         if function in (np.add.reduce, np.maximum.reduce):
-            return self._reduced(x)
-        raise NotApplicable
-
-    def _product(self, x: Symbol) -> Any:
-        a, b = map(self._read, x.args)
-        if x.function is np.vdot:
-            a, b = a.ravel(), b.ravel()
+            join = total if function == np.add.reduce else self._largest
+            return joined(join, self._read(x.args[0]), x.axes).reshape(x.value.shape)
+        if x.kwargs or function not in PRODUCTS | FORMS.keys():
+            raise NotApplicable
+        operands = list(map(self._read, x.args))
+        if function not in PRODUCTS:
+            return each(functools.partial(folded, function), *operands)
+        a, b = (y.ravel() for y in operands) if function is np.vdot else operands
         if a.ndim > 2 or b.ndim > 2:
             raise NotApplicable
-        result = np.empty(x.value.shape, object)
-        rows, columns = np.atleast_2d(a), b if b.ndim == 2 else b[:, None]
-        for n, (row, column) in enumerate(itertools.product(rows, columns.T)):
-            terms = (folded(np.multiply, p, q) for p, q in zip(row, column, strict=True))
-            result.ravel()[n : n + 1] = total(terms)
-        return result
-
-    def _reduced(self, x: Symbol) -> Any:
-        """The sums, or the largest, of elements along axes."""
-        a, axes = self._read(x.args[0]), x.axes
-        rest = [i for i in range(a.ndim) if i not in axes]
-        lines = a.transpose([*rest, *axes]).reshape([a.shape[i] for i in rest] + [-1])
-        result = np.empty(lines.shape[:-1], object)
-        join = self._largest if x.function == np.maximum.reduce else total
-        for index in np.ndindex(result.shape):
-            result[index] = join(lines[index])
-        return result.reshape(x.value.shape)
+        factors = a[..., None], b if b.ndim == 2 else b[:, None]
+        terms = each(functools.partial(folded, np.multiply), *factors)
+        return joined(total, terms, [terms.ndim - 2]).reshape(x.value.shape)
 
     def _largest(self, terms: Iterable[str]) -> str:
         """The largest; each step is a line, as its expression has both operands twice."""
         return functools.reduce(lambda a, b: self._name(FORMS[np.maximum].format(a, b)), terms)
 
-    def _named(self, elements: Any) -> Any:
-        """Names for elements that are used more than once."""
-        return each(self._name, elements)
-
     def _name(self, text: str) -> str:
-        """The name of an expression, with a line that computes it."""
-        if text.isidentifier() or is_literal(text):
+        """The name of an expression, with a line that computes it; a number is itself."""
+        if SIMPLE.fullmatch(text):
             return text
         if text not in self._names:
             self._names[text] = f"v{len(self.lines)}"
@@ -188,12 +166,15 @@ class FloatProgram:
         return self._names[text]
 
 
+SIMPLE = re.compile(r"\(?-?[\w.]+(-\d+)?\)?")  # names, and numbers as 0.1, (-2.0), 1e-05
+
+
 def _is_small(loss: Symbol, order: Sequence[Symbol]) -> bool:
     """Whether floats are faster than NumPy, and the same."""
     sizes = [x.value.size for x in order]
     results = sum(x.function is not None for x in order)
     small = sum(sizes) <= min(MAX_ELEMENTS * results, MAX_LINES)
-    return small and all(sizes) and loss.value.dtype == np.float64
+    return small and all(sizes) and bool(loss.value.dtype == np.float64)
 
 
 def _uses(plan: Plan, order: Sequence[Symbol]) -> Counter[Symbol]:
@@ -213,20 +194,25 @@ def each(function: Callable[..., str], *arrays: Any) -> Any:
     return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), object)
 
 
+def joined(join: Callable[[Any], str], elements: Any, axes: Sequence[int]) -> Any:
+    """What a function makes of the elements along axes."""
+    rest = [i for i in range(elements.ndim) if i not in axes]
+    rows = elements.transpose([*rest, *axes]).reshape([elements.shape[i] for i in rest] + [-1])
+    result = np.empty(rows.shape[:-1], object)
+    for index in np.ndindex(result.shape):
+        result[index] = join(rows[index])
+    return result
+
+
 def element_names(shape: tuple[int, ...], name: str) -> Any:
     """A name for every element of an array."""
     names = [f"{name}_{i}" for i in range(math.prod(shape))] if shape else [name]
     return np.array(names, object).reshape(shape)
 
 
-def target(names: Iterable[str]) -> str:
-    """What a list of values is assigned to."""
-    return f"[{', '.join(names)}]"
-
-
-def nested(elements: Any) -> str:
-    """The elements of an array, to be assigned what `tolist` makes of one."""
-    return target(map(nested, elements)) if np.ndim(elements) else str(elements)
+def unquoted(names: Any) -> str:
+    """Lists of names within each other, as a program has them."""
+    return str(names).replace("'", "")
 
 
 def literal(x: Any) -> str:
@@ -236,20 +222,15 @@ def literal(x: Any) -> str:
     return repr(float(x)) if x >= 0 else f"({float(x)!r})"
 
 
-def is_literal(text: str) -> bool:
-    """Whether a text is a number."""
-    return text.strip("()-").replace(".", "").replace("e-", "").isdigit()
-
-
 def folded(function: Any, *operands: str) -> str:
     """An operation, without what adds 0 or multiplies by 0 or 1."""
     match (function, *operands):
         case (np.multiply, "0.0", _) | (np.multiply, _, "0.0"):
             return "0.0"
         case (np.multiply, "1.0", x) | (np.multiply, x, "1.0"):
-            return x
+            return str(x)
         case (np.add, "0.0", x) | (np.add, x, "0.0") | (np.subtract, x, "0.0"):
-            return x
+            return str(x)
     return FORMS[function].format(*operands)
 
 

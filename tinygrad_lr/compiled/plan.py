@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.program.symbols import Symbol, ordered
 
 VIEWS = {np.transpose, np.reshape, np.broadcast_to, np.flip, operator.getitem}
@@ -102,3 +103,38 @@ class PackedArrays:
 def is_row(shape: tuple[int, ...], n: int) -> bool:
     """Whether an array of a shape adds a number to each of n columns."""
     return math.prod(shape) == n and shape[-1:] in ((), (n,))
+
+
+class PackedState:
+    """The parameters and the state of an optimizer, packed.
+
+    Raises:
+        TypeError: if the parameters have several dtypes.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer, self.params, state = optimizer, optimizer.params, optimizer.state()
+        if len(dtypes := sorted({p.dtype.name for p in self.params})) > 1:
+            raise TypeError(
+                f"the parameters are {' and '.join(dtypes)}, and a compiled step takes one dtype: "
+                f"make all of them with the same"
+            )
+        self.rates = [name for name in vars(optimizer) if name not in ("lr", "params", *state)]
+        self.data = PackedArrays([p._array for p in self.params])
+        arrays = {name: x for name, x in state.items() if isinstance(x[0], np.ndarray)}
+        self.slots = {name: PackedArrays(x) for name, x in arrays.items()}
+
+    def gather(self) -> None:
+        """Pack what was assigned from outside."""
+        for p, array in zip(self.params, self.data.arrays, strict=True):
+            if p._array is not array:
+                array[...] = p._array
+                p._array = array
+            p.mark_changed()
+            p.grad = None
+        for name, slot in self.slots.items():
+            values = getattr(self.optimizer, name)
+            for i, array in enumerate(slot.arrays):
+                if values[i] is not array:
+                    array[...] = values[i]
+                    values[i] = array

@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.array.convert import is_operand
-from tinygrad_lr.compiled.build import record
 from tinygrad_lr.compiled.floats import FloatProgram
-from tinygrad_lr.compiled.plan import compile_function
-from tinygrad_lr.compiled.recorder import Recorded, RecordingError
-from tinygrad_lr.compiled.state import PackedState
+from tinygrad_lr.compiled.plan import PackedState, compile_function
+from tinygrad_lr.compiled.recorder import Recorded, RecordingError, record
 from tinygrad_lr.optim import SGD, Adam, Optimizer
 from tinygrad_lr.tensor import Tensor, grad, serials
 
@@ -133,7 +131,13 @@ class Step:
 
     def _run(self, recorded: Recorded, arrays: Sequence[Any]) -> float:
         """A step, wherever the parameters and the state are now."""
-        steps = self._state.gather()
+        self._state.gather()
+        steps = getattr(self.optimizer, "steps", [0])
+        if any(t != steps[0] for t in steps):
+            raise RecordingError(
+                f"the parameters have taken {steps} steps, but a compiled step takes as many with "
+                f"all: go on without compile"
+            )
         others = [x._array for x in recorded.others]
         loss: float = recorded.program.run(self.optimizer.lr, steps[0], *arrays, *others)
         steps[:] = [steps[0] + 1] * len(steps)
