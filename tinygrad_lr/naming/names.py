@@ -62,23 +62,23 @@ def find(
     """
     frame = frame or user_frame()
     values = nodes(outputs)
-    executed = executions(values)
-    complete = {id(e.results[-1]): e for e in executed if e.complete}
-    labels = operand_texts(executed, frame) | {
+    runs = executions(values)
+    complete = {id(e.results[-1]): e for e in runs if e.complete}
+    labels = operand_texts(runs, frame) | {
         i: e.instruction.text
         for i, e in complete.items()
         if len(e.results) > 1 and len(e.instruction.text) <= MAX_CALL
     }
     labels |= {i: target for i, e in complete.items() if (target := target_of(e.instruction))}
-    held = {id(x) for x in values if isinstance(x, (Tensor, np.ndarray))}  # a 2 may be any 2
-    labels |= {id(x): name for name, x in scope(frame) if id(x) in held}
+    arrays = {id(x) for x in values if isinstance(x, (Tensor, np.ndarray))}  # a 2 may be any 2
+    labels |= {id(x): name for name, x in scope(frame) if id(x) in arrays}
     labels |= paths(values, frame, model)
     labels |= {id(x): str(x.name) for x in values if getattr(x, "name", None)}
-    taken: dict[str, int] = {}
-    names = {id(x): unique(labels[id(x)], taken) for x in values if labels.get(id(x))}
+    counts: dict[str, int] = {}
+    names = {id(x): unique(labels[id(x)], counts) for x in values if labels.get(id(x))}
     for x in values:
         if id(x) not in names and (base := transpose_base(x, values)) in names:
-            names[id(x)] = unique(f"{bracketed(names[base])}.T", taken)
+            names[id(x)] = unique(f"{bracketed(names[base])}.T", counts)
     return names
 
 
@@ -96,19 +96,19 @@ def identifier(name: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) or name in ("np", "float", "len") else name
 
 
-def unique(name: str, taken: dict[str, int]) -> str:
-    """The name, or else name_2, name_3: the first that is not taken, and is from now on.
+def unique(name: str, counts: dict[str, int]) -> str:
+    """The name, or else name_2, name_3: the first that is not in use, and is from now on.
 
-    >>> taken = {}
-    >>> [unique(name, taken) for name in ("h", "h_2", "h", "h")]
+    >>> counts = {}
+    >>> [unique(name, counts) for name in ("h", "h_2", "h", "h")]
     ['h', 'h_2', 'h_3', 'h_4']
     """
-    free = name
-    while free in taken:
-        taken[name] += 1
-        free = f"{name}_{taken[name]}"
-    taken[free] = 1
-    return free
+    new = name
+    while new in counts:
+        counts[name] += 1
+        new = f"{name}_{counts[name]}"
+    counts[new] = 1
+    return new
 
 
 def transpose_base(x: Any, values: Iterable[Any]) -> int:
@@ -204,45 +204,41 @@ def executions(values: Iterable[Any]) -> list[Execution]:
         return id(x) if calls[x.origin][1] in ("", x.op.name) else x.origin
 
     groups = [list(group) for _, group in itertools.groupby(results, call)]
-    executed = []
+    runs = []
     for group, following in itertools.zip_longest(groups, groups[1:]):
         last = group[-1]
         complete = call(last) == id(last) or not following
         complete = complete or following[0].serial == last.serial + 1
-        executed.append(Execution(*calls[last.origin], group, complete))
-    return executed
+        runs.append(Execution(*calls[last.origin], group, complete))
+    return runs
 
 
-def _uses(executed: Iterable[Execution], frame: FrameType) -> Iterator[tuple[Any, str, str]]:
+def _uses(runs: Iterable[Execution], modules: set[str]) -> Iterator[tuple[Any, str, str]]:
     """(value, text, function) for every operand; the text is "" where the source has none."""
-    modules = {
-        name
-        for space in namespaces(frame)
-        for name, x in space.items()
-        if isinstance(x, ModuleType)
-    }
-    for instruction, function, arguments, results, _ in executed:
-        texts = instruction.operands(modules | {"np", "tg"}, FUNCTIONS) or arguments
+    for instruction, function, arguments, results, _ in runs:
+        texts = instruction.operands(modules, FUNCTIONS) or arguments
         for result in results:
             own = texts[: len(result.inputs)] if result is results[0] else []
             for x, text in itertools.zip_longest(result.inputs, own, fillvalue=""):
                 yield x, text, function
 
 
-def operand_texts(executed: Iterable[Execution], frame: FrameType) -> dict[int, str]:
+def operand_texts(runs: Iterable[Execution], frame: FrameType) -> dict[int, str]:
     """What the source calls leaves, arrays and numbers where they first go into the graph.
 
     A number has a name only if all its uses have the same variable: Python keeps one 2 for the 2
     of x ** 2 and an n that is 2. An array made of a variable of another shape has not its name.
     """
-    scope: ChainMap[str, Any] = ChainMap(*map(dict, namespaces(frame)))
+    variables: ChainMap[str, Any] = ChainMap(*map(dict, namespaces(frame)))
+    modules = {name for name, x in variables.items() if isinstance(x, ModuleType)} | {"np", "tg"}
     texts: dict[int, str] = {}
     numbers: dict[int, set[str]] = {}
-    for x, text, function in _uses(executed, frame):
+    for x, text, function in _uses(runs, modules):
         if not (isinstance(x, Tensor) or np.ndim(x)):
             numbers.setdefault(id(x), set()).add("" if function else text)
-        elif text and len(text) <= MAX_OPERAND and not getattr(x, "op", None):
-            of_shape = text not in scope or np.shape(scope[text]) == np.shape(x)
-            texts |= {id(x): text} if of_shape and id(x) not in texts else {}
+        elif getattr(x, "op", None) or len(text) > MAX_OPERAND:
+            continue
+        elif text and np.shape(variables.get(text, x)) == np.shape(x):
+            texts.setdefault(id(x), text)
     names = {i: text for i, (text, *others) in numbers.items() if not others}
     return texts | {i: text for i, text in names.items() if text.replace(".", "").isidentifier()}

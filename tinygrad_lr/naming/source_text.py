@@ -14,9 +14,8 @@ import numpy as np
 from tinygrad_lr.messages.frames import Origin
 from tinygrad_lr.messages.origin import Instruction, locate
 
-# In an expression of the user's that Symbols run: len(x) of a Symbol is a Length.
 BUILTINS = {"np": np, "float": float, "int": int, "bool": bool, "abs": abs}
-BUILTINS["len"] = lambda x: np.shape(x)[0]
+BUILTINS["len"] = lambda x: np.shape(x)[0]  # a Length, if x is a Symbol
 
 
 def parse_expression(text: str) -> ast.expr | None:
@@ -30,14 +29,15 @@ def parse_expression(text: str) -> ast.expr | None:
 def traceable(text: str) -> tuple[CodeType, list[str]] | None:
     """An expression compiled to run on Symbols, and its variables; None if it has no variables.
 
-    A quotient is a call of `divide` in it, as Lengths would give a float. What draws random numbers
-    would give others when it is run again: None, too.
+    In it a quotient is a call of `divide`, as Lengths would give a float. What draws random
+    numbers is not traceable either.
     """
     if (body := parse_expression(text)) is None:
         return None
     tree = ast.fix_missing_locations(ast.Expression(_Traceable().visit(body)))
     names = sorted(_variables(tree) - {"divide", *BUILTINS})
-    return (compile(tree, "<user>", "eval"), names) if names and not _is_random(tree) else None
+    usable = names and "random" not in names
+    return (compile(tree, "<user>", "eval"), names) if usable else None
 
 
 class _Traceable(ast.NodeTransformer):
@@ -69,25 +69,18 @@ def substitute(text: str, expressions: Mapping[str, ast.expr]) -> ast.expr:
 @functools.lru_cache(maxsize=64)
 def _assignments(source: str) -> list[tuple[int, str, Any]]:
     """(line, variable, value) of every assignment in a source."""
-    found: list[tuple[int, str, Any]] = []
     try:
         tree = ast.parse(source)
     except SyntaxError:
-        return found
-    targets: list[ast.expr]
-    value: Any
+        return []
+    assignments: list[tuple[int, str, Any]] = []
     for node in ast.walk(tree):
-        match node:
-            case ast.Assign(targets, value):
-                pass
-            case ast.AnnAssign(target, _, value) | ast.NamedExpr(target, value) if value:
-                targets = [target]
-            case ast.AugAssign(target):
-                targets, value = [target], node
-            case _:
-                continue
-        found += [(node.lineno, *pair) for target in targets for pair in _unpacked(target, value)]
-    return found
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign)):
+            value = node if isinstance(node, ast.AugAssign) else node.value
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                pairs = _unpacked(target, value) if value else ()
+                assignments += ((node.lineno, *pair) for pair in pairs)
+    return assignments
 
 
 def _unpacked(target: ast.expr, value: Any) -> Iterator[tuple[str, Any]]:
@@ -171,13 +164,10 @@ def index_texts(text: str) -> list[str]:
 def is_literal(text: str) -> bool:
     """Whether an expression gives the same array in every run; an empty text does."""
     tree = parse_expression(text or "()")
-    return tree is not None and _variables(tree) <= BUILTINS.keys() and not _is_random(tree)
+    return tree is not None and _variables(tree) <= BUILTINS.keys()
 
 
 def _variables(tree: ast.AST) -> set[str]:
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-
-
-def _is_random(tree: ast.AST) -> bool:
-    """Whether an expression draws random numbers, which running it again would change."""
-    return any(getattr(node, "attr", "") == "random" for node in ast.walk(tree))
+    """The variables of an expression, and "random" if it draws random numbers."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return names | {"random" for node in ast.walk(tree) if getattr(node, "attr", "") == "random"}
