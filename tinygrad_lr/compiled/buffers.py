@@ -172,8 +172,7 @@ class BufferedProgram:
 
     def _compute(self, x: Symbol, i: int) -> None:
         """The lines for a Symbol."""
-        function: Any = x.function
-        args = x.args
+        function, args = x.function, x.args
         if x.value.ndim == 0:
             self.texts[x] = f"s{len(self.texts)}"
             self.lines.append(f"{self.texts[x]} = {self._number(x)}")
@@ -223,8 +222,7 @@ class BufferedProgram:
 
     def _number(self, x: Symbol) -> str:
         """A number, as an expression of numbers, or a sum over an array."""
-        function: Any = x.function
-        args = x.args
+        function, args = x.function, x.args
         if function in ELEMENTWISE and all(np.ndim(value_of(a)) == 0 for a in args):
             safe = function not in (np.divide, np.power) or x in self.rates or is_number(args[1])
             numbers = map(self._scalar, args)
@@ -296,7 +294,7 @@ class BufferedProgram:
         array, rest = self._array(x.args[0]), x.args[1:]
         if array is None or not self.varying.isdisjoint(symbols_in(rest, x.kwargs)):
             return False
-        function: Any = x.function
+        function = x.function
         view = function(array, *tree_map(rest, value_of), **x.kwargs)
         if not np.shares_memory(view, array):
             return False

@@ -131,7 +131,7 @@ class FloatProgram:
 
     def _value(self, x: Symbol) -> Any:
         """The expressions of all elements of a result."""
-        function: Any = x.function
+        function = x.function
         if function in MOVES and not any(y in self.values for y in symbols_in(x.args[1:])):
             moved = function(self._read(x.args[0]), *tree_map(x.args[1:], value_of), **x.kwargs)
             return np.asarray(moved, object)

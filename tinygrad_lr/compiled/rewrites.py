@@ -11,7 +11,7 @@ from tinygrad_lr.compiled.plan import MAX_COLUMNS, VIEWS
 from tinygrad_lr.functions.activations import log_softmax
 from tinygrad_lr.losses import class_shares
 from tinygrad_lr.ops import add_reduce
-from tinygrad_lr.program.simplify import Rule, tidy_exactly
+from tinygrad_lr.program.simplify import Rule, commuted, tidy_exactly
 from tinygrad_lr.program.symbols import Symbol, Trace, is_call, is_number, same, value_of
 
 # Formulas that overflow for large numbers, where the program starts again with those of the table,
@@ -28,7 +28,7 @@ UNGUARDED: Mapping[str, Callable[..., Any]] = {
 def _scaled(x: Any) -> tuple[float, Any]:
     """(c, y), if x is a number c times y; (1, x) otherwise."""
     if is_call(x, np.multiply):
-        for a, b in (x.args, x.args[::-1]):
+        for a, b in commuted(x):
             if is_number(a):
                 return float(value_of(a)), b
     if is_call(x, np.divide) and is_number(x.args[1]):
@@ -42,21 +42,21 @@ def _scaled(x: Any) -> tuple[float, Any]:
 def _scaled_factors(x: Symbol) -> Any:
     """A product with c * y is c times the product with y; numbers come together."""
     if x.function is np.multiply:
-        for a, b in (x.args, x.args[::-1]):
+        for a, b in commuted(x):
             if is_number(a) or np.ndim(value_of(a)) == 0 < np.ndim(value_of(b)):
                 c, y = _scaled(b)
                 a = float(value_of(a)) if is_number(a) else a
                 return None if c == 1 else (c * a) * y
     if x.function in (np.multiply, np.matmul):
         (c, a), (d, b) = map(_scaled, x.args)
-        function: Any = x.function
+        function = x.function
         return None if c * d == 1 else (c * d) * function(a, b)
     return None
 
 
 def _scaled_argument(x: Symbol) -> Any:
     """What is linear in an array is so in a number that multiplies it."""
-    function: Any = x.function
+    function = x.function
     view = function in VIEWS and function is not np.broadcast_to  # tidy moves numbers into that
     quotient = function is np.divide and not any(map(is_number, x.args))
     if view or quotient or function == np.add.reduce:
@@ -136,7 +136,7 @@ class Augmented:
 
     def output(self, x: Symbol) -> Any:
         """X @ W + b, if that is what it is."""
-        for product, b in (x.args, x.args[::-1]) if x.function is np.add else ():
+        for product, b in commuted(x) if x.function is np.add else ():
             if is_call(product, np.matmul):
                 X, W = product.args
                 symbols = all(isinstance(a, Symbol) for a in (X, W, b))  # not so small integers

@@ -61,6 +61,11 @@ def tidy(x: Symbol, assumptions: bool = True) -> Any:
 tidy_exactly = functools.partial(tidy, assumptions=False)
 
 
+def commuted(x: Symbol) -> tuple[tuple[Any, ...], ...]:
+    """Two operands, in either order."""
+    return x.args, x.args[::-1]
+
+
 @rule(np.add, np.subtract, np.multiply, np.divide, np.power)
 def _neutral(x: Symbol) -> Any:
     """x * 1, x / 1, x + 0, x - 0, x ** 1."""
@@ -81,15 +86,14 @@ def _is_all(x: Any, n: int) -> bool:
 @rule(np.negative)
 def _minus(x: Symbol) -> Any:
     """-(-x), -(a * b) with a number or a minus in it."""
-    a = x.args[0]
-    if is_call(a, np.negative):
-        return a.args[0]
-    if is_call(a, np.multiply, np.divide) and is_free(a):
-        b, c = a.args
-        if is_call(b, np.negative):
-            return a.function(b.args[0], c)
-        if is_number(b) and value_of(b) < 0:
-            return a.function(-value_of(b), c)
+    match x.args[0]:
+        case Symbol(np.negative, (a,)):
+            return a
+        case Symbol(np.multiply | np.divide, (a, b)) as product if is_free(product):
+            if is_call(a, np.negative):
+                return product.function(a.args[0], b)
+            if is_number(a) and value_of(a) < 0:
+                return product.function(-value_of(a), b)
     return None
 
 
@@ -101,11 +105,11 @@ def is_free(x: Symbol) -> bool:
 @rule(np.multiply)
 def _numbers(x: Symbol) -> Any:
     """(-1) * x; a number times a number times x; a number divided by n, times x."""
-    for a, b in (x.args, x.args[::-1]):
+    for a, b in commuted(x):
         if is_number(a) and value_of(a) == -1:
             return -b
         if is_number(a) and is_call(b, np.multiply) and not b.name:
-            for c, d in (b.args, b.args[::-1]):
+            for c, d in commuted(b):
                 if is_number(c):
                     return value_of(a) * value_of(c) * d
         if is_call(a, np.divide) and not (a.name or is_number(b)):
@@ -118,14 +122,13 @@ def _numbers(x: Symbol) -> Any:
 @rule(np.transpose)
 def _transposed(x: Symbol) -> Any:
     """A transpose of a transpose, and of a product with one."""
-    a = x.args[0]
-    if is_call(a, np.transpose):
-        inner, outer = map(_axes, (a, x))
-        if [inner[i] for i in outer] == list(range(x.ndim)):
-            return a.args[0]
-    if is_call(a, np.matmul) and is_free(a) and any(is_call(y, np.transpose) for y in a.args):
-        left, right = a.args
-        return right.T @ left.T if left.ndim == right.ndim == 2 else None
+    match x.args[0]:
+        case Symbol(np.transpose, (a, *_)) as inner:
+            axes = _axes(inner)
+            return a if [axes[i] for i in _axes(x)] == list(range(x.ndim)) else None
+        case Symbol(np.matmul, (a, b)) as product if is_free(product):
+            if a.ndim == b.ndim == 2 and (is_call(a, np.transpose) or is_call(b, np.transpose)):
+                return b.T @ a.T
     return None
 
 
@@ -168,7 +171,7 @@ def _broadcast(x: Symbol) -> Any:
     args = [a.args[0] if is_call(a, np.broadcast_to) else a for a in x.args]
     if x.kwargs or all(a is b for a, b in zip(args, x.args, strict=True)):
         return None
-    function: Any = x.function
+    function = x.function
     y = function(*args)
     if np.shape(value_of(y)) == x.value.shape:
         return y
@@ -178,31 +181,26 @@ def _broadcast(x: Symbol) -> Any:
 @rule(np.divide)
 def _mean(x: Symbol) -> Any:
     """A sum divided by the number of summands is a mean."""
-    total, n = x.args
-    if not isinstance(n, int):
-        return None
-    if is_call(total, np.negative) and isinstance(total.args[0], Symbol):
-        y = total.args[0] / n
-        return -y if y.function is np.mean else None
-    if is_call(total, np.add.reduce) and isinstance(total.args[0], Symbol):
-        summands = total.args[0]
-        if factors(n) == factors(math.prod(summands.shape[i] for i in total.axes)):
-            return numpy.mean(summands, **total.kwargs)
+    match x.args:
+        case Symbol(np.negative, (Symbol() as a,)), int(n):
+            y = a / n
+            return -y if is_call(y, np.mean) else None
+        case Symbol(np.add.reduce, (Symbol() as a,)) as total, int(n):
+            if factors(n) == factors(math.prod(a.shape[i] for i in total.axes)):
+                return numpy.mean(a, **total.kwargs)
     return None
 
 
 @rule(np.add.reduce)
 def _sum(x: Symbol) -> Any:
     """The sum of what has a minus or a number in front has it itself."""
-    a = x.args[0]
-    if not (isinstance(a, Symbol) and is_free(a)):
-        return None
-    if a.function is np.negative:
-        return -np.add.reduce(a.args[0], **x.kwargs)
-    if a.function in (np.multiply, np.divide):
-        for i, b in enumerate(a.args):
-            if np.ndim(value_of(b)) == 0 and (i == 1 or a.function is np.multiply):
-                return a.function(np.add.reduce(a.args[1 - i], **x.kwargs), b)
+    match x.args[0]:
+        case Symbol(np.negative, (a,)) as y if is_free(y):
+            return -np.add.reduce(a, **x.kwargs)
+        case Symbol(np.multiply | np.divide, args) as y if is_free(y):
+            for i, b in enumerate(args):
+                if np.ndim(value_of(b)) == 0 and (i == 1 or y.function is np.multiply):
+                    return y.function(np.add.reduce(args[1 - i], **x.kwargs), b)
     return None
 
 
@@ -214,7 +212,7 @@ def _scattered(x: Any) -> tuple[Any, Any] | None:
 @rule(np.multiply)
 def _scattered_product(x: Symbol) -> Any:
     """A product with zeros at all but an index is computed there."""
-    for a, b in (x.args, x.args[::-1]):
+    for a, b in commuted(x):
         if not (isinstance(a, Symbol) and isinstance(b, Symbol) and b.args):
             continue
         if a.value.shape != x.value.shape:

@@ -26,9 +26,11 @@ from tinygrad_lr.program.calls import Function, add_at, astype, lengths, put, re
 class Symbol(NDArrayOperatorsMixin, Value):
     """A symbolic array: an argument of a program, a number, or the result of a NumPy call."""
 
+    __match_args__ = "function", "args"
+
     trace: Trace
     value: Any  # the array in the recorded run
-    function: Function | None = None  # what computes it; None for an argument and for a number
+    function: Any = None  # what computes it; None for an argument and for a number
     args: tuple[Any, ...] = ()  # what the function is called with, Symbols among it
     kwargs: dict[str, Any] = field(default_factory=dict)
     name: str | None = None  # what the program calls it
@@ -122,14 +124,9 @@ class Symbol(NDArrayOperatorsMixin, Value):
         return math.prod(self.shape)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> Any:
         """The type of the elements."""
-        dtype: np.dtype[Any] = self.value.dtype
-        return dtype
-
-    def __repr__(self) -> str:
-        name = getattr(self.function, "__name__", self.function)
-        return f"<symbol {self.name or ''} {name} {self.value.shape}>"
+        return self.value.dtype
 
     __hash__ = object.__hash__
 
@@ -141,18 +138,10 @@ ATTRIBUTES: dict[Any, str] = {np.shape: "shape", np.ndim: "ndim", np.size: "size
 def tree_leaves(*trees: Any) -> Iterator[Any]:
     """What is in tuples, lists, dicts and slices, and in those within them."""
     for tree in trees:
-        if (parts := _parts(tree)) is None:
-            yield tree
+        if (kind := tree.__class__) in CONTAINERS:
+            yield from tree_leaves(*CONTAINERS[kind](tree))
         else:
-            yield from tree_leaves(*parts)
-
-
-def _parts(tree: Any) -> Iterable[Any] | None:
-    if isinstance(tree, (tuple, list)):
-        return tree
-    if isinstance(tree, slice):
-        return tree.start, tree.stop, tree.step
-    return tree.values() if isinstance(tree, dict) else None
+            yield tree
 
 
 def tree_map(tree: Any, function: Callable[[Any], Any]) -> Any:
@@ -161,15 +150,22 @@ def tree_map(tree: Any, function: Callable[[Any], Any]) -> Any:
     >>> tree_map((1, [2, slice(3, None)]), lambda n: n and 10 * n)
     (10, [20, slice(30, None, None)])
     """
-    if (parts := _parts(tree)) is not None:
-        new = [tree_map(part, function) for part in parts]
-        if isinstance(tree, slice):
+    if isinstance(tree, Symbol):
+        return function(tree.current)
+    if (kind := tree.__class__) in CONTAINERS:
+        new = [tree_map(part, function) for part in CONTAINERS[kind](tree)]
+        if kind is slice:
             return slice(*new)
-        return dict(zip(tree, new, strict=True)) if isinstance(tree, dict) else type(tree)(new)
-    if isinstance(tree, Length) and symbols_in(tree):
+        return dict(zip(tree, new, strict=True)) if kind is dict else kind(new)
+    if kind is Length and symbols_in(tree):
         terms = tree_map(tree.terms, function)
         return Length(int(tree), *terms) if symbols_in(terms) else int(tree)
-    return function(tree.current if isinstance(tree, Symbol) else tree)
+    return function(tree)
+
+
+CONTAINERS: dict[type, Callable[[Any], Iterable[Any]]] = {
+    tuple: iter, list: iter, dict: dict.values, slice: lambda s: (s.start, s.stop, s.step)
+}  # fmt: skip
 
 
 def lengths_in(*trees: Any) -> list[Length]:
@@ -321,6 +317,6 @@ def _key(x: Any) -> Hashable:
         return Length, _key(x.terms)
     if isinstance(x, np.ndarray):
         return x.shape, x.dtype, x.tobytes()
-    if (parts := _parts(x)) is not None:
-        return type(x), tuple(map(_key, parts))
+    if (kind := x.__class__) in CONTAINERS:
+        return kind, tuple(map(_key, CONTAINERS[kind](x)))
     return type(x), repr(x)
