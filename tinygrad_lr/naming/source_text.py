@@ -56,14 +56,13 @@ class _Substitution(ast.NodeTransformer):
         return self.expressions.get(node.id, node)
 
 
-def substitute(text: str, expressions: Mapping[str, ast.expr]) -> ast.expr:
-    """An expression with expressions in place of variables.
+def template(text: str, **expressions: ast.expr) -> Any:
+    """The tree of an expression, with expressions in place of variables.
 
-    >>> ast.unparse(substitute("a / n", {"n": parse_expression("len(X) + 1")}))
+    >>> ast.unparse(template("a / n", n=template("len(X) + 1")))
     'a / (len(X) + 1)'
     """
-    tree: ast.expr = _Substitution(expressions).visit(ast.parse(text, mode="eval").body)
-    return tree
+    return _Substitution(expressions).visit(ast.parse(text, mode="eval").body)
 
 
 @functools.lru_cache(maxsize=64)

@@ -26,7 +26,7 @@ from tinygrad_lr.naming.source_text import (
     last_assigned,
     metadata_texts,
     parse_expression,
-    substitute,
+    template,
     traceable,
 )
 from tinygrad_lr.ops import FUNCTIONS
@@ -190,7 +190,7 @@ class SourceLowering(Lowering):
             if not any(trees.values()):
                 return None
             known = {name: tree for name, tree in trees.items() if tree}
-            text = ast.unparse(substitute(text, known))
+            text = ast.unparse(template(text, **known))
         return None
 
     def _guesses(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,14 @@ from tinygrad_lr.program.symbols import Symbol, ordered
 from tinygrad_lr.program.writer import Writer
 from tinygrad_lr.tensor import Tensor
 
+STEP = """\
+import numpy as np
+
+
+def step({parameters}):
+    {body}
+    return {outputs}
+"""
 LOOP = """
 
 def train({arguments}, steps=1000):
@@ -149,15 +157,11 @@ def to_numpy(
     >>> program(X=X, Y=Y, W=W.data)[0].item()
     9.0
     """
-    if not isinstance(output, Tensor):
-        raise TypeError(f"output is a Tensor, as a loss is, not {output!r}")
     if loop and optimizer is None:
         raise ValueError("a loop needs an optimizer: to_numpy(loss, optimizer=opt, loop=True)")
-    if wrt is None and optimizer is not None:
-        wrt = optimizer.params
+    wrt = optimizer.params if wrt is None and optimizer else wrt
     wrt = [wrt] if isinstance(wrt, Tensor) else list(wrt or [])
-    if wrong := [x for x in wrt if not isinstance(x, Tensor)]:
-        raise TypeError(f"wrt is a list of Tensors, as model.parameters(), not of {wrong[0]!r}")
+    _check_tensors(output, wrt)
     frame = user_frame(2)
     names = find([output], frame)
     if simplify:
@@ -173,21 +177,30 @@ def to_numpy(
     state = dict(zip(state, results[n:], strict=True))
     returned = [results[0], *state.values()] if optimizer else results
     writer = Writer(returned, state, lowering.trace)
-    numbers = set(lowering.numbers.values())
-    arguments = [x for x in lowering.inputs if x in writer.names]
-    arguments.sort(key=lambda x: (x in numbers, x.fixed))
-    parameters = [writer.names[x] + (f"={x.value}" if x in numbers else "") for x in arguments]
-    outputs = [ast.unparse(writer.expression(x)) for x in returned]
     body = _body(writer, results[:1], results[:n], comments)
-    body.append(f"return {', '.join(outputs)}")
-    head = ["import numpy as np", "", "", f"def step({', '.join(parameters)}):"]
-    source = "\n".join([*head, *(f"    {line}" for line in body)]) + "\n"
+    numbers = set(lowering.numbers.values())
+    order = sorted(lowering.inputs, key=lambda x: (x in numbers, x.fixed))
+    arguments = {writer.names[x]: x for x in order if x in writer.names}
+    parameters = [f"{name}={x.value}" if x in numbers else name for name, x in arguments.items()]
+    outputs = [ast.unparse(writer.expression(x)) for x in returned]
+    source = STEP.format(
+        parameters=", ".join(parameters), body="\n    ".join(body), outputs=", ".join(outputs)
+    )
     if loop:
-        arrays = {writer.names[x]: x.value for x in arguments if x not in numbers}
+        arrays = {name: x.value for name, x in arguments.items() if x not in numbers}
         source += training(arrays, outputs, len(wrt))
-    fixed = {writer.names[x] for x in arguments if x.fixed}
-    inputs = {writer.names[x]: x.value.copy() if x.fixed else x.value for x in arguments}
+    fixed = {name for name, x in arguments.items() if x.fixed}
+    inputs = {name: x.value.copy() if x.fixed else x.value for name, x in arguments.items()}
     return Program(source, inputs, fixed)
+
+
+def _check_tensors(output: Any, wrt: list[Any]) -> None:
+    """Raise if one of them is no Tensor."""
+    if not isinstance(output, Tensor):
+        raise TypeError(f"output is a Tensor, as a loss is, not {output!r}")
+    for x in wrt:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"wrt is a list of Tensors, as model.parameters(), not of {x!r}")
 
 
 def _body(writer: Writer, output: list[Any], gradients: list[Any], comments: bool) -> list[str]:
@@ -205,18 +218,17 @@ def training(inputs: Mapping[str, Any], outputs: list[str], parameters: int) -> 
 
     Args:
         inputs: the arguments of `step`.
-        outputs: what it returns: the loss, the parameters, the optimizer's state.
-        parameters: how many.
+        outputs: what it returns: the loss, so many parameters, the optimizer's state.
     """
     loss, new, state = outputs[0], outputs[1 : 1 + parameters], outputs[1 + parameters :]
     outer = [name for name in inputs if name not in state]
-    zeros = (
-        (name, "0" if np.ndim(inputs[name]) == 0 else f"np.zeros_like({name.partition('_')[2]})")
-        for name in state
-    )
+    start = ""
+    for name in state:
+        zeros = f"np.zeros_like({name.partition('_')[2]})" if np.ndim(inputs[name]) else "0"
+        start += f"    {name} = {zeros}\n"
     return LOOP.format(
         arguments=", ".join(outer),
-        start="".join(f"    {name} = {zero}\n" for name, zero in zeros),
+        start=start,
         results=", ".join(outputs),
         inputs=", ".join(inputs),
         loss=loss,

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_lr.array.lengths import Length
 from tinygrad_lr.naming.names import identifier, unique
-from tinygrad_lr.naming.source_text import substitute
+from tinygrad_lr.naming.source_text import template
 from tinygrad_lr.program.calls import REDUCTIONS, SIGNS, add_at, astype, expand_index, put
 from tinygrad_lr.program.symbols import (
     Symbol,
@@ -53,7 +53,7 @@ class Writer:
         self.names: dict[Symbol, str] = {}
         self._by_name = False  # whether a name that is not in `names` is written as well
         self.trace = trace or Trace()
-        self.taken: dict[str, int] = {}
+        self._counts: dict[str, int] = {}  # of names
         self.order = ordered(outputs)
         self.lines = self._lines(outputs)
         own = {x: name for name, x in (rebound or {}).items() if isinstance(x, Symbol)}
@@ -66,8 +66,7 @@ class Writer:
         self._shorten()
 
     def _lines(self, outputs: Sequence[Any]) -> set[Symbol]:
-        """The Symbols that have a line and a name: those whose expression would be written twice,
-        those with a name of the user's, and what would be too deep within an expression."""
+        """The Symbols with a line of their own: named, used twice, or deep in an expression."""
         uses = Counter(x for y in self.order for x in y.inputs)
         measured = set(symbols_in(lengths_in(*((y.args, y.kwargs) for y in self.order))))
         lines = {x for x in symbols_in(*outputs) if x.function}
@@ -85,7 +84,7 @@ class Writer:
 
     def free(self, name: str) -> str:
         """The name as an identifier, with a number if it is taken."""
-        return unique(identifier(name), self.taken)
+        return unique(identifier(name), self._counts)
 
     def temporary(self, x: Symbol) -> str:
         """A name for a value that the user has none for."""
@@ -105,8 +104,8 @@ class Writer:
                 continue
             while x in self.lines and len(self.text(x)) > WIDTH - len(self.names[x]) - 7:
                 half = len(self.text(x)) // 2
-                sizes = {y: len(self.text(y)) for y in self.inside(x)}
-                if not (sizes := {y: n for y, n in sizes.items() if 8 < n < WIDTH}):
+                sizes = {y: n for y in self.inside(x) if 8 < (n := len(self.text(y))) < WIDTH}
+                if not sizes:
                     break
                 best = min(sizes, key=lambda y: abs(sizes[y] - half))
                 self.lines.add(best)
@@ -184,7 +183,7 @@ class Writer:
         self._by_name = False
         return ast.unparse(node)
 
-    def expression(self, x: Any) -> ast.expr:
+    def expression(self, x: Any) -> Any:
         """An argument: a name, an expression, or a constant."""
         if isinstance(x, Symbol) and not is_number(x):
             name = self.names.get(x) or (self._by_name and x.name)
@@ -199,7 +198,7 @@ class Writer:
             return ast.Call(ast.Name("slice"), ends, [])
         return constant(value_of(x))
 
-    def operand(self, x: Any, operands: Sequence[Any]) -> ast.expr:
+    def operand(self, x: Any, operands: Sequence[Any]) -> Any:
         """A number as 2.0 beside integers, which a 2 would leave integers, and as 2 elsewhere."""
         kinds = [np.asarray(value_of(a)).dtype.kind for a in operands if not is_number(a)]
         n = np.asarray(value_of(x))
@@ -207,28 +206,27 @@ class Writer:
             return ast.Constant(short(float(n)))
         return self.expression(x)
 
-    def length(self, n: Length) -> ast.expr:
+    def length(self, n: Length) -> Any:
         """A number that is computed from shapes."""
         first, *terms = n.terms
         if isinstance(first, Symbol):
             x, (axis,) = self.expression(first), terms
-            shape = ast.Subscript(ast.Attribute(x, "shape"), ast.Constant(axis))
-            return shape if axis else ast.Call(ast.Name("len"), [x], [])
+            return template(f"x.shape[{axis}]" if axis else "len(x)", x=x)
         if first is operator.neg:
-            return ast.UnaryOp(ast.USub(), self.expression(*terms))
+            return template("-x", x=self.expression(*terms))
         if first is operator.mul:
             terms = list(n.factors())
             x, *others = {f.terms[0] for f in terms if isinstance(f, Length)}
             own = isinstance(x, Symbol) and not others and len(terms) == x.ndim > 1
             if own and int(n) == x.value.size:
-                return ast.Attribute(self.expression(x), "size")
+                return template("x.size", x=self.expression(x))
         operands = map(self.expression, terms)
         return functools.reduce(lambda a, b: infix(a, SIGNS[first], b), operands)
 
-    def subscript(self, x: ast.expr, index: Any, ndim: int) -> ast.expr:
+    def subscript(self, x: ast.expr, index: Any, ndim: int) -> Any:
         """x[index], with its slices as colons."""
 
-        def part(i: Any) -> ast.expr:
+        def part(i: Any) -> Any:
             if not isinstance(i, slice):
                 return self.expression(i)
             ends = (None if e is None else self.expression(e) for e in (i.start, i.stop, i.step))
@@ -241,7 +239,7 @@ class Writer:
             index = expand_index(index, ndim)
         return ast.Subscript(x, ast.Tuple([part(i) for i in index]))
 
-    def call(self, x: Symbol) -> ast.expr:
+    def call(self, x: Symbol) -> Any:
         """The call that computes a Symbol, with operators and methods where there are."""
         function, args, kwargs = x.function, x.args, x.kwargs
         if function in SIGNS:
@@ -249,7 +247,7 @@ class Writer:
             left, right = (self.operand(a, beside) for a in args)
             return infix(left, SIGNS[function], right)
         if function is np.negative:
-            return ast.UnaryOp(ast.USub(), self.expression(args[0]))
+            return template("-x", x=self.expression(args[0]))
         if function is operator.getitem:
             return self.subscript(self.expression(args[0]), args[1], np.ndim(value_of(args[0])))
         if function is np.transpose and (attribute := _transpose(*args, **kwargs)):
@@ -268,8 +266,8 @@ class Writer:
             array = np.ndim(value_of(args[0])) > 0  # not a number of Python's
             return method(METHODS[function], texts, keywords, array)
         if function is np.broadcast_to and x.dtype == np.float32 and not np.ndim(value_of(args[0])):
-            texts[0] = ast.Call(parsed("np.float32"), texts[:1], [])
-        return ast.Call(parsed(f"np.{name_of(function)}"), texts, keywords)
+            texts[0] = template("np.float32(x)", x=texts[0])
+        return ast.Call(template(f"np.{name_of(function)}"), texts, keywords)
 
 
 def names_once(index: Any) -> bool:
@@ -297,9 +295,9 @@ def is_cheap(x: Symbol) -> bool:
     return x.function in (np.add, np.subtract) and named == 1 and any(map(is_number, x.args))
 
 
-def infix(left: ast.expr, sign: str, right: ast.expr) -> ast.expr:
+def infix(left: ast.expr, sign: str, right: ast.expr) -> Any:
     """An operator between two operands."""
-    return substitute(f"a {sign} b", {"a": left, "b": right})
+    return template(f"a {sign} b", a=left, b=right)
 
 
 def _transpose(x: Any, axes: Any = None) -> str:
@@ -323,12 +321,7 @@ def method(
         return ast.Call(ast.Attribute(first, name), rest, keywords)
     if name == "reshape" and len(rest) > 1:
         rest = [ast.Tuple(rest)]
-    return ast.Call(parsed(f"np.{name}"), [first, *rest], keywords)
-
-
-def parsed(text: str) -> ast.expr:
-    """The tree of an expression."""
-    return ast.parse(text, mode="eval").body
+    return ast.Call(template(f"np.{name}"), [first, *rest], keywords)
 
 
 def name_of(function: Any) -> str:
@@ -353,29 +346,28 @@ def single(axis: Any) -> Any:
     return axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
 
 
-def constant(x: Any) -> ast.expr:
+def constant(x: Any) -> Any:
     """A number, an array or a dtype, written out."""
     if isinstance(x, np.ndarray) and x.ndim:
         return array_literal(x)
     if isinstance(x, np.dtype):
-        return parsed("float" if x == np.float64 else f"np.{x.name}")
+        return template("float" if x == np.float64 else f"np.{x.name}")
     if isinstance(x, (np.generic, np.ndarray)):
         x = x.item()
     if isinstance(x, float):
         if not np.isfinite(x):
-            return parsed("-np.inf" if x < 0 else f"np.{x}")
+            return template("-np.inf" if x < 0 else f"np.{x}")
         x = int(x) if x.is_integer() and abs(x) < 1e15 else short(x)
-    return ast.Constant(x) if x is ... else parsed(repr(x))
+    return ast.Constant(x) if x is ... else template(repr(x))
 
 
-def array_literal(x: np.ndarray[Any, Any]) -> ast.expr:
+def array_literal(x: np.ndarray[Any, Any]) -> Any:
     """A small array, written out."""
-    n = x.size
-    if x.ndim == 1 and x.dtype.kind == "i" and n > 1 and (x == np.arange(n)).all():
-        return parsed(f"np.arange({n})")
+    n, dtype = x.size, x.dtype
+    if x.ndim == 1 and dtype.kind == "i" and n > 1 and (x == np.arange(n)).all():
+        return template(f"np.arange({n})")
     if not n:
-        return parsed(f"np.zeros({x.shape}, np.{x.dtype.name})")
-    values = substitute(repr(x.tolist()), {name: parsed(f"np.{name}") for name in ("inf", "nan")})
-    plain = x.dtype in (np.float64, np.int64, bool)
-    dtype = [] if plain else [ast.keyword("dtype", parsed(f"np.{x.dtype.name}"))]
-    return ast.Call(parsed("np.array"), [values], dtype)
+        return template(f"np.zeros({x.shape}, np.{dtype.name})")
+    values = template(repr(x.tolist()), inf=template("np.inf"), nan=template("np.nan"))
+    keyword = "" if dtype in (np.float64, np.int64, bool) else f", dtype=np.{dtype.name}"
+    return template(f"np.array(x{keyword})", x=values)
