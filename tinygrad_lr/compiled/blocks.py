@@ -12,7 +12,7 @@ import numpy as np
 from tinygrad_lr.compiled.buffers import BufferedProgram
 from tinygrad_lr.compiled.plan import NotApplicable, PackedArrays, Plan, aligned_copy
 from tinygrad_lr.program.calls import ELEMENTWISE, REDUCTIONS, add_at, astype, expand_index, put
-from tinygrad_lr.program.symbols import Symbol, Trace, substituted, symbols_in, tree_map
+from tinygrad_lr.program.symbols import Symbol, Trace, substitute, symbols_in, tree_map
 
 MIN_BYTES = 2**22  # of data and of what is computed from them, that leave the cache
 BLOCK = 2**20  # bytes of a block
@@ -144,10 +144,10 @@ class BlockedProgram:
             if x.function in (np.reshape, np.broadcast_to):
                 args = (args[0], *tree_map(args[1:], lambda k: n if k == self.m else k))
             elif x.function in INDEXED and self.m in args[0].shape:
-                args = (args[0], substituted(args[1], counts), *args[2:])
-            args, kwargs = substituted((args, x.kwargs), new)
+                args = (args[0], substitute(args[1], counts), *args[2:])
+            args, kwargs = substitute((args, x.kwargs), new)
             new[x] = trace.emit(x.function or np.copy, *args, **kwargs)
-        variables = substituted([*self.batch, *self.constants], new)
+        variables = substitute([*self.batch, *self.constants], new)
         terms = [(new[x], array) for x, array in results]
         return BufferedProgram(Plan(variables, plan.places, trace.number(0.0), terms, []))
 

@@ -188,9 +188,9 @@ class Step:
 
         It is compiled from a text, since loops would take longer than a small program.
         """
-        state, optimizer = self._state, self.optimizer
-        space: dict[str, Any] = {"optimizer": optimizer, "serial": serials, "ndarray": np.ndarray}
-        space |= {"program": recorded.program.run, "other": self._other}
+        state = self._state
+        space: dict[str, Any] = {"optimizer": self.optimizer, "ndarray": np.ndarray}
+        space |= {"program": recorded.program.run, "other": self._other, "serials": serials}
         if many:
             space |= {"program": recorded.program.many, "other": no_steps}
 
@@ -200,27 +200,24 @@ class Step:
 
         params, arrays = [*map(hold, self.params)], [f"a{i}" for i in range(len(kinds))]
         changes = [
-            f"optimizer.{name} != {hold(rate)}"
-            for name, rate in zip(state.rates, rates, strict=True)
+            *(f"optimizer.{n} != {hold(rate)}" for n, rate in zip(state.rates, rates, strict=True)),
+            *(
+                f"{p}._array is not {hold(x)}"
+                for p, x in zip(params, state.data.arrays, strict=True)
+            ),
+            *(f"not {p}.requires_grad" for p in params),
         ]
-        changes += [
-            f"{p}._array is not {hold(x)} or not {p}.requires_grad"
-            for p, x in zip(params, state.data.arrays, strict=True)
-        ]
-        changes += [
-            f"optimizer.{name}[{i}] is not {hold(x)}"
-            for name in recorded.state
-            for i, x in enumerate(state.slots[name].arrays)
-        ]
+        for name in recorded.state:
+            for i, x in enumerate(state.slots[name].arrays):
+                changes.append(f"optimizer.{name}[{i}] is not {hold(x)}")
         for x, (shape, dtype) in zip(arrays, kinds, strict=True):
             lengths = "".join(f"{n}, " for n in ["len(a0)"] * many + [*shape])
             changes.append(f"{x}.__class__ is not ndarray or {x}.shape != ({lengths})")
             changes.append(f"{x}.dtype != {hold(dtype)}")
         t, steps = "0", ""
-        if hasattr(optimizer, "steps"):
-            t = "optimizer.steps[0]"
+        if hasattr(self.optimizer, "steps"):
+            t, count = "optimizer.steps[0]", "len(result)" if many else 1
             changes.append(f"optimizer.steps.count({t}) != {len(params)}")
-            count = "len(result)" if many else 1
             steps = f"\n    optimizer.steps[:] = [t + {count}] * {len(params)}"
         source = GUARDED.format(
             n=len(kinds),
@@ -229,7 +226,7 @@ class Step:
             serials=" = ".join(f"{p}.serial" for p in params),
             grads=" = ".join(f"{p}.grad" for p in params),
             t=t,
-            arguments=", ".join(["t", *arrays, *(f"{hold(x)}._array" for x in recorded.others)]),
+            arguments=", ".join([*arrays, *(f"{hold(x)}._array" for x in recorded.others)]),
             steps=steps,
         )
         return compile_function(source, space)
@@ -242,10 +239,10 @@ def run(batch):
     {arrays} = batch
     if {changes}:
         return other(batch)
-    {serials} = next(serial)
+    {serials} = next(serials)
     {grads} = None
     t = {t}
-    result = program(optimizer.lr, {arguments}){steps}
+    result = program(optimizer.lr, t, {arguments}){steps}
     return result
 """
 

@@ -15,7 +15,7 @@ from tinygrad_lr.explorer.arrays import MOST
 from tinygrad_lr.ops import Op
 from tinygrad_lr.program.calls import SIGNS, astype
 from tinygrad_lr.program.simplify import tidy
-from tinygrad_lr.program.symbols import Symbol, Trace, ordered, substituted
+from tinygrad_lr.program.symbols import Symbol, Trace, ordered, substitute
 from tinygrad_lr.program.writer import Writer
 from tinygrad_lr.tensor import unbroadcast
 
@@ -142,7 +142,7 @@ def _without(x: Any, g: Symbol, trace: Trace) -> Any:
     for s in ordered([x]):
         if s.function and "g" in _read(s):
             with np.errstate(all="ignore"):
-                new[s] = trace.emit(s.function, *substituted(s.args, new), **s.kwargs)
+                new[s] = trace.emit(s.function, *substitute(s.args, new), **s.kwargs)
     return new[x]
 
 

@@ -25,7 +25,7 @@ from tinygrad_lr.program.symbols import (
     is_number,
     ordered,
     same,
-    substituted,
+    substitute,
     symbols_in,
     value_of,
 )
@@ -311,7 +311,7 @@ class _Improvement:
         if x not in self.backward or y.function not in ARITHMETIC:
             return y
         function, args = (x.function, args) if x.function in ARITHMETIC else (y.function, y.args)
-        args = substituted(args, self.spelled)
+        args = substitute(args, self.spelled)
         self.spelled[y] = tidy(Symbol(self.trace, x.value, function, args, name=x.name))
         return self.shortest(x, y) if x in self.roots else y
 

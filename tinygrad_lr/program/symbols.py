@@ -268,13 +268,13 @@ class Trace:
         new: dict[Any, Any] = {}
         for x in symbols:
             y: Any = x
-            args, kwargs = substituted((x.args, x.kwargs), new)
+            args, kwargs = substitute((x.args, x.kwargs), new)
             if x.function:
                 y = self.emit(x.function, *args, **kwargs)
             new[x] = y = improve(x, y, args)
             if uses[x] > 1 and isinstance(y, Symbol):
                 self.shared.add(y)
-        return [substituted(x, new) for x in results]
+        return [substitute(x, new) for x in results]
 
     def emit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
         """The Symbol for a call; without Symbols among its arguments, its result."""
@@ -304,7 +304,7 @@ class Trace:
         return self._alive[-1]
 
 
-def substituted(tree: Any, new: dict[Any, Any]) -> Any:
+def substitute(tree: Any, new: dict[Any, Any]) -> Any:
     """A tree with other values in place of Symbols."""
     return tree_map(tree, lambda x: new.get(x, x) if isinstance(x, Symbol) else x)
 
