@@ -77,7 +77,11 @@ class Op:
 
     @property
     def sign(self) -> str:
-        """The operator between two operands, as + in a + b; "" if the formula is none of these."""
+        """The operator between two operands; "" if there is none.
+
+        >>> OPERATIONS["add"].sign, OPERATIONS["exp"].sign
+        ('+', '')
+        """
         words = self.formula.split()
         return words[1] if words[::2] == self.arrays else ""
 

@@ -31,14 +31,14 @@ class BufferedProgram:
 
     def __init__(self, plan: Plan) -> None:
         self.space: dict[str, Any] = {}
-        self.held: dict[int, str] = {}  # names in the space, by the id of what they stand for
+        self.names: dict[int, str] = {}  # names in the space, by the id of what they stand for
         self.views: dict[Any, Any] = {}
-        self.filled: dict[Any, Any] = {}
+        self.fills: dict[Any, Any] = {}
         self.lines: list[str] = []
         self.arrays: dict[Symbol, Any] = dict(plan.places)  # where a Symbol lives in every step
         self.texts: dict[Symbol, str] = {x: f"a{i}" for i, x in enumerate(plan.variables)}
         self.free: dict[Any, list[Any]] = defaultdict(list)  # by shape and dtype
-        self.owned: dict[Symbol, Any] = {}  # arrays that are free after the last use
+        self.scratch: dict[Symbol, Any] = {}  # arrays that are free after the last use
         self.order, self.varying = plan.order(), plan.varying()
         self.users: dict[Symbol, list[Symbol]] = defaultdict(list)
         for x in self.order:
@@ -96,7 +96,7 @@ class BufferedProgram:
             for place in self.gradients.get(x, ()):
                 self._copy(x, place)
             for y in released[i]:
-                if (array := self.owned.pop(y, None)) is not None:
+                if (array := self.scratch.pop(y, None)) is not None:
                     self.free[array.shape, array.dtype].append(array)
         for x, place in plan.updates:
             self._copy(x, place)
@@ -120,11 +120,11 @@ class BufferedProgram:
 
     def _hold(self, value: Any) -> str:
         """A name for an object that the function keeps."""
-        if id(value) not in self.held:
+        if id(value) not in self.names:
             kind = "b" if isinstance(value, np.ndarray) else "c"
-            self.held[id(value)] = name = f"{kind}{len(self.space)}"
+            self.names[id(value)] = name = f"{kind}{len(self.space)}"
             self.space[name] = value
-        return self.held[id(value)]
+        return self.names[id(value)]
 
     def _operand(self, x: Any) -> str:
         """What a call on arrays takes for an argument."""
@@ -259,9 +259,9 @@ class BufferedProgram:
     def _fill(self, shape: tuple[int, ...], number: Any, dtype: Any) -> str:
         """An array with nothing but one number."""
         key = shape, np.dtype(dtype), float(number)
-        if key not in self.filled:
-            self.filled[key] = aligned_copy(np.full(shape, number, dtype))
-        return self._hold(self.filled[key])
+        if key not in self.fills:
+            self.fills[key] = aligned_copy(np.full(shape, number, dtype))
+        return self._hold(self.fills[key])
 
     def _sum(self, x: Symbol, i: int) -> bool:
         """A sum over the rows or the columns of a matrix, as a product with ones."""
@@ -310,13 +310,13 @@ class BufferedProgram:
             self.arrays[x] = self.updates[x]
         else:
             for a in operands:
-                array = self.owned.get(a) if isinstance(a, Symbol) else None
+                array = self.scratch.get(a) if isinstance(a, Symbol) else None
                 if array is not None and self.last[a] <= i and (array.shape, array.dtype) == key:
-                    del self.owned[a]
+                    del self.scratch[a]
                     break
             else:
                 array = self.free[key].pop() if self.free[key] else aligned_empty(*key)
-            self.arrays[x] = self.owned[x] = array
+            self.arrays[x] = self.scratch[x] = array
         return self.arrays[x]
 
     def _dtype(self, x: Symbol) -> Any:

@@ -99,14 +99,14 @@ class FloatProgram:
         space = {f"b{n}": memoryview(array) for n, array in enumerate(stored)}
         space |= {name: getattr(math, name) for name in (*FUNCTIONS, "isfinite")}
         stores = [f"b{n}[{i}] = {x}" for n, a in enumerate(elements) for i, x in enumerate(a)]
-        loads = [f"{unquoted(names.tolist())} = b{n}.tolist()" for n, names in enumerate(elements)]
+        loads = [f"{source_of(names.tolist())} = b{n}.tolist()" for n, names in enumerate(elements)]
         program = functools.partial(
             PROGRAM.format,
             arguments=", ".join(arguments),
             loads="\n    ".join(loads),
-            batch=unquoted([self.values[x].tolist() for x in plan.variables[2:]]),
+            batch=source_of([self.values[x].tolist() for x in plan.variables[2:]]),
             lines="\n            ".join(self.lines),
-            state=unquoted(state),
+            state=source_of(state),
             new=",\n                ".join(new),
             stores="\n    ".join(stores),
         )
@@ -126,8 +126,9 @@ class FloatProgram:
 
     def _read(self, x: Any) -> Any:
         """The expressions of all elements of an argument."""
-        known = isinstance(x, Symbol) and x in self.values
-        return self.values[x] if known else each(literal, value_of(x))
+        if isinstance(x, Symbol) and x in self.values:
+            return self.values[x]
+        return each(literal, value_of(x))
 
     def _value(self, x: Symbol) -> Any:
         """The expressions of all elements of a result."""
@@ -139,18 +140,18 @@ class FloatProgram:
             raise NotApplicable  # floats are not rounded, and do not wrap around, as these are
         if function in (np.add.reduce, np.maximum.reduce):
             join = total if function == np.add.reduce else self._largest
-            return joined(join, self._read(x.args[0]), x.axes).reshape(x.value.shape)
+            return reduce_axes(join, self._read(x.args[0]), x.axes).reshape(x.value.shape)
         if x.kwargs or function not in PRODUCTS | FORMS.keys():
             raise NotApplicable
         operands = list(map(self._read, x.args))
         if function not in PRODUCTS:
-            return each(functools.partial(folded, function), *operands)
+            return each(functools.partial(fold, function), *operands)
         a, b = (y.ravel() for y in operands) if function is np.vdot else operands
         if a.ndim > 2 or b.ndim > 2:
             raise NotApplicable
         factors = a[..., None], b if b.ndim == 2 else b[:, None]
-        terms = each(functools.partial(folded, np.multiply), *factors)
-        return joined(total, terms, [terms.ndim - 2]).reshape(x.value.shape)
+        terms = each(functools.partial(fold, np.multiply), *factors)
+        return reduce_axes(total, terms, [terms.ndim - 2]).reshape(x.value.shape)
 
     def _largest(self, terms: Iterable[str]) -> str:
         """The largest; each step is a line, as its expression has both operands twice."""
@@ -194,7 +195,7 @@ def each(function: Callable[..., str], *arrays: Any) -> Any:
     return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), object)
 
 
-def joined(join: Callable[[Any], str], elements: Any, axes: Sequence[int]) -> Any:
+def reduce_axes(join: Callable[[Any], str], elements: Any, axes: Sequence[int]) -> Any:
     """What a function makes of the elements along axes."""
     rest = [i for i in range(elements.ndim) if i not in axes]
     rows = elements.transpose([*rest, *axes]).reshape([elements.shape[i] for i in rest] + [-1])
@@ -210,7 +211,7 @@ def element_names(shape: tuple[int, ...], name: str) -> Any:
     return np.array(names, object).reshape(shape)
 
 
-def unquoted(names: Any) -> str:
+def source_of(names: Any) -> str:
     """Lists of names within each other, as a program has them."""
     return str(names).replace("'", "")
 
@@ -222,7 +223,7 @@ def literal(x: Any) -> str:
     return repr(float(x)) if x >= 0 else f"({float(x)!r})"
 
 
-def folded(function: Any, *operands: str) -> str:
+def fold(function: Any, *operands: str) -> str:
     """An operation, without what adds 0 or multiplies by 0 or 1."""
     match (function, *operands):
         case (np.multiply, "0.0", _) | (np.multiply, _, "0.0"):
@@ -236,5 +237,5 @@ def folded(function: Any, *operands: str) -> str:
 
 def total(terms: Iterable[str]) -> str:
     """A sum."""
-    kept = [text for text in terms if text != "0.0"] or ["0.0"]
-    return f"({' + '.join(kept)})" if len(kept) > 1 else kept[0]
+    terms = [text for text in terms if text != "0.0"] or ["0.0"]
+    return f"({' + '.join(terms)})" if len(terms) > 1 else terms[0]

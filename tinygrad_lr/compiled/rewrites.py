@@ -179,8 +179,7 @@ def faster(results: list[Any], trace: Trace, outside: bool, augmented: Augmented
 
 def common_factor(results: list[Any]) -> tuple[float, list[Any]]:
     """(c, ys), if every result is the same number c times a y that has to be computed."""
-    scaled = [_scaled(x) for x in results]
-    numbers = {c for c, _ in scaled}
-    if len(numbers) == 1 and all(isinstance(y, Symbol) for _, y in scaled):
-        return numbers.pop(), [y for _, y in scaled]
+    numbers, symbols = zip(*map(_scaled, results), strict=True)
+    if len({*numbers}) == 1 and all(isinstance(y, Symbol) for y in symbols):
+        return numbers[0], [*symbols]
     return 1.0, results

@@ -149,13 +149,13 @@ def modules(
         for name, x in scope(frame)
         if isinstance(x, Module)
     }
-    chosen: dict[str, Module] = {}
+    holders: dict[str, Module] = {}
     by_size = lambda m: (-len(m[2]), -len(list(m[1].named_modules())))  # noqa: E731
     for name, module, tensors in sorted(candidates.values(), key=by_size):
         if tensors & leaves:
-            chosen[name] = module
+            holders[name] = module
             leaves -= tensors
-    return dict.fromkeys([""], *chosen.values()) if len(chosen) == 1 else chosen
+    return dict.fromkeys([""], *holders.values()) if len(holders) == 1 else holders
 
 
 def paths(values: Iterable[Any], frame: FrameType, model: Module | None = None) -> dict[int, str]:

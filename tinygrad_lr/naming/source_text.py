@@ -114,8 +114,10 @@ def target_of(instruction: Instruction) -> str:
     return variable.removeprefix("self.")
 
 
-def last_assigned(variable: str, origin: Origin) -> str:
+def last_assigned(variable: str, origin: Origin | None) -> str:
     """What a variable was assigned last before an instruction of its function; "" if unknown."""
+    if origin is None:
+        return ""
     code, _ = origin
     values = [
         (line, ast.unparse(value))

@@ -115,5 +115,5 @@ def lengths(
     function: Function | None, shape: Lengths, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> Lengths:
     """The length of every axis of the result of a call: an argument's, or None if unknown."""
-    known = SHAPES[function](shape, *args, **kwargs) if function in SHAPES else ()
-    return known if len(known) == len(shape) else (None,) * len(shape)
+    axes = SHAPES[function](shape, *args, **kwargs) if function in SHAPES else ()
+    return axes if len(axes) == len(shape) else (None,) * len(shape)

@@ -163,7 +163,7 @@ class SourceLowering(Lowering):
 
     def _variable(self, name: str, n: Any) -> Any:
         """A variable that holds a number: the length that was assigned to it, or an argument."""
-        length = self._as_length(self._assigned(name), n) if n > 1 else n
+        length = self._as_length(last_assigned(name, self._origin), n) if n > 1 else n
         return length if isinstance(length, Length) else self._number_argument(name, n)
 
     def _number_argument(self, text: str, n: Any) -> Symbol:
@@ -186,11 +186,10 @@ class SourceLowering(Lowering):
                 y = self._evaluate(code, names, guess)
                 if isinstance(y, (Symbol, Length)) and _equal(value_of(y), value):
                     return y
-            trees = {name: parse_expression(self._assigned(name)) for name in names}
-            if not any(trees.values()):
+            trees = {name: parse_expression(last_assigned(name, self._origin)) for name in names}
+            if not (trees := {name: tree for name, tree in trees.items() if tree}):
                 return None
-            known = {name: tree for name, tree in trees.items() if tree}
-            text = ast.unparse(template(text, **known))
+            text = ast.unparse(template(text, **trees))
         return None
 
     def _guesses(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -222,10 +221,6 @@ class SourceLowering(Lowering):
             return symbol
         equal = symbol is not None and np.array_equal(symbol.value, x)
         return symbol if equal else self._variable_array(x, name)
-
-    def _assigned(self, name: str) -> str:
-        """What was assigned to a variable before the operation; "" if that is unknown."""
-        return last_assigned(name, self._origin) if self._origin else ""
 
     def update(
         self, optimizer: Optimizer, params: Sequence[Tensor], grads: Sequence[Any]

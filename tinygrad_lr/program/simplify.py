@@ -293,40 +293,40 @@ class _Improvement:
         self.backward = set(ordered(results[:gradients])) - self.forward
         self.roots = {x for x in symbols if x.name} | set(symbols_in(results))
         self.roots.update(a for x in symbols if x.function not in ARITHMETIC for a in x.inputs)
-        self.computed: set[Symbol] = set()  # in the forward pass
+        self.results: set[Symbol] = set()  # in the forward pass
         self.atoms: set[Any] = set()
-        self.spelled: dict[Any, Any] = {}  # the arithmetic of the backward pass, as it was
+        self.originals: dict[Any, Any] = {}  # the arithmetic of the backward pass, as it was
 
     def __call__(self, x: Symbol, y: Any, args: Any) -> Any:
-        """What stands for x, of which y has become, by now called with args."""
+        """What stands for x, which has become y; args are its new arguments."""
         if not (isinstance(y, Symbol) and y.function):
             return y
-        if x in self.forward or y not in self.computed:
+        if x in self.forward or y not in self.results:
             y.inherit_labels(x)
         if x in self.forward:
-            self.computed.add(y)
+            self.results.add(y)
         if y.composite or (x in self.forward and (x.name or not _with_number(y))):
             self.atoms.add(y)
             return y
         if x not in self.backward or y.function not in ARITHMETIC:
             return y
         function, args = (x.function, args) if x.function in ARITHMETIC else (y.function, y.args)
-        args = substitute(args, self.spelled)
-        self.spelled[y] = tidy(Symbol(self.trace, x.value, function, args, name=x.name))
+        args = substitute(args, self.originals)
+        self.originals[y] = tidy(Symbol(self.trace, x.value, function, args, name=x.name))
         return self.shortest(x, y) if x in self.roots else y
 
     def shortest(self, x: Symbol, y: Symbol) -> Any:
         """The arithmetic behind y in the fewest operations, with its derivation."""
-        first = self.spelled[y]
-        expanded = Algebra(lambda a: a in self.atoms)
-        kept = Algebra(lambda a: a in self.atoms or _with_number(a))
-        better = min(expanded.simplest(y), kept.simplest(y), key=expanded.cost)
+        first = self.originals[y]
+        fine = Algebra(lambda a: a in self.atoms)
+        coarse = Algebra(lambda a: a in self.atoms or _with_number(a))
+        better = min(fine.simplest(y), coarse.simplest(y), key=fine.cost)
         if better is y or not isinstance(better, Symbol):
             return y
-        if 3 < expanded.cost(first) <= MAX_OPERATIONS and better not in self.atoms:
-            self.trace.derivations.setdefault(better, (first, kept.simplest(first)))
+        if 3 < fine.cost(first) <= MAX_OPERATIONS and better not in self.atoms:
+            self.trace.derivations.setdefault(better, (first, coarse.simplest(first)))
         better.inherit_labels(x)
-        self.spelled[better] = first
+        self.originals[better] = first
         return better
 
 

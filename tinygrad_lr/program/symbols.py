@@ -45,10 +45,10 @@ class Symbol(NDArrayOperatorsMixin, Value):
         self.current = self  # what it stands for: another Symbol, once it is changed in place
         self._shape: tuple[int, ...] = self.value.shape
         if not (self.trace.fixed or self.fixed):  # now: later it would be a recursion
-            known = lengths(self.function, self._shape, self.args, self.kwargs)
+            origins = lengths(self.function, self._shape, self.args, self.kwargs)
             self._shape = tuple(
                 Length(n, self, i) if length is None else length
-                for i, (n, length) in enumerate(zip(self._shape, known, strict=True))
+                for i, (n, length) in enumerate(zip(self._shape, origins, strict=True))
             )
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
@@ -175,13 +175,13 @@ def lengths_in(*trees: Any) -> list[Length]:
 
 def symbols_in(*trees: Any) -> list[Symbol]:
     """The Symbols in trees, themselves or with a length of theirs."""
-    found = []
+    symbols = []
     for x in tree_leaves(*trees):
         if isinstance(x, Symbol):
-            found.append(x.current)
+            symbols.append(x.current)
         elif isinstance(x, Length):
-            found += symbols_in(x.terms)
-    return found
+            symbols += symbols_in(x.terms)
+    return symbols
 
 
 def ordered(outputs: Iterable[Any]) -> list[Symbol]:
