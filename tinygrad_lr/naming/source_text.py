@@ -128,15 +128,15 @@ def last_assigned(variable: str, origin: Origin | None) -> str:
 
 
 def metadata_texts(text: str) -> list[str]:
-    """What an index or a call has for metadata, number by number, "" for one left out.
+    """What an index or a call has for metadata, part by part, "" for one left out.
 
-    >>> metadata_texts("z[: m // 2, 0]"), metadata_texts("np.reshape(z, (m, -1))")
-    (['', 'm // 2', '', '0'], ['m', '-1'])
+    >>> metadata_texts("z[: m // 2, rows]"), metadata_texts("np.reshape(z, (m, -1))")
+    (['', 'm // 2', '', 'rows'], ['m', '-1'])
     """
     match parse_expression(text):
         case ast.Subscript(_, index):
             return _leaf_texts(index)
-        case ast.Call(function, args):
+        case ast.Call(function, args) if not any(isinstance(x, ast.Starred) for x in args):
             module = getattr(getattr(function, "value", None), "id", "") in ("np", "tg")
             return [leaf for argument in args[module:] for leaf in _leaf_texts(argument)]
     return []
@@ -148,18 +148,6 @@ def _leaf_texts(node: ast.expr | None) -> list[str]:
     if isinstance(node, ast.Slice):
         return [leaf for part in (node.lower, node.upper, node.step) for leaf in _leaf_texts(part)]
     return [ast.unparse(node) if node else ""]
-
-
-def index_texts(text: str) -> list[str]:
-    """What an expression like x[rows, y] has in its brackets, but for slices.
-
-    >>> index_texts("p[np.arange(m), 1:, y]")
-    ['np.arange(m)', 'y']
-    """
-    node = parse_expression(text)
-    index = node.slice if isinstance(node, ast.Subscript) else ast.Tuple([])
-    parts = index.elts if isinstance(index, ast.Tuple) else [index]
-    return [ast.unparse(part) for part in parts if not isinstance(part, ast.Slice)]
 
 
 def is_literal(text: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType
 from typing import Any
@@ -21,7 +22,6 @@ from tinygrad_lr.messages.origin import Instruction, locate
 from tinygrad_lr.naming.names import identifier
 from tinygrad_lr.naming.source_text import (
     BUILTINS,
-    index_texts,
     is_literal,
     last_assigned,
     metadata_texts,
@@ -100,44 +100,39 @@ class SourceLowering(Lowering):
         return self._symbols[id(x)]
 
     def _metadata(self, node: Any) -> Any:
-        params = {
-            name: self._with_lengths(value) if name in ("index", "shape") else value
-            for name, value in node.params.items()
-        }
-        params = tree_map(params, self._index)
+        """The metadata, with indices and lengths as the source has them."""
+        text, params = self._instruction.text, dict(node.params)
+        whole = text if isinstance(self._instruction.node, ast.Subscript) else ""
+        for name in params.keys() & {"index", "shape"}:
+            texts = metadata_texts(text)
+            aligned = len(texts) == len([*tree_leaves(params[name])])
+            remaining = iter(texts) if aligned else itertools.repeat(whole)
+            params[name] = tree_map(params[name], functools.partial(self._spell, remaining))
         if node.op.name == "getitem" and isinstance(params["index"], tuple):
             x = self._inputs[node][0]
             params["index"] = tuple(_counted(x, i, k) for i, k in enumerate(params["index"]))
-        return params
+        return tree_map(params, self.symbol)
 
-    def _with_lengths(self, x: Any) -> Any:
-        """An index or a shape, with the lengths in it as the source computes them."""
-        texts = metadata_texts(self._instruction.text)
-        if len(texts) != len([*tree_leaves(x)]):
-            return x
-        remaining = iter(texts)
-        return tree_map(x, lambda n: self._as_length(next(remaining), n))
-
-    def _as_length(self, text: str, n: Any) -> Any:
-        """A whole number as the length that an expression gives, if it does; else as it is."""
-        y = self._expression(text, n) if text and type(n) is int else None
-        return y if isinstance(y, Length) else n
-
-    def _index(self, x: Any) -> Any:
-        """An array in an index: a variable with the same whole numbers, or as the source has it."""
-        if not isinstance(x, np.ndarray) or id(x) in self.names or x.size < 2:
+    def _spell(self, texts: Iterator[str], x: Any) -> Any:
+        """A part of an index or a shape: the variable that it was, or what its text says."""
+        text = next(texts)
+        if not isinstance(x, np.ndarray):
+            return self._as_length(text, x)
+        if id(x) in self.names or x.size < 2:
             return self.symbol(x)
         for name, y in self.variables.items():
             array = unwrap(y)
             plain = isinstance(array, np.ndarray) and not name.startswith("_")
             if plain and array.dtype == x.dtype and np.array_equal(array, x):
                 return self._variable_array(y, name)
-        texts = index_texts(self._instruction.text)
-        for text in texts:
-            if isinstance(y := self._expression(text, x), Symbol):
-                return y
-        literal = all(map(is_literal, texts))
-        return self.symbol(x) if literal else self._variable_array(x, "index")
+        if isinstance(y := self._expression(text, x), Symbol):
+            return y
+        return self.symbol(x) if is_literal(text) else self._variable_array(x, "index")
+
+    def _as_length(self, text: str, n: Any) -> Any:
+        """A whole number as the length that an expression gives, if it does; else as it is."""
+        y = self._expression(text, n) if text and type(n) is int else None
+        return y if isinstance(y, Length) else n
 
     def _operands(self, node: Any) -> list[Any]:
         operands = super()._operands(node)

@@ -77,18 +77,15 @@ class Program:
                 f"{', '.join(self.inputs)}"
             )
         for name, x in arrays.items():
-            self._check(name, np.shape(x), np.shape(self.inputs[name]))
+            shape, recorded = np.shape(x), np.shape(self.inputs[name])
+            if len(shape) != len(recorded) or (name in self._fixed and shape != recorded):
+                raise ValueError(f"{name} has the shape {shape}; the program is for {recorded}")
+            if any(n == 1 != m for n, m in zip(recorded, shape, strict=True)):
+                raise ValueError(
+                    f"{name} has the shape {shape}, and the program was made from {recorded}: one "
+                    f"sample does not show what is summed over samples, so make it from two or more"
+                )
         return self._step(**(self.inputs | arrays))
-
-    def _check(self, name: str, shape: tuple[int, ...], recorded: tuple[int, ...]) -> None:
-        """Refuse a shape that would be broadcast where the recorded one was not."""
-        if len(shape) != len(recorded) or (name in self._fixed and shape != recorded):
-            raise ValueError(f"{name} has the shape {shape}; the program is for {recorded}")
-        if any(n == 1 != m for n, m in zip(recorded, shape, strict=True)):
-            raise ValueError(
-                f"{name} has the shape {shape}, and the program was made from {recorded}: one "
-                f"sample does not show what is summed over samples, so make it from two or more"
-            )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the source to a file."""
