@@ -66,10 +66,6 @@ def _broadcast(shape: Lengths, *operands: Any, **_: Any) -> Lengths:
     return lengths
 
 
-def _matmul(shape: Lengths, a: Any, b: Any) -> Lengths:
-    return (*a.shape[:-1], *b.shape[1:]) if b.ndim <= 2 else ()
-
-
 def _index(shape: Lengths, a: Any, index: Any) -> Lengths:
     """The lengths that colons and new axes leave, or the number of places along each axis."""
     index = expand_index(index, a.ndim)
@@ -85,10 +81,6 @@ def _reshape(shape: Lengths, a: Any, new: Any) -> Lengths:
     return [n if n == m else None for n, m in zip(new, shape, strict=False)]
 
 
-def _transpose(shape: Lengths, a: Any, axes: Any = None) -> Lengths:
-    return [a.shape[i] for i in (range(a.ndim)[::-1] if axes is None else axes)]
-
-
 def _reduce(shape: Lengths, a: Any, axis: Any = 0, keepdims: bool = False) -> Lengths:
     axes = reduced_axes(a.ndim, axis)
     return [1 if i in axes else n for i, n in enumerate(a.shape) if keepdims or i not in axes]
@@ -96,19 +88,21 @@ def _reduce(shape: Lengths, a: Any, axis: Any = 0, keepdims: bool = False) -> Le
 
 # A rule takes the shape of the result and the arguments of the call, and gives a length for every
 # axis: one that an argument has, or None where that is unknown; none at all if nothing is known.
+# fmt: off
 SHAPES: dict[Any, Callable[..., Lengths]] = {
     **dict.fromkeys((*ELEMENTWISE, np.where, np.clip), _broadcast),
-    **dict.fromkeys(REDUCTIONS, _reduce),
     **dict.fromkeys((astype, put, add_at, np.flip, np.copy), lambda shape, a, *_, **__: a.shape),
-    np.mean: lambda shape, a, axis=None, keepdims=False: _reduce(shape, a, axis, keepdims),
-    np.matmul: _matmul,
+    **dict.fromkeys(REDUCTIONS, _reduce),
+    np.mean:          lambda shape, a, axis=None, keepdims=False: _reduce(shape, a, axis, keepdims),
+    np.matmul:        lambda shape, a, b: (*a.shape[:-1], *b.shape[1:]) if b.ndim <= 2 else (),
+    np.transpose:     lambda shape, a, axes=None: [a.shape[i] for i in axes or range(a.ndim)[::-1]],
     operator.getitem: _index,
-    np.transpose: _transpose,
-    np.reshape: _reshape,
-    np.broadcast_to: _reshape,
-    np.zeros: lambda shape, n, *_, **__: n if isinstance(n, tuple) else (n,),
-    np.arange: lambda shape, n: (n,),
+    np.reshape:       _reshape,
+    np.broadcast_to:  _reshape,
+    np.zeros:         lambda shape, n, *_, **__: n if isinstance(n, tuple) else (n,),
+    np.arange:        lambda shape, n: (n,),
 }
+# fmt: on
 
 
 def lengths(
