@@ -198,9 +198,8 @@ class BufferedProgram:
 
     def _ufunc(self, x: Symbol, i: int) -> None:
         """A call of a function of every element, or of every matrix, which writes to a place."""
-        size = x.value.size
         operands = [self._cell(a, x) for a in x.args]
-        if x.function is np.maximum and size > 1000 and is_number(x.args[1]):
+        if x.function is np.maximum and x.value.size > 1000 and is_number(x.args[1]):
             # compared with an array of zeros in wide instructions, with a number one by one
             operands[1] = self._fill(x.value.shape, value_of(x.args[1]), x.value.dtype)
         out = self._hold(self._place(x, i, x.args))
@@ -228,9 +227,9 @@ class BufferedProgram:
             numbers = map(self._scalar, args)
             if function in SIGNS and safe and x.value.dtype != bool:
                 return f" {SIGNS[function]} ".join(numbers)
-            return (
-                f"-{next(numbers)}" if function is np.negative else self._call(function, *numbers)
-            )
+            if function is np.negative:
+                return f"-{next(numbers)}"
+            return self._call(function, *numbers)
         if function == np.add.reduce and args[0].value.dtype.kind == "f":
             ones = self._fill((args[0].value.size,), 1, args[0].value.dtype)
             return f"{self._line(args[0])}.dot({ones})"
@@ -294,8 +293,7 @@ class BufferedProgram:
         array, rest = self._array(x.args[0]), x.args[1:]
         if array is None or not self.varying.isdisjoint(symbols_in(rest, x.kwargs)):
             return False
-        function = x.function
-        view = function(array, *tree_map(rest, value_of), **x.kwargs)
+        view = x.function(array, *tree_map(rest, value_of), **x.kwargs)
         if not np.shares_memory(view, array):
             return False
         self.arrays[x] = view
@@ -321,11 +319,9 @@ class BufferedProgram:
 
     def _dtype(self, x: Symbol) -> Any:
         """The dtype to compute in: a mask that multiplies floats is one of floats."""
-        products = all(y.function is np.multiply for y in self.users[x])
-        kinds = {y.value.dtype for y in self.users[x]}
-        return (
-            kinds.pop() if x.value.dtype == bool and products and len(kinds) == 1 else x.value.dtype
-        )
+        kinds = {y.dtype if y.function is np.multiply else None for y in self.users[x]}
+        multiplies = x.dtype == bool and len(kinds) == 1 and None not in kinds
+        return kinds.pop() if multiplies else x.dtype
 
     def _may_write(self, place: Any, i: int) -> bool:
         """Whether nothing that comes later reads what is there now."""
