@@ -268,9 +268,9 @@ class Trace:
         new: dict[Any, Any] = {}
         for x in symbols:
             y: Any = x
-            args, kwargs = substitute((x.args, x.kwargs), new)
+            args = substitute(x.args, new)
             if x.function:
-                y = self.emit(x.function, *args, **kwargs)
+                y = self.emit(x.function, *args, **substitute(x.kwargs, new))
             new[x] = y = improve(x, y, args)
             if uses[x] > 1 and isinstance(y, Symbol):
                 self.shared.add(y)
@@ -278,16 +278,16 @@ class Trace:
 
     def emit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
         """The Symbol for a call; without Symbols among its arguments, its result."""
-        args, kwargs = tree_map((args, kwargs), self.lift)
-        values, options = tree_map((args, kwargs), value_of)
-        value = function(*values, **options)
-        inputs = symbols_in(args, kwargs)
+        args, kwargs = tree_map(args, self.lift), kwargs and tree_map(kwargs, self.lift)
+        options = kwargs and tree_map(kwargs, value_of)
+        value = function(*tree_map(args, value_of), **options)
+        inputs = symbols_in(*args, *kwargs.values())
         constant = function not in REPEATED and all(map(is_number, inputs))
         if constant and not lengths_in(args):
             return self.number(value) if inputs and np.ndim(value) == 0 else value
         keys = [_key(x) for x in args]
         key = frozenset(keys) if function in COMMUTATIVE else tuple(keys)
-        call = function, key, _key(sorted(kwargs.items()))
+        call = function, key, *map(_key, sorted(kwargs.items()))
         if call not in self._calls:
             symbol = self.kind(self, value, function, args, kwargs)
             self._alive.append(symbol)
