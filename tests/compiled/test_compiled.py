@@ -1,5 +1,8 @@
 """Compiled steps do what zero_grad, backward and step do, and refuse what cannot be repeated."""
 
+import re
+from collections import Counter
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -581,6 +584,15 @@ def test_the_source_can_be_printed():
     _, fast, y = pair()
     fast[0](X, y)
     assert "def run(" in fast[0].source
+
+
+def test_floats_write_an_expression_once():
+    model = tg.nn.Sequential(tg.nn.Dense(3, 3, "tanh", rng=0), tg.nn.Dense(3, 1, rng=1))
+    step = tg.compile(lambda x, y: tg.mse_loss(model(x), y), tg.optim.Adam(model.parameters()))
+    step(X[:1], Y[:1])
+    products = re.findall(r"[\w.]+ [*/] [\w.]+", step.source)
+    assert "tanh" in step.source and max(map(len, step.source.splitlines())) < 400
+    assert max(Counter(products).values()) == 1
 
 
 @pytest.mark.parametrize("arrays", [True, False], ids=["arrays", "floats"])
