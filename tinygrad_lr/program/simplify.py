@@ -33,6 +33,7 @@ from tinygrad_lr.program.symbols import (
 Rule = Callable[[Symbol], Any]
 RULES: dict[Any, list[Rule]] = defaultdict(list)  # by the functions whose calls they rewrite
 numpy: Any = np  # whose own types do not know of Symbols
+FREE_AXES = None, ..., slice(None)  # in an index
 
 
 def rule(*functions: Any) -> Callable[[Rule], Rule]:
@@ -266,9 +267,6 @@ def _filled(x: Symbol) -> Any:
         y = numpy.add.reduce(*a.args, axis=a.kwargs["axis"])
         return sign * y if y.value.shape == x.value.shape else None
     return numpy.reshape(value, x.shape)
-
-
-FREE_AXES = None, ..., slice(None)
 
 
 @rule(np.add.reduce)
