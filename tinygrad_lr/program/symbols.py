@@ -150,13 +150,13 @@ def tree_map(tree: Any, function: Callable[[Any], Any]) -> Any:
     >>> tree_map((1, [2, slice(3, None)]), lambda n: n and 10 * n)
     (10, [20, slice(30, None, None)])
     """
-    if isinstance(tree, Symbol):
-        return function(tree.current)
     if (kind := tree.__class__) in CONTAINERS:
         new = [tree_map(part, function) for part in CONTAINERS[kind](tree)]
-        if kind is slice:
-            return slice(*new)
-        return dict(zip(tree, new, strict=True)) if kind is dict else kind(new)
+        if kind is tuple or kind is list:
+            return kind(new)
+        return slice(*new) if kind is slice else dict(zip(tree, new, strict=True))
+    if isinstance(tree, Symbol):
+        return function(tree.current)
     if kind is Length and symbols_in(tree):
         terms = tree_map(tree.terms, function)
         return Length(int(tree), *terms) if symbols_in(terms) else int(tree)
