@@ -12,7 +12,7 @@ from tinygrad_lr.functions.activations import log_softmax
 from tinygrad_lr.losses import class_shares
 from tinygrad_lr.ops import add_reduce
 from tinygrad_lr.program.simplify import Rule, commuted, tidy_exactly
-from tinygrad_lr.program.symbols import Symbol, Trace, is_call, is_number, same, value_of
+from tinygrad_lr.program.symbols import Symbol, Trace, is_number, same, value_of
 
 # Formulas that overflow for large numbers, where the program starts again with those of the table,
 # and that are rounded as their largest term is, which for a tiny loss is coarser.
@@ -27,15 +27,16 @@ UNGUARDED: Mapping[str, Callable[..., Any]] = {
 
 def _scaled(x: Any) -> tuple[float, Any]:
     """(c, y), if x is a number c times y; (1, x) otherwise."""
-    if is_call(x, np.multiply):
-        for a, b in commuted(x):
-            if is_number(a):
-                return float(value_of(a)), b
-    if is_call(x, np.divide) and is_number(x.args[1]):
-        return 1 / float(value_of(x.args[1])), x.args[0]
-    if is_call(x, np.negative):
-        c, y = _scaled(x.args[0])
-        return -c, y
+    match x:
+        case Symbol(np.multiply, (a, b)) if is_number(a):
+            return float(value_of(a)), b
+        case Symbol(np.multiply, (a, b)) if is_number(b):
+            return float(value_of(b)), a
+        case Symbol(np.divide, (a, b)) if is_number(b):
+            return 1 / float(value_of(b)), a
+        case Symbol(np.negative, (a,)):
+            c, y = _scaled(a)
+            return -c, y
     return 1.0, x
 
 
@@ -77,11 +78,13 @@ def _scaled_terms(x: Symbol) -> Any:
     return None
 
 
-def _mean(x: Symbol) -> Any:
-    """A mean is a sum times a number."""
-    if x.function is np.mean:
-        (a,) = x.args
-        return (x.value.size / max(a.value.size, 1)) * add_reduce(a, **x.kwargs)
+def _plain(x: Symbol) -> Any:
+    """A mean is a sum times a number; a square is a product, which is faster than a power."""
+    match x:
+        case Symbol(np.mean, (a,)):
+            return (x.value.size / max(a.value.size, 1)) * add_reduce(a, **x.kwargs)
+        case Symbol(np.power, (a, n)) if is_number(n) and value_of(n) == 2:
+            return a * a
     return None
 
 
@@ -90,24 +93,18 @@ def _sum(x: Symbol) -> Any:
     a = x.args[0] if x.function == np.add.reduce and x.value.ndim == 0 else None
     if not isinstance(a, Symbol) or a in x.trace.shared or a.value.dtype.kind != "f":
         return None
-    if a.function == np.add.reduce:
-        return add_reduce(a.args[0], axis=None)
-    if a.function is np.square:
-        return x.trace.emit(np.vdot, a.args[0], a.args[0])
-    if a.function in (np.add, np.subtract, np.multiply):
-        operands = [np.asarray(value_of(b)) for b in a.args]
-        if all(b.shape == a.value.shape for b in operands):
+    match a:
+        case Symbol(np.add.reduce, (b,)):
+            return add_reduce(b, axis=None)
+        case Symbol(np.square, (b,)):
+            return x.trace.emit(np.vdot, b, b)
+        case Symbol(np.add | np.subtract | np.multiply, (b, c)):
+            left, right = (np.asarray(value_of(y)) for y in (b, c))
+            if not left.shape == right.shape == a.value.shape:
+                return None
             if a.function is not np.multiply:
-                return a.function(*(add_reduce(b, axis=None) for b in a.args))
-            if len({b.dtype for b in operands}) == 1:
-                return x.trace.emit(np.vdot, *a.args)
-    return None
-
-
-def _square(x: Symbol) -> Any:
-    """A square is a product, which is faster than a power."""
-    if x.function is np.power and is_number(x.args[1]) and value_of(x.args[1]) == 2:
-        return x.args[0] * x.args[0]
+                return a.function(add_reduce(b, axis=None), add_reduce(c, axis=None))
+            return x.trace.emit(np.vdot, b, c) if left.dtype == right.dtype else None
     return None
 
 
@@ -137,22 +134,19 @@ class Augmented:
     def output(self, x: Symbol) -> Any:
         """X @ W + b, if that is what it is."""
         for product, b in commuted(x) if x.function is np.add else ():
-            if is_call(product, np.matmul):
-                X, W = product.args
-                symbols = all(isinstance(a, Symbol) for a in (X, W, b))  # not so small integers
-                if symbols and (W, b) in self.matrices and (X1 := self.data(X)) is not None:
-                    return X1 @ self.matrices[W, b]
+            match product:
+                case Symbol(np.matmul, (Symbol() as X, Symbol() as W)) if isinstance(b, Symbol):
+                    if (W, b) in self.matrices and (X1 := self.data(X)) is not None:
+                        return X1 @ self.matrices[W, b]
         return None
 
     def gradient(self, dW: Any, db: Any) -> Any:
         """X.T @ dZ and the sum of the rows of dZ, if that is what they are."""
-        if not (is_call(dW, np.matmul) and is_call(db, np.add.reduce)):
-            return None
-        XT, dZ = dW.args
-        if dZ is not db.args[0] or db.axes != [0] or not is_call(XT, np.transpose):
-            return None
-        X1 = self.data(XT.args[0])
-        return None if X1 is None else X1.T @ dZ
+        match dW, db:
+            case Symbol(np.matmul, (Symbol(np.transpose) as XT, dZ)), Symbol(np.add.reduce, (y,)):
+                X1 = self.data(XT.args[0]) if y is dZ and db.axes == [0] else None
+                return None if X1 is None else X1.T @ dZ
+        return None
 
 
 def faster(results: list[Any], trace: Trace, outside: bool, augmented: Augmented) -> list[Any]:
@@ -161,7 +155,7 @@ def faster(results: list[Any], trace: Trace, outside: bool, augmented: Augmented
     Args:
         outside: whether numbers shall multiply results rather than what these are computed from.
     """
-    rules: list[Rule] = [augmented.output, _mean, _sum, _square]
+    rules: list[Rule] = [augmented.output, _plain, _sum]
     rules += [_scaled_factors, _scaled_argument, _scaled_terms] if outside else []
 
     def rewrite(x: Symbol) -> Any:
