@@ -40,6 +40,17 @@ class Optimizer:
         messages.check_rate("lr", lr)
         self.lr = lr
 
+    def state(self) -> dict[str, list[Any]]:
+        """What is kept between steps, by name: lists of one value a parameter.
+
+        >>> w = Tensor([1.0, 2.0], requires_grad=True)
+        >>> SGD([w], momentum=0.9).state()
+        {'velocity': [array([0., 0.])]}
+        """
+        lists = {name: x for name, x in vars(self).items() if isinstance(x, list)}
+        lists.pop("params")
+        return {name: x for name, x in lists.items() if len(x) == len(self.params)}
+
     def zero_grad(self) -> None:
         """Forget the gradients of the parameters."""
         for p in self.params:

@@ -14,12 +14,12 @@ from tinygrad_lr.drawing.cards import Card, Graph
 from tinygrad_lr.drawing.formatting import number
 from tinygrad_lr.drawing.formula import expression, is_default
 from tinygrad_lr.drawing.trace import operand
-from tinygrad_lr.explorer.mathml import SIGNS
 from tinygrad_lr.explorer.page import MAX_ELEMENTS
 from tinygrad_lr.ops import Op
+from tinygrad_lr.program.calls import ELEMENTWISE, SIGNS, astype
 from tinygrad_lr.program.simplify import tidy
-from tinygrad_lr.program.symbols import ELEMENTWISE, Book, Symbol, astype, ordered, value_of
-from tinygrad_lr.program.writer import BINARY, Writer
+from tinygrad_lr.program.symbols import Symbol, Trace, ordered, value_of
+from tinygrad_lr.program.writer import Writer
 from tinygrad_lr.tensor import Tensor, gradients, unbroadcast
 
 
@@ -104,7 +104,7 @@ class NamedOp(Symbol):
         settings = [(k, x) for k, x in params.items() if not is_default(op, k, x)]
         free = op.positional - len(inputs)
         positional = [x for _, x in settings[:free]]
-        return self.book.record(op.forward, *inputs, *positional, **dict(settings[free:]))
+        return self.trace.emit(op.forward, *inputs, *positional, **dict(settings[free:]))
 
 
 @np.errstate(all="ignore")
@@ -112,16 +112,16 @@ def vjp_call(
     node: Tensor, i: int, rule: Any, g: Any, inputs: list[Any], names: Mapping[str, ast.expr]
 ) -> VJPCall:
     """The rule of input i at the arrays of a graph, with the user's `names` for its arguments."""
-    book = Book(rewrite=tidy, kind=NamedOp)
-    symbols = [book.argument(x, f"x{k}") if f"x{k}" in names else x for k, x in enumerate(inputs)]
-    upstream = book.argument(np.asarray(g), "g")
-    raw = rule(upstream, book.argument(node._array, "y"), *symbols, **node.params).now
-    summed = unbroadcast(raw, inputs[i]).now
+    trace = Trace(rewrite=tidy, kind=NamedOp)
+    symbols = [trace.argument(x, f"x{k}") if f"x{k}" in names else x for k, x in enumerate(inputs)]
+    upstream = trace.argument(np.asarray(g), "g")
+    raw = rule(upstream, trace.argument(node._array, "y"), *symbols, **node.params).current
+    summed = unbroadcast(raw, inputs[i]).current
     write = Expressions(names, {f"x{k}": np.ndim(x) for k, x in enumerate(inputs)})
-    operands = raw.args if raw.function in BINARY else ()
+    operands = raw.args if raw.function in SIGNS else ()
     factors = [Factor(write.expression(x), value_of(x), "g" in _reads(x)) for x in operands]
     local = _local(raw, upstream, write)
-    sign = SIGNS.get(BINARY.get(raw.function), "")
+    sign = SIGNS.get(raw.function, "").translate({ord("*"): "×", ord("-"): "−"})
     reads = {-1 if name == "y" else int(name[1:]) for name in _reads(raw) - {"g"}}
     text, gradient = write.expression(summed), summed.value
     return VJPCall(node, i, g, inputs, text, local, factors, sign, raw.value, gradient, reads)
@@ -132,7 +132,7 @@ def _local(raw: Symbol, g: Symbol, write: Expressions) -> Factor | None:
     functions = {s.function for s in ordered([raw]) if s.function and "g" in _reads(s)}
     if not functions <= ELEMENTWISE | {np.where, np.broadcast_to, astype}:
         return None
-    (factor,) = g.book.rewritten([raw], tidy, lambda x, y, _: np.float64(1) if x is g else y)
+    (factor,) = g.trace.rewritten([raw], tidy, lambda x, y, _: np.float64(1) if x is g else y)
     array = np.broadcast_to(value_of(factor), np.shape(raw.value))
     while isinstance(factor, Symbol) and factor.function is np.broadcast_to:
         factor = factor.args[0]
@@ -149,9 +149,9 @@ def _reads(x: Any) -> set[str]:
         if isinstance(x, (tuple, list)):
             waiting += x
         elif isinstance(x, Symbol):
-            waiting += [*x.now.args, *x.now.kwargs.values()]
-            if x.now.given:
-                names.add(x.now.name or "")
+            waiting += [*x.current.args, *x.current.kwargs.values()]
+            if x.current.is_argument:
+                names.add(x.current.name or "")
     return names
 
 
@@ -167,7 +167,7 @@ class Expressions(ast.NodeTransformer):
     def expression(self, x: Any) -> ast.expr:
         """The expression of a Symbol or a number."""
         writer = Writer([])
-        writer.names = {s: s.name or "" for s in ordered([x]) if s.given}
+        writer.names = {s: s.name or "" for s in ordered([x]) if s.is_argument}
         node: ast.expr = self.visit(writer.expression(x))
         match node:
             case ast.BinOp(ast.Constant(1), ast.Mult(), truths):  # booleans are factors as they are

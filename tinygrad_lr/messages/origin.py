@@ -18,6 +18,7 @@ class Instruction(NamedTuple):
     line: int
     statement: str  # the line that it starts in
     text: str  # its expression
+    span: tuple[int | None, ...] = ()  # line and column of its start, line and column of its end
 
     def __str__(self) -> str:
         text = self.text or self.statement
@@ -79,11 +80,12 @@ def locate(origin: Origin) -> Instruction:
     statement = lines[0].strip() if lines else ""
     if not lines or start is None or end is None:
         return Instruction(code.co_filename, line, statement, "")
+    span = line, start, last, end
     pieces = [text.encode() for text in lines]  # positions count bytes
     pieces[-1] = pieces[-1][:end]
     pieces[0] = pieces[0][start:]
     text = " ".join(piece.decode().strip() for piece in pieces)
-    return Instruction(code.co_filename, line, statement, text)
+    return Instruction(code.co_filename, line, statement, text, span)
 
 
 def bracketed(text: str) -> str:
