@@ -18,8 +18,9 @@ from tinygrad_lr.check.numerical import (
     extent,
     ridders,
 )
+from tinygrad_lr.functional import as_tensors
 from tinygrad_lr.recording import RecordAll, recording
-from tinygrad_lr.tensor import Tensor, as_tensors, gradients
+from tinygrad_lr.tensor import Tensor, gradients
 
 Method = Callable[[Vector, Vector, Vector], Estimate]
 

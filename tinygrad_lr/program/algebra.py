@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import operator
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction as Rational
 from typing import Any
 
@@ -238,12 +239,21 @@ def _common_divisor(a: Rational, b: Rational) -> Rational:
     return Rational(numerator, a.denominator * b.denominator)
 
 
+def multiplied(n: Length) -> Iterator[Any]:
+    """The numbers that a length is the product of, without ones."""
+    if n.terms[0] is operator.mul:
+        for term in n.terms[1:]:
+            yield from multiplied(term) if isinstance(term, Length) else [term] * (term != 1)
+    else:
+        yield n
+
+
 def factors(n: Any) -> Any:
     """A number as the product of the lengths that it was computed from."""
     if not isinstance(n, Length):
         return int(n), ()
     number, lengths = 1, []
-    for f in n.factors():
+    for f in multiplied(n):
         if isinstance(f, Length):
             lengths.append((id(f.terms[0]), *map(str, f.terms[1:])))
         else:

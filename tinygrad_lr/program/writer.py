@@ -14,6 +14,7 @@ import numpy as np
 from tinygrad_lr.array.lengths import Length
 from tinygrad_lr.naming.names import identifier, unique
 from tinygrad_lr.naming.source_text import template
+from tinygrad_lr.program.algebra import multiplied
 from tinygrad_lr.program.calls import REDUCTIONS, SIGNS, add_at, astype, expand_index, put
 from tinygrad_lr.program.symbols import (
     Symbol,
@@ -215,7 +216,7 @@ class Writer:
         if first is operator.neg:
             return template("-x", x=self.expression(*terms))
         if first is operator.mul:
-            terms = list(n.factors())
+            terms = list(multiplied(n))
             x, *others = {f.terms[0] for f in terms if isinstance(f, Length)}
             own = isinstance(x, Symbol) and not others and len(terms) == x.ndim > 1
             if own and int(n) == x.value.size:
