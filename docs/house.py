@@ -13,10 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "tinygrad_lr"
-ROOMS = """
-    ops messages array functions recording tensor losses nn optim training check naming
-    program drawing compiled explorer
-""".split()
+FLOORS = [  # from the ground up
+    ["ops"],
+    ["messages"],
+    ["array", "functions"],
+    ["recording"],
+    ["tensor"],
+    ["functional", "losses", "nn", "optim", "training", "check"],
+    ["naming"],
+    ["program", "drawing"],
+    ["compiled", "explorer"],
+]
+ROOMS = [room for floor in FLOORS for room in floor]
 
 
 def modules() -> dict[str, Path]:
@@ -99,12 +107,13 @@ def main() -> None:
         sizes[name.partition(".")[0]] += lines(path)
     for room in ["", *ROOMS]:
         targets = sorted((b for a, b in arrows() if a == room), key=ROOMS.index)
-        print(f"{sizes[room]:6}  {room or '(package)':10} {'-> ' * bool(targets)}{', '.join(targets)}")
+        used = "-> " + ", ".join(targets) if targets else ""
+        print(f"{sizes[room]:6}  {room or '(package)':10} {used}")
     print(f"{sizes.total():6}  lines, {len(arrows())} arrows, pointing the wrong way: {upward()}")
-    engine, longest = closure("tensor"), dict((name, n) for n, name in functions())
+    engine, longest = closure("tensor"), {name: n for n, name in functions()}
     print(f"tensor.py and all that it imports: {sum(engine.values())} lines, {len(engine)} modules")
     print(f"Tensor.apply: {longest['Tensor.apply']} lines, backward loop: {backward_loop()} lines")
-    print("longest functions:", *(f"{name} {n}" for n, name in sorted(functions())[: -6 : -1]))
+    print("longest functions:", *(f"{name} {n}" for n, name in sorted(functions())[:-6:-1]))
     try:
         from radon.complexity import cc_rank, cc_visit
     except ImportError:

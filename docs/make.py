@@ -9,6 +9,7 @@ import numpy as np
 import tinygrad_lr as tg
 from examples.check_documents import CASES, mark
 from examples.gallery import MODELS
+from examples.models import DRAWN, EXPLORED, EXPORTED, title
 from examples.pages import PAGES
 from examples.programs import MODELS as PROGRAMS
 from tinygrad_lr.array.protocols import WITHOUT_DERIVATIVE, supported
@@ -19,7 +20,7 @@ DOCS = Path(__file__).parent
 
 
 def dispatched() -> list[str]:
-    """The names in NumPy's main namespace whose functions ask their arguments' type what to do."""
+    """The functions in NumPy's main namespace that dispatch on their arguments' type."""
     functions = {name: getattr(np, name) for name in dir(np) if not name.startswith("_")}
     return [
         name
@@ -52,7 +53,7 @@ def numpy_table() -> str:
         "",
         "| result | functions |",
         "|---|---|",
-        *(f"| {result} | {' '.join(f'`{name}`' for name in found)} |" for result, found in rows),
+        *(f"| {result} | {' '.join(f'`{name}`' for name in names)} |" for result, names in rows),
         "",
         "Not in NumPy's main namespace, but operations here: "
         + ", ".join(f"`tg.{name}`" for name in more)
@@ -70,7 +71,7 @@ def verdict(report: Report) -> str:
 
 
 def errata() -> str:
-    """docs/errata.md as it is, with what check_backward prints now in the blocks that quote it."""
+    """docs/errata.md with current reports of check_backward in the blocks that quote them."""
     cases = {case.title: case for case in CASES}
 
     def quoted(block: re.Match[str]) -> str:
@@ -81,7 +82,7 @@ def errata() -> str:
 
 
 def digest(picture: Picture) -> str:
-    """The comment in an SVG that tells of which DOT text it is the picture."""
+    """The comment in an SVG that identifies the DOT text it was drawn from."""
     return f"<!-- of the DOT text {hashlib.sha256(picture.source.encode()).hexdigest()} -->"
 
 
@@ -92,19 +93,19 @@ def gallery() -> str:
         "",
         "Each is what `tg.draw(loss)` makes of the model's own code: nothing was named, placed or",
         "coloured by hand, and no `backward()` was called. Blue is computed forward, orange",
-        "backward; [`examples/gallery.py`](../examples/gallery.py) has the code, and",
+        "backward; [`examples/models.py`](../examples/models.py) has the code, and",
         "`python -m docs.make` draws them again.",
         "",
     ]
-    for name, draw in MODELS.items():
-        lines += [f"{draw.__doc__}", "", f"![{draw.__doc__}](gallery/{name}.svg)", ""]
+    for name, model in DRAWN.items():
+        lines += [f"{model.__doc__}", "", f"![{model.__doc__}](gallery/{name}.svg)", ""]
     lines += [
         "## To be played",
         "",
         "Pages of `tg.explore(loss, path)`, each one file for a browser, which needs no network;",
-        "[`examples/pages.py`](../examples/pages.py) has the code.",
+        "[`examples/models.py`](../examples/models.py) has the code.",
         "",
-        *(f"- [{write.__doc__}](explorer/{name}.html)" for name, write in PAGES.items()),
+        *(f"- [{model.__doc__}](explorer/{name}.html)" for name, model in EXPLORED.items()),
         "",
     ]
     return "\n".join(lines)
@@ -116,12 +117,12 @@ def programs() -> str:
         "# Programs",
         "",
         "Each is what `print(tg.to_numpy(loss, parameters))` prints for the model's own code in",
-        "[`examples/programs.py`](../examples/programs.py): NumPy alone, forward and backward,",
-        "with the names of that code. Operations of this library stand there as the NumPy that",
-        "defines them. What arithmetic made shorter says `# because`, and from what; each such",
-        "step was compared with what it replaces in numbers, and `simplify=False` leaves all of",
-        "them out. A line that begins `# as` says what was taken for granted of the data.",
-        "`comments=True` adds the shape and the rule to every line.",
+        "[`examples/models.py`](../examples/models.py): NumPy alone, forward and backward, with",
+        "the names of that code. Operations of this library are written as the NumPy that defines",
+        "them. Where algebra made a line shorter, `# because` gives the steps; each was compared",
+        "numerically with what it replaces, and `simplify=False` leaves all of them out. A line",
+        "that begins `# as` states an assumption about the data. `comments=True` adds the shape",
+        "and the rule to every line.",
         "",
         "A program takes any number of samples, `program(X=X_test, Y=Y_test)`, and",
         "`program.save(path)` writes the module. With `import dask.array as np` in place of NumPy",
@@ -132,18 +133,17 @@ def programs() -> str:
         "Made by `python -m docs.make`.",
         "",
     ]
-    for export in PROGRAMS.values():
-        lines += [f"## {export.__doc__}", "", "```python", f"{export()}```", ""]
+    for name, export in PROGRAMS.items():
+        lines += [f"## {title(EXPORTED[name])}", "", "```python", f"{export()}```", ""]
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
     for name, draw in MODELS.items():
-        picture = draw()
-        svg = picture.pipe("svg", encoding="utf-8")
-        (DOCS / "gallery" / f"{name}.svg").write_text(
-            svg + digest(picture) + "\n", encoding="utf-8"
-        )
+        picture, path = draw(), DOCS / "gallery" / f"{name}.svg"
+        end = digest(picture) + "\n"
+        if not path.exists() or not path.read_text(encoding="utf-8").endswith(end):
+            path.write_text(picture.pipe("svg", encoding="utf-8") + end, encoding="utf-8")
     for name, write in PAGES.items():
         write(DOCS / "explorer" / f"{name}.html")
     (DOCS / "gallery.md").write_text(gallery(), encoding="utf-8")

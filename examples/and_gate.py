@@ -27,7 +27,7 @@ def backward(x, y, out):
 
 
 def train(xdata, ydata, w, b, etah, num_epoch) -> float:
-    """Train w and b; returns how far their gradients are from `backward`, every 100 epochs."""
+    """Train w and b; returns the difference of their gradients from `backward`."""
     difference = 0.0
     for epoch in range(num_epoch):
         for x, y in zip(xdata, ydata, strict=True):

@@ -1,5 +1,5 @@
 # ruff: noqa: RET504 (the documents name what they return)
-"""All documents: their derivations and code, right and wrong, marked by check_backward."""
+"""All documents: their derivations and code, right and wrong, checked by check_backward."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from tinygrad_lr.check.derivation.report import WRONG, Report
 
 @dataclass(frozen=True)
 class Case:
-    """A forward and a backward pass; `first_wrong` is what a check has to find, or None."""
+    """A forward and a backward pass; `first_wrong` is the first wrong name, or None."""
 
     document: str
     title: str
@@ -26,7 +26,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Marked:
+class Judged:
     """A case and the report on it."""
 
     case: Case
@@ -363,26 +363,26 @@ CASES = [
 ]
 
 
-def mark(case: Case) -> Marked:
-    return Marked(case, tg.check_backward(case.forward, case.backward, **case.inputs))
+def mark(case: Case) -> Judged:
+    return Judged(case, tg.check_backward(case.forward, case.backward, **case.inputs))
 
 
-def table(marked: list[Marked]) -> str:
-    """A line each: what was found, and whether that is what there is to find."""
+def table(judged: list[Judged]) -> str:
+    """A line each: the report's first wrong name, and whether it is the right one."""
     lines = [("doc", "what", "is", "agree", "first wrong", "source", "diagnosis")]
-    for m in marked:
+    for m in judged:
         row = next((r for r in m.report.rows if r.verdict == WRONG), None)
-        found = (row.name, row.source, row.diagnosis) if row else ("-", "", m.report.problem)
-        what = "wrong" if m.case.first_wrong else "right"
+        columns = (row.name, row.source, row.diagnosis) if row else ("-", "", m.report.problem)
+        kind = "wrong" if m.case.first_wrong else "right"
         agrees = "yes" if m.agrees else "NO"
-        lines.append((m.case.document, m.case.title, what, agrees, *found))
+        lines.append((m.case.document, m.case.title, kind, agrees, *columns))
     return aligned(lines)
 
 
-def main() -> list[Marked]:
-    marked = [mark(case) for case in CASES]
-    print(table(marked))
-    return marked
+def main() -> list[Judged]:
+    judged = [mark(case) for case in CASES]
+    print(table(judged))
+    return judged
 
 
 if __name__ == "__main__":

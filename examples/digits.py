@@ -78,9 +78,7 @@ def main() -> list[Row]:
             loss=model.costs[-1],
             accuracy=f"{right}/797",
             figure="iterations",
-            printed=None,
             ours=len(model.costs),
-            tolerance=0.0,
             gradient_difference=model.difference,
         )
     ]

@@ -40,7 +40,6 @@ def neuron() -> Row:
         figure="right of 20 test samples",
         printed=20,
         ours=right[80:].sum(),
-        tolerance=0.0,
         gradient_difference=difference,
     )
 
@@ -77,9 +76,7 @@ def softmax_regression() -> Row:
         loss=value.item(),
         accuracy=f"{right}/150",
         figure="loss, step 1000",
-        printed=None,
         ours=value.item(),
-        tolerance=0.0,
         gradient_difference=difference,
     )
 

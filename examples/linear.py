@@ -1,4 +1,4 @@
-"""Document 000: linear regression, y = 2x + 1, first in NumPy's way and then in Keras'."""
+"""Document 000: linear regression, y = 2x + 1, written out in NumPy and then from layers."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -54,7 +54,6 @@ def numpy_form() -> Row:
         document="000",
         model="linear regression",
         loss=losses[-1],
-        accuracy="",
         figure="prediction at 12",
         printed=25.00101652,
         ours=prediction,
@@ -79,7 +78,6 @@ def keras_form() -> Row:
         document="000",
         model="linear regression, layers",
         loss=history["loss"][-1],
-        accuracy="",
         figure="y at 12 (25, 'not exactly')",
         printed=25.0,
         ours=prediction,

@@ -1,4 +1,4 @@
-"""What every example tells: its numbers and gradients beside the document's."""
+"""The results of an example, beside the document's: numbers, gradients, figures."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ DATA = Path(__file__).parent / "data"
 OUTPUT = Path("output")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Row:
     """One line of the table.
 
-    `printed` is a figure that the document prints, or that is right where the document is wrong,
-    or None where it prints nothing; `ours` is the framework's. They agree if they differ by no
-    more than `tolerance`, relatively, and if the gradients are those derived by hand.
+    `printed` is a figure of the document, or the right one if that is wrong, or None if it prints
+    none; `ours` is the framework's. They agree if their relative difference is at most `tolerance`
+    and the gradients are those derived by hand.
     """
 
     document: str
     model: str
     loss: float
-    accuracy: str
+    accuracy: str = ""
     figure: str
-    printed: float | None
+    printed: float | None = None
     ours: float
-    tolerance: float
+    tolerance: float = 0.0
     gradient_difference: float
 
     @property
@@ -46,7 +46,7 @@ class Row:
 
 
 def relative_difference(a: Any, b: Any) -> float:
-    """The largest |a - b|, as a share of the largest |b|, of equal shapes; inf for a nan."""
+    """max |a - b| / max |b| for equal shapes; inf for a nan."""
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.shape != b.shape:
         raise ValueError(f"comparing the shapes {a.shape} and {b.shape}")
@@ -60,27 +60,27 @@ def gradient_difference(ours: Sequence[Any], by_hand: Sequence[Any]) -> float:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as text, one line each; "-" for what the document does not print.
+    """The rows as text; "-" for a figure that the document does not print.
 
-    The differences are relative; those of the gradients, which are always compared, may be 1e-12.
+    Differences are relative; gradients may differ by 1e-12.
     """
     lines = [
         ("doc", "model", "loss", "accuracy", "figure", "document", "ours")
         + ("difference", "allowed", "gradients", "agree")
     ]
     for r in rows:
-        silent = r.printed is None
+        unprinted = r.printed is None
         lines.append(
             (r.document, r.model, f"{r.loss:.6g}", r.accuracy, r.figure)
-            + ("-" if silent else f"{r.printed:.10g}", f"{r.ours:.10g}")
-            + (("-", "-") if silent else (f"{r.difference:.0e}", f"{r.tolerance:.0e}"))
+            + ("-" if unprinted else f"{r.printed:.10g}", f"{r.ours:.10g}")
+            + (("-", "-") if unprinted else (f"{r.difference:.0e}", f"{r.tolerance:.0e}"))
             + (f"{r.gradient_difference:.0e}", "yes" if r.agrees else "NO")
         )
     return aligned(lines)
 
 
 def aligned(lines: Sequence[tuple[str, ...]]) -> str:
-    """A table as text, of a head and what comes under it."""
+    """A table as text, with a rule below its first line."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rule = ["-" * width for width in widths]
     return "\n".join(

@@ -81,7 +81,7 @@ def start(input_dim, seed):
 
 
 def train_with_for_loop(X, Y, W, B, l_r, epoch_num):
-    """The costs of the epochs, and how far the gradients are from those derived by hand."""
+    """The cost of each epoch, and the difference of the gradients from those by hand."""
     costs, difference = [], 0.0
     for _ in range(epoch_num):
         dW, dB = np.zeros(W.shape), np.zeros(B.shape)

@@ -1,4 +1,4 @@
-"""Document 003: benign or malignant? Softmax regression, in NumPy's way and as a class."""
+"""Document 003: benign or malignant? Softmax regression, written out in NumPy and as a class."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -223,7 +223,6 @@ def ce_demo() -> Row:
         document="003",
         model="loss of 3 samples",
         loss=loss.item(),
-        accuracy="",
         figure="loss, in float32",
         printed=1.2779091596603394,
         ours=loss.item(),

@@ -33,9 +33,7 @@ def neuron() -> Row:
         loss=loss(out, ydata[:, 0]).mean(),
         accuracy=f"{right(out)}/4",
         figure="output for (1, 1)",
-        printed=None,
         ours=out[3],
-        tolerance=0.0,
         gradient_difference=difference,
     )
 
@@ -67,9 +65,7 @@ def network() -> Row:
         loss=history["loss"][-1],
         accuracy=f"{right(out)}/4",
         figure="output for (1, 1)",
-        printed=None,
         ours=out[3, 0],
-        tolerance=0.0,
         gradient_difference=gradient_difference(ours, by_hand),
     )
 

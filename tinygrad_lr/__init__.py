@@ -8,6 +8,7 @@ from tinygrad_lr import nn as nn
 from tinygrad_lr import optim as optim
 from tinygrad_lr.check.anomaly import AnomalyError, detect_anomaly
 from tinygrad_lr.check.gradcheck import GradcheckError, gradcheck
+from tinygrad_lr.functional import grad
 from tinygrad_lr.functions.activations import *
 from tinygrad_lr.functions.composed import *
 from tinygrad_lr.losses import (
@@ -19,7 +20,7 @@ from tinygrad_lr.losses import (
 from tinygrad_lr.messages import GradientError, ShapeError, TensorWarning
 from tinygrad_lr.ops import *
 from tinygrad_lr.recording import no_grad
-from tinygrad_lr.tensor import Tensor, grad
+from tinygrad_lr.tensor import Tensor
 from tinygrad_lr.training import fit
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
 """Loss functions, with PyTorch's definitions: predictions first, targets second.
 
-Every loss takes `reduction`: "mean", "sum" or "none" (one loss a sample). A prediction and its
-target have equal shapes, because (n,) against (n, 1) would broadcast to n * n differences.
+Every loss takes `reduction`: "mean", "sum" or "none" (one loss a sample). Prediction and target
+have equal shapes, because (n,) against (n, 1) would broadcast to n * n differences.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import numpy as np
 
 from tinygrad_lr import messages
 from tinygrad_lr.array.convert import FLOATS, as_metadata, as_operand
+from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.functions.activations import by_columns, log_softmax, sigmoid, softmax
 from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.ops import (
@@ -56,15 +57,15 @@ def _bernoulli_loss(p: Array, t: Array) -> Array:
 def binary_cross_entropy(pred: Array, target: Array, reduction: str = "mean") -> Array:
     """-(target * log(pred) + (1 - target) * log(1 - pred)) for probabilities.
 
-    As in PyTorch a logarithm is never below -100, so that pred = 0 and pred = 1 give finite
-    losses and gradients. From logits, `binary_cross_entropy_with_logits` needs no such limit.
+    As in PyTorch, logarithms are limited to -100, so that pred = 0 and pred = 1 give finite losses
+    and gradients; `binary_cross_entropy_with_logits` needs no such limit.
 
     Args:
         pred: probabilities in [0, 1].
         target: labels in [0, 1], of the same shape.
 
     Raises:
-        ValueError: for unequal shapes and for values out of range.
+        ValueError: if shapes differ or values are out of range.
 
     >>> round(binary_cross_entropy(np.array([0.9, 0.2]), np.array([1, 0])).item(), 6)
     0.164252
@@ -100,7 +101,7 @@ def binary_cross_entropy_with_logits(
         target: labels in [0, 1], of the same shape.
 
     Raises:
-        ValueError: for unequal shapes and for labels out of range.
+        ValueError: if shapes differ or labels are out of range.
 
     >>> z = Tensor([1e4, -1e4], requires_grad=True)
     >>> loss = binary_cross_entropy_with_logits(z, np.array([0, 0]))
@@ -114,14 +115,14 @@ def binary_cross_entropy_with_logits(
     return _reduce(_logistic_loss(logits, target), reduction)
 
 
-def _by_class(labels: Array, classes: int) -> Array:
-    """For each label a row with a True in the column of its class."""
+def _one_hot(labels: Array, classes: int) -> Array:
+    """A row for each label, True in the column of its class."""
     return labels[..., None] == np.arange(classes)
 
 
 def class_shares(z: Array, t: Array, weight: Array) -> Array:
-    """Probabilities, of labels too, times the weights of the classes."""
-    return by_columns(t if t.ndim == z.ndim else _by_class(t, z.shape[-1])) * weight
+    """Target probabilities, or labels as such, times the weights of the classes."""
+    return by_columns(t if t.ndim == z.ndim else _one_hot(t, z.shape[-1])) * weight
 
 
 def _categorical_rule(g: Array, y: Array, z: Array, t: Array, weight: Array) -> Array:
@@ -135,7 +136,7 @@ def _categorical_rule(g: Array, y: Array, z: Array, t: Array, weight: Array) -> 
     lambda g, y, z, t, weight: -g[..., None] * log_softmax(z) * weight,
     None,
 )
-@np.errstate(invalid="ignore")  # 0 * -inf, for a class ruled out by its logit, is thrown away
+@np.errstate(invalid="ignore")  # 0 * -inf, for a class ruled out by its logit, is discarded
 def _categorical_loss(z: Array, t: Array, weight: Array) -> Array:
     """-sum(weight * t * log(softmax(z))) over the last axis, exact for every z."""
     shares = class_shares(z, t, weight)
@@ -145,14 +146,14 @@ def _categorical_loss(z: Array, t: Array, weight: Array) -> Array:
 @operation(
     "weighted_mean(losses, labels, weight)",
     lambda g, y, losses, labels, weight: broadcast_to(
-        g / sum(_by_class(labels, weight.shape[-1]) * weight), losses.shape
+        g / sum(_one_hot(labels, weight.shape[-1]) * weight), losses.shape
     ),
     None,
     None,
 )
 def _weighted_mean(losses: Array, labels: Array, weight: Array) -> Array:
     """The sum of losses divided by the sum of the weights of their labels."""
-    return np.sum(losses) / np.sum(_by_class(labels, weight.shape[-1]) * weight)
+    return np.sum(losses) / np.sum(_one_hot(labels, weight.shape[-1]) * weight)
 
 
 def cross_entropy(
@@ -162,14 +163,14 @@ def cross_entropy(
 
     Args:
         logits: (C,) or (m, C), any real numbers.
-        target: integer labels in 0 .. C - 1, of shape () or (m,); or probabilities of the
-            classes (one-hot, for example), of the shape of the logits.
-        weight: (C,), the weight of each class. With labels the mean is then the weighted one,
-            sum(w * loss) / sum(w) over the samples; with probabilities it is over m, as in PyTorch.
+        target: integer labels in 0 .. C - 1, of shape () or (m,); or class probabilities (one-hot,
+            for example), of the shape of the logits.
+        weight: (C,), a factor for each class. The mean over labels is then the weighted one,
+            sum(w * loss) / sum(w); over probabilities it is divided by m, as in PyTorch.
 
     Raises:
-        ValueError: for shapes that do not fit and labels out of range.
-        TypeError: for labels that are not integers.
+        ValueError: if shapes do not fit or labels are out of range.
+        TypeError: if labels are not integers.
 
     >>> z = np.log([[3.0, 1.0], [1.0, 1.0], [1.0, 3.0]])
     >>> round(cross_entropy(z, np.array([0, 1, 1])).item(), 6)
@@ -193,7 +194,7 @@ def cross_entropy(
     if target.shape == shape:
         target = _target("cross_entropy", logits, target)
     else:
-        _check_classes(_values(target), shape)
+        _check_classes(unwrap(target), shape)
     losses = _categorical_loss(logits, target, weight)
     if weighted and reduction == "mean" and target.shape != shape:
         return _weighted_mean(losses, target, weight)
@@ -201,7 +202,7 @@ def cross_entropy(
 
 
 def _check_classes(labels: Any, shape: tuple[int, ...]) -> None:
-    """Refuse labels that are not one integer a row of the logits, or beyond their columns."""
+    """Raise unless labels are one integer a row of the logits, within their columns."""
     if labels.shape != shape[:-1]:
         raise ValueError(
             f"cross_entropy: target has the shape {labels.shape}, but logits {shape} need labels "
@@ -224,37 +225,33 @@ def _value(x: Array) -> Array:
 
 
 def _target(loss: str, pred: Array, target: Array) -> Array:
-    """The target, if its shape is that of the prediction; labels in the prediction's dtype."""
-    target, values = _value(target), _values(pred)
-    if values.shape != target.shape:
+    """The target, if it has the prediction's shape; labels in the prediction's dtype."""
+    pred, target = unwrap(_value(pred)), _value(target)
+    if pred.shape != target.shape:
         raise ValueError(
-            f"{loss}: the prediction has the shape {values.shape} and the target {target.shape}; "
+            f"{loss}: the prediction has the shape {pred.shape} and the target {target.shape}; "
             f"they must be equal (a .reshape of one of them?)"
         )
-    cast = values.dtype in FLOATS and target.dtype not in FLOATS
-    return target.astype(values.dtype) if cast else target
-
-
-def _values(x: Array) -> Any:
-    return x._array if isinstance(x, Tensor) else np.asarray(as_operand(x))
+    cast = pred.dtype in FLOATS and target.dtype not in FLOATS
+    return target.astype(pred.dtype) if cast else target
 
 
 def _range(x: Array) -> tuple[float, float]:
-    values = _values(x)
-    if not values.size:
+    x = unwrap(_value(x))
+    if not x.size:
         return 0.0, 0.0
-    return float(minimum_reduce(values, axis=None)), float(maximum_reduce(values, axis=None))
+    return float(minimum_reduce(x, axis=None)), float(maximum_reduce(x, axis=None))
 
 
 def _are_labels(x: Array) -> bool:
-    values = _values(x)
-    if values.size and values.item(0) not in (0, 1):  # most need no look at the others
+    x = unwrap(_value(x))
+    if x.size and x.item(0) not in (0, 1):  # spares a look at the others in most cases
         return False
-    return bool(((values == 0) | (values == 1)).all())
+    return bool(((x == 0) | (x == 1)).all())
 
 
 def _check_labels(loss: str, pred: Array, target: Array) -> None:
-    """Refuse labels outside of [0, 1]; warn if labels and predictions seem to be swapped."""
+    """Raise unless labels are in [0, 1]; warn if labels and predictions seem to be swapped."""
     low, high = _range(target)
     if not 0 <= low <= high <= 1:
         hint = "; are the two arguments swapped?" if _are_labels(pred) else ""
@@ -272,7 +269,7 @@ def _check_labels(loss: str, pred: Array, target: Array) -> None:
 def _check_logits(loss: str, logits: Array, activation: str) -> None:
     if isinstance(logits, Tensor) and logits.op and logits.op.name == activation:
         messages.warn(
-            f"{loss} takes logits and applies the {activation} itself, but they have had one "
+            f"{loss} takes logits and applies the {activation} itself, but these have had one "
             f"already: leave it out",
             TensorWarning,
         )

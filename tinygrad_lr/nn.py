@@ -1,4 +1,4 @@
-"""Layers and models: objects that hold their parameters."""
+"""Models and layers: objects that hold their parameters."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tinygrad_lr.tensor import Tensor
 
 Layer = Callable[[Any], Any]
 ACTIVATIONS = {f.__name__: f for f in (sigmoid, tanh, relu, softplus, softmax, log_softmax)}
-WATCHED: list[dict[int, tuple[int, ...]]] = []  # shapes of results, by the id of the Module
+WATCHED: list[dict[int, tuple[int, ...]]] = []  # shapes of results, by the Module's id
 
 
 class Module:
     """A model or a part of one. Tensors and Modules among its attributes belong to it.
 
-    Subclasses make their parameters in `__init__` and say in `forward` what they compute. The
-    attributes may also be lists, tuples and dicts of them; names are paths, as `layers.0.W`.
+    Subclasses create their parameters in `__init__` and compute in `forward`. Attributes may also
+    be lists, tuples and dicts of Tensors and Modules. Names are paths, as `layers.0.W`.
 
     >>> class Line(Module):
     ...     def __init__(self):
@@ -46,7 +46,7 @@ class Module:
         raise messages.missing_name(f"a {type(self).__name__}", name)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the model computes."""
+        """The result of the model for some inputs; every subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward(self, x)")
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
@@ -67,25 +67,25 @@ class Module:
                 waiting += reversed(inner)
 
     def named_tensors(self) -> dict[str, Tensor]:
-        """Every leaf of the model under its path, each once, also those that are not trained.
+        """Every leaf of the model by its path, each once, trained or not.
 
         Raises:
-            ValueError: if two of them have the same path, as with the keys 1 and "1" of a dict.
+            ValueError: if two have the same path, as with the keys 1 and "1" of a dict.
         """
-        found: dict[str, Tensor] = {}
+        tensors: dict[str, Tensor] = {}
         for path, part in self._parts():
             if isinstance(part, Tensor) and part.is_leaf:
-                if path in found:
+                if path in tensors:
                     raise ValueError(f"two tensors of {type(self).__name__} have the path {path}")
-                found[path] = part
-        return found
+                tensors[path] = part
+        return tensors
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """(path, module) for this model, whose path is "", and every Module in it, each once."""
+        """(path, module) for this model, with the path "", and every Module in it, each once."""
         return ((path, part) for path, part in self._parts() if isinstance(part, Module))
 
     def output_shapes(self, *inputs: Any) -> dict[str, tuple[int, ...]]:
-        """The shape of what every Module in the model computes last, by its path, for inputs."""
+        """The shape of every Module's last result, by its path, when called with inputs."""
         shapes: dict[int, tuple[int, ...]] = {}
         WATCHED.append(shapes)
         try:
@@ -97,10 +97,10 @@ class Module:
         return {path: shapes[key] for path, key in modules if key in shapes}
 
     def summary(self, *inputs: Any) -> None:
-        """Print the layers that hold parameters: path, kind, output shape, parameter count.
+        """Print path, kind, output shape and parameter count of the layers with parameters.
 
         Args:
-            inputs: what the model would be called with; without, no shapes are printed.
+            inputs: arguments for the model; without any, no shapes are printed.
 
         >>> Sequential(Dense(2, 3, activation="tanh"), Dense(3, 1)).summary(np.ones((4, 2)))
         layers.0  Dense 2 → 3, tanh  (4, 3)   9
@@ -119,10 +119,10 @@ class Module:
             print(*map(str.ljust, texts, widths), total.rjust(widths[-1]), sep="  ")
 
     def parameter_count(self, own: bool = False) -> int:
-        """The number of numbers in the parameters; its `own` are those that no Module in it has."""
-        inner = [m for path, m in self.named_modules() if path] if own else []
+        """The number of scalar parameters; own=True leaves out those of the Modules in it."""
+        inner = [module for path, module in self.named_modules() if path] if own else []
         others = {id(t) for module in inner for t in module.parameters()}
-        return int(np.sum([t.size for t in self.parameters() if id(t) not in others], dtype=int))
+        return sum(int(t.size) for t in self.parameters() if id(t) not in others)
 
     def __str__(self) -> str:
         return type(self).__name__
@@ -141,15 +141,15 @@ class Module:
             parameter.zero_grad()
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
-        """A copy of every tensor's data under its path."""
+        """A copy of every tensor's data, by its path."""
         return {name: t._array.copy() for name, t in self.named_tensors().items()}
 
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
-        """Take over the values of a `state_dict`.
+        """Set all tensors to the values of a `state_dict`.
 
         Raises:
-            ValueError: if a name is missing, unknown, or has another shape or no numbers; the
-                model is then as it was.
+            ValueError: if a name is missing or unknown, or a value has the wrong shape or dtype.
+                The model is then unchanged.
         """
         own, new, wrong = self.named_tensors(), {}, []
         wrong += [f"{name} is missing" for name in own.keys() - state.keys()]
@@ -163,16 +163,17 @@ class Module:
                 if new[name].shape != own[name].shape:
                     wrong.append(f"{name} has the shape {new[name].shape}, not {own[name].shape}")
         if wrong:
-            raise ValueError(f"no state of this {type(self).__name__}: {'; '.join(sorted(wrong))}")
+            kind = type(self).__name__
+            raise ValueError(f"this state does not fit {kind}: {'; '.join(sorted(wrong))}")
         for name, tensor in own.items():
             tensor.data = new[name]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the `state_dict` to exactly this path, in NumPy's .npz format.
 
-        A file that is there is replaced only once the new one is complete.
+        An existing file is replaced only once the new one is complete.
         """
-        import zipfile  # here: it would double the time that importing the package takes
+        import zipfile  # here, as it would double the time to import the package
 
         temporary = f"{os.fspath(path)}.partial"
         try:
@@ -186,14 +187,14 @@ class Module:
                 os.remove(temporary)
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Take over the values that `save` wrote; nothing in a file is ever executed.
+        """Set all tensors to the values that `save` wrote; nothing in the file is executed.
 
         Raises:
             OSError: if the file cannot be opened.
-            ValueError: if it is damaged, not written by `save`, or of another model; the model
-                is then as it was.
+            ValueError: if it is damaged, was not written by `save`, or holds another model's
+                state. The model is then unchanged.
         """
-        import zipfile
+        import zipfile  # here, as in `save`
 
         with open(path, "rb") as file:
             try:
@@ -217,18 +218,18 @@ class Dense(Module):
         units: the number of columns of the result.
         activation: a function, or "sigmoid", "tanh", "relu", "softplus", "softmax",
             "log_softmax"; default none.
-        bias: whether there is a b.
+        bias: whether to add b.
         rng: a `numpy.random.Generator` or a seed, for the weights.
         dtype: float64 or float32.
 
     Attributes:
-        W: (in_features, units), uniform within ±sqrt(6 / (in_features + units)) at first
+        W: (in_features, units), initially uniform within ±sqrt(6 / (in_features + units))
             (Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward
             neural networks", eq. 16).
-        b: (units,), zeros at first; None without bias.
+        b: (units,), initially 0; None without bias.
 
     Raises:
-        ValueError: for sizes below 1 and an unknown name of an activation.
+        ValueError: if a size is below 1 or the activation is unknown.
 
     >>> Dense(3, 2, activation="tanh", rng=0)(np.ones((5, 3))).shape
     (5, 2)
@@ -243,13 +244,12 @@ class Dense(Module):
         rng: np.random.Generator | int | None = None,
         dtype: npt.DTypeLike = np.float64,
     ) -> None:
-        for name, n in (("in_features", in_features), ("units", units)):
-            if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
-                raise ValueError(f"Dense: {name} is a whole number of at least 1, not {n!r}")
+        messages.check_count("Dense: in_features", in_features)
+        messages.check_count("Dense: units", units)
         if isinstance(activation, str):
             if activation not in ACTIVATIONS:
-                known = ", ".join(ACTIVATIONS)
-                raise ValueError(f"Dense: no activation is named {activation!r}; there are {known}")
+                names = ", ".join(ACTIVATIONS)
+                raise ValueError(f"Dense: no activation is named {activation!r}; there are {names}")
             activation = ACTIVATIONS[activation]
         elif activation is not None and not callable(activation):
             raise ValueError(f"Dense: activation is a function or a name, not {activation!r}")
@@ -265,28 +265,29 @@ class Dense(Module):
             z = matmul(x, self.W)
         except ValueError:
             raise ShapeError(
-                f"{self!r} takes (..., {self.W.shape[0]}), one column a feature, but the input "
-                f"is {np.shape(x)}"
+                f"{self!r} takes (..., {self.W.shape[0]}), a column for each feature, but the "
+                f"input is {np.shape(x)}"
             ) from None
         if self.b is not None:
             z = z + self.b
         return z if self.activation is None else self.activation(z)
 
     def __repr__(self) -> str:
-        activation = getattr(self.activation, "__name__", self.activation)
-        return f"Dense({self.W.shape[0]}, {self.W.shape[1]}, activation={activation})"
+        return f"Dense({self.W.shape[0]}, {self.W.shape[1]}, activation={_name(self.activation)})"
 
     def __str__(self) -> str:
-        activation = getattr(self.activation, "__name__", self.activation)
-        said = f", {activation}" if activation else ""
-        return f"Dense {self.W.shape[0]} → {self.W.shape[1]}{said}"
+        suffix = f", {_name(self.activation)}" if self.activation else ""
+        return f"Dense {self.W.shape[0]} → {self.W.shape[1]}{suffix}"
 
 
 class Sequential(Module):
     """Layers, each applied to the result of the one before.
 
     Args:
-        layers: Modules and functions; or one list of them, as in Keras.
+        layers: Modules and functions, or one list of them as in Keras.
+
+    Raises:
+        TypeError: if a layer is not callable.
 
     >>> Sequential(Dense(2, 3, activation="relu"), Dense(3, 1))(np.ones((4, 2))).shape
     (4, 1)
@@ -313,8 +314,11 @@ class Sequential(Module):
         return x
 
     def __repr__(self) -> str:
-        names = [getattr(layer, "__name__", None) or repr(layer) for layer in self.layers]
-        return f"Sequential({', '.join(names)})"
+        return f"Sequential({', '.join(map(_name, self.layers))})"
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", None) or repr(function)
 
 
 def __getattr__(name: str) -> Any:

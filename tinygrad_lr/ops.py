@@ -74,6 +74,16 @@ class Op:
         bound.apply_defaults()
         return bound.args[:n], {name: bound.arguments[name] for name in self.metadata}
 
+    @property
+    def sign(self) -> str:
+        """The operator between two operands; "" if there is none.
+
+        >>> OPERATIONS["add"].sign, OPERATIONS["exp"].sign
+        ('+', '')
+        """
+        words = self.formula.split()
+        return words[1] if words[::2] == self.arrays else ""
+
     def __repr__(self) -> str:
         return f"<operation {self.formula}>"
 

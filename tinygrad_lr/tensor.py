@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from types import CodeType, MappingProxyType
 from typing import Any
@@ -18,7 +18,7 @@ from tinygrad_lr.array.protocols import ArrayMethods
 from tinygrad_lr.messages import GradientError, ShapeError, TensorWarning
 from tinygrad_lr.messages.frames import Origin, user_frame
 from tinygrad_lr.ops import Op
-from tinygrad_lr.recording import RecordAll, current, recording
+from tinygrad_lr.recording import current
 
 NDArray = npt.NDArray[Any]
 DEPTH = 3  # frames from `user_frame` to the user's own, at least: it, Tensor.apply, the operation
@@ -283,11 +283,6 @@ def as_arrays(node: Any) -> list[Any]:
     return arrays
 
 
-def as_tensors(node: Any) -> list[Any]:
-    """A node and its inputs, so that what rules make of them has a history."""
-    return [node, *node.inputs]
-
-
 def gradients(
     output: Tensor,
     gradient: Any = None,
@@ -363,42 +358,3 @@ def _seed(output: Tensor, gradient: Any) -> Tensor:
             f"gradient has the shape {seed.shape}, but the output has {output.shape}"
         )
     return seed if seed.dtype == output.dtype else seed.astype(output.dtype)
-
-
-def grad(
-    output: Tensor,
-    inputs: Tensor | Sequence[Tensor],
-    gradient: Any = None,
-    create_graph: bool = False,
-) -> list[Any]:
-    """The gradients of an output with respect to inputs, without touching any `.grad`.
-
-    Args:
-        output: a tensor with one element, or of any shape if `gradient` is given.
-        inputs: one tensor or several, leaves or not.
-        gradient: what the output's own gradient is; 1 by default.
-        create_graph: whether the gradients shall be Tensors, to be differentiated again.
-
-    Returns:
-        A list with one ndarray (or Tensor) an input, also if there is only one.
-
-    Raises:
-        GradientError: if the output does not depend on one of the inputs.
-
-    >>> x = Tensor(2.0, requires_grad=True)
-    >>> dx, = grad(x ** 3, [x], create_graph=True)
-    >>> grad(dx, [x])
-    [array(12.)]
-    """
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    if create_graph:
-        with recording(RecordAll):
-            grads = gradients(output, gradient, as_tensors)
-    else:
-        grads = gradients(output, gradient)
-    for x in inputs:
-        if not x.requires_grad:
-            raise GradientError(f"{x!r} requires no gradient: make it with requires_grad=True")
-        if x not in grads:
-            raise GradientError(f"{output!r} does not depend on {x!r}, so it has no gradient there")
-    return [grads[x] if create_graph else np.array(grads[x]) for x in inputs]

@@ -28,29 +28,28 @@ def fit(
     metrics: Mapping[str, Metric] | None = None,
     rng: np.random.Generator | int | None = None,
 ) -> dict[str, list[float]]:
-    """Train a model on samples in rows; a progress bar shows when tqdm is there and it takes long.
+    """Train a model on samples in rows; on a terminal tqdm, if installed, shows the progress.
 
     Args:
-        model: gives predictions for some rows of X.
+        model: maps some rows of X to predictions.
         X: (m, ...) inputs.
         y: (m, ...) targets.
         loss: loss(prediction, target), a mean over the rows.
         optimizer: holds the model's parameters.
-        epochs: how often all samples are used.
-        batch_size: rows a step; default all of them, in their order. Batches are shuffled anew
-            every epoch.
-        metrics: functions of the (prediction, target) arrays of a batch, by name, as in
+        epochs: the number of passes over all samples.
+        batch_size: rows a step, shuffled every epoch; default all of them, in order.
+        metrics: functions of a batch's (prediction, target) arrays by name, as in
             {"accuracy": lambda p, t: np.mean(p.argmax(axis=1) == t)}.
         rng: a `numpy.random.Generator` or a seed, for shuffling.
 
     Returns:
-        Lists with one number an epoch under "loss" and the metrics' names: means over the
-        samples, each as it was before its batch's step.
+        The mean over the samples for every epoch, in lists under "loss" and the metrics' names;
+        each batch counts as it was before its step.
 
     Raises:
-        TypeError: for a loss, an optimizer or metrics that are none.
-        ValueError: for X and y of different lengths, counts that are no whole numbers > 0, and a
-            metric named "loss".
+        TypeError: if loss, optimizer or metrics have the wrong type.
+        ValueError: if X and y differ in length, a count is not a whole number of at least 1, or
+            a metric is named "loss".
 
     >>> import tinygrad_lr as tg
     >>> X = np.arange(8.0).reshape(8, 1)
@@ -60,6 +59,34 @@ def fit(
     >>> len(history["loss"]), model(np.array([[12.0]])).data.round(2)
     (500, array([[25.]]))
     """
+    _check_types(loss, optimizer, metrics)
+    X, y, metrics = np.asarray(X), np.asarray(y), dict(metrics or {})
+    if len(X) != len(y) or not len(X):
+        raise ValueError(f"X has {len(X)} rows and y {len(y)}: one target a sample, at least one")
+    messages.check_count("epochs", epochs)
+    messages.check_count("batch_size", len(X) if batch_size is None else batch_size)
+    if "loss" in metrics:
+        raise ValueError("a metric cannot be named 'loss': the history holds the loss there")
+    generator = np.random.default_rng(rng)
+    history: dict[str, list[float]] = {name: [] for name in ("loss", *metrics)}
+    for _ in _progress(range(epochs)):
+        totals = dict.fromkeys(history, 0.0)
+        for rows in _batches(len(X), batch_size, generator):
+            pred = model(X[rows])
+            value = loss(pred, y[rows])
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            totals["loss"] += value.item() * len(rows)
+            for name, metric in metrics.items():
+                totals[name] += float(metric(pred.data, y[rows])) * len(rows)
+        for name, total in totals.items():
+            history[name].append(total / len(X))
+        _warn_of_divergence(history["loss"])
+    return history
+
+
+def _check_types(loss: Any, optimizer: Any, metrics: Any) -> None:
     if not callable(loss) or not isinstance(optimizer, Optimizer):
         raise TypeError(
             f"loss is a function, as mse_loss, and optimizer an object, as "
@@ -70,43 +97,29 @@ def fit(
             f"metrics is a dict of functions of (prediction, target), not {metrics!r}: "
             f'{{"accuracy": lambda p, t: np.mean(p.argmax(axis=1) == t)}}'
         )
-    X, y = np.asarray(X), np.asarray(y)
-    m = len(X)
-    if m != len(y) or m == 0:
-        raise ValueError(f"X has {m} rows and y {len(y)}: one target a sample, and at least one")
-    for name, n in (("epochs", epochs), ("batch_size", m if batch_size is None else batch_size)):
-        if not isinstance(n, (int, np.integer)) or n < 1:
-            raise ValueError(f"{name} is a whole number of at least 1, not {n!r}")
-    metrics, generator = metrics or {}, np.random.default_rng(rng)
-    if "loss" in metrics:
-        raise ValueError("a metric cannot be named 'loss': the history holds the loss there")
-    history: dict[str, list[float]] = {name: [] for name in ("loss", *metrics)}
-    for _ in _progress(range(epochs)):
-        order = np.arange(m) if batch_size is None else generator.permutation(m)
-        totals = dict.fromkeys(history, 0.0)
-        for start in range(0, m, batch_size or m):
-            rows = order[start : start + (batch_size or m)]
-            pred = model(X[rows])
-            value = loss(pred, y[rows])
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
-            totals["loss"] += value.item() * len(rows) / m
-            for name, metric in metrics.items():
-                totals[name] += float(metric(pred.data, y[rows])) * len(rows) / m
-        for name, total in totals.items():
-            history[name].append(total)
-        if not np.isfinite(totals["loss"]) and np.isfinite(history["loss"][:-1]).all():
-            messages.warn(
-                f"the loss became {totals['loss']} in epoch {len(history['loss'])}: is lr too "
-                f"large, or a number missing? `with detect_anomaly():` finds the operation",
-                TensorWarning,
-            )
-    return history
+
+
+def _batches(
+    m: int, batch_size: int | None, generator: np.random.Generator
+) -> list[npt.NDArray[np.intp]]:
+    """The numbers of the rows of each batch: all in order, or shuffled."""
+    if batch_size is None:
+        return [np.arange(m)]
+    return np.split(generator.permutation(m), range(batch_size, m, batch_size))
+
+
+def _warn_of_divergence(losses: list[float]) -> None:
+    """Warn when the loss is not finite for the first time."""
+    if not np.isfinite(losses[-1]) and np.isfinite(losses[:-1]).all():
+        messages.warn(
+            f"the loss became {losses[-1]} in epoch {len(losses)}: is lr too large, or a number "
+            f"missing? `with detect_anomaly():` finds the operation",
+            TensorWarning,
+        )
 
 
 def _progress(epochs: Iterable[int]) -> Iterable[int]:
-    """The epochs, with a bar on a terminal once they have taken a second."""
+    """The epochs, with a bar on a terminal if they take more than a second."""
     if not sys.stderr.isatty():
         return epochs
     try:

@@ -32,7 +32,7 @@ Race = dict[str, Result | Unavailable]
 
 
 def cpu() -> str:
-    """The processor's name, where the system tells it."""
+    """The processor's name, if the system has it."""
     try:
         info = Path("/proc/cpuinfo").read_text()
         return re.search(r"model name\s*: (.*)", info)[1]
@@ -41,14 +41,14 @@ def cpu() -> str:
 
 
 def versions() -> str:
-    """Python's and the packages' versions, of those that are installed."""
-    found = [f"Python {platform.python_version()}"]
+    """The versions of Python and of the packages."""
+    texts = [f"Python {platform.python_version()}"]
     for name in PACKAGES:
         try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
+            texts.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
-            found.append(f"{name} not installed")
-    return ", ".join(found)
+            texts.append(f"{name} not installed")
+    return ", ".join(texts)
 
 
 def two_digits(x: float) -> str:
@@ -76,7 +76,7 @@ def figures(races: dict[str, Race], figure: Callable[[Result, Race], str]) -> st
 
 
 def ratio(result: Result, results: Race) -> str:
-    """How often the baseline's time a step takes; the baseline's own is told in µs."""
+    """A step's time as a multiple of the baseline's, whose own is in µs."""
     baseline = results[BASELINE.name]
     if result is baseline:
         return f"{two_digits(1e6 * result.seconds())} µs"
@@ -89,7 +89,7 @@ def first_step(result: Result, _: Race) -> str:
 
 
 def report(races: dict[str, Race]) -> str:
-    """What stands between the marks of the page."""
+    """The generated part of the page."""
     skipped: dict[str, list[str]] = {}
     for workload, results in races.items():
         for name, result in results.items():
@@ -98,7 +98,7 @@ def report(races: dict[str, Race]) -> str:
     parts = [
         f"{cpu()}, {os.cpu_count()} cores. {versions()}. {datetime.date.today()}, "
         f"`python -m docs.benchmarks`.",
-        "A step's time as a multiple of what the documents' NumPy takes, which is told itself:",
+        "A step's time as a multiple of that of the documents' NumPy, whose own is in µs:",
         figures(races, ratio),
         "The first step in milliseconds, with compilation:",
         figures(races, first_step),

@@ -31,9 +31,9 @@ ONE_THREAD = {
 
 @dataclass(frozen=True)
 class Competitor:
-    """A function of one of the modules beside this one, which is imported where it runs.
+    """A function of a module in this folder, which is imported in the process that runs it.
 
-    One with a `loop` of its own makes all the steps of a comparison each time it is advanced.
+    With a `loop` of its own it makes all the steps of a comparison each time it is advanced.
     """
 
     name: str
@@ -87,7 +87,7 @@ def trained(competitor: Competitor, problem: Problem) -> tuple[Training, list[Ar
 def check(
     problem: Problem, competitor: Competitor, weights: list[Array], expected: list[Array]
 ) -> None:
-    """Raise AssertionError for a parameter too far from the baseline's, measured by its way."""
+    """Raise AssertionError for parameters off by too much, relative to their change in training."""
     for i, (w, e, s) in enumerate(zip(weights, expected, problem.start, strict=True)):
         off = float(np.linalg.norm(w - e) / np.linalg.norm(e - s.ravel()))
         if not off <= problem.tolerance:
@@ -95,13 +95,13 @@ def check(
 
 
 def work(pipe: Any, competitor: Competitor, make: Callable[[], Problem]) -> None:
-    """The process of one competitor: train, tell the weights, then time slices on request."""
+    """The process of one competitor: train, send the weights, then time slices on request."""
     problem = make()
     try:
         training, weights, first = trained(competitor, problem)
     except Unavailable as reason:
         return pipe.send(reason)
-    made = problem.steps if competitor.loop else 1
+    steps = problem.steps if competitor.loop else 1
     count = 1
     while min(timed(training, count)[0] for _ in range(5)) < SLICE:  # too few would run cold
         count *= 2
@@ -112,7 +112,7 @@ def work(pipe: Any, competitor: Competitor, make: Callable[[], Problem]) -> None
         while pipe.recv():
             timed(training, count)  # warms up what cooled during the others' turns
             seconds, undisturbed = timed(training, count)
-            pipe.send((seconds / count / made, undisturbed))
+            pipe.send((seconds / count / steps, undisturbed))
     return None
 
 
@@ -192,7 +192,7 @@ def race(make: Callable[[], Problem], seconds: float) -> dict[str, Result | Unav
 
 
 def bytes_a_node() -> float:
-    """What tinygrad_lr keeps of an operation in the chain, beside the array of its result."""
+    """The memory of a recorded operation in the chain, without the array of its result."""
     from docs.benchmarks.with_tinygrad_lr import setup
 
     problem = chain()

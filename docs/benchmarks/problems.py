@@ -1,4 +1,4 @@
-"""What is trained: data, a start and an optimizer, made anew from the same seed."""
+"""The workloads: data, initial weights and an optimizer, from a seed."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Unavailable(Exception):
 class Problem:
     """A step takes each batch once. Samples are rows, and so are targets, except class labels.
 
-    `model` names the function that each framework has for it. The competitors' weights have to
-    agree after `steps`, to `tolerance` times the way that they have come.
+    `model` is the name of a function that each framework has. The competitors' weights have to
+    agree after `steps`, to `tolerance` relative to their change.
     """
 
     model: str

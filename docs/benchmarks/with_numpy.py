@@ -11,7 +11,7 @@ from docs.benchmarks.problems import CHAIN, Array, Problem, Training
 
 
 def updating(problem: Problem, weights: list[Array]) -> Callable[[Iterable[Array]], None]:
-    """What changes the weights in place, given their gradients: SGD or Adam, from the textbook."""
+    """The textbook's SGD or Adam: a function of the gradients that updates weights in place."""
     m, v = ([np.zeros_like(w) for w in weights] for _ in range(2))
     t = 0
 

@@ -6,120 +6,90 @@ import numpy as np
 import pytest
 
 import tinygrad_lr as tg
-from tests.helpers import leaf
+from tests.helpers import leaf, positive
 from tests.samples import SAMPLES, arrays_in, bound, function
 from tinygrad_lr import Tensor
 from tinygrad_lr.ops import OPERATIONS, EachArgument, Op
 
 
-def positive(*shape, seed=0, name=None):
-    values = np.random.default_rng(seed).uniform(0.5, 1.5, shape)
-    return leaf(values, name=name)
+def parameter(*shape, seed=0, name=None):
+    return leaf(positive(*shape, seed=seed), name=name)
 
 
 def op(forward, *rules):
     """A function with rules of its own, outside of the table."""
-    made = Op("f", rules, forward)
-    return lambda x, *more: x.apply(made, (x, *more), {})
+    operation = Op("f", rules, forward)
+    return lambda x, *more: x.apply(operation, (x, *more), {})
 
 
 def scaled(rule, factor):
     return lambda *args, **params: rule(*args, **params) * factor
 
 
-# Wrong rules. Each is (func, inputs, order at which it shows).
+# Wrong rules: functions and inputs, by the order of the derivative in which they show
 
-TANH, MATMUL = OPERATIONS["tanh"], OPERATIONS["matmul"]
-WRONG = {
-    "factor 1 + 1e-8": (
-        op(np.tanh, lambda g, y, x: g * (1 - y**2) * 1.00000001),
-        [positive(2, 3)],
-        1,
+OFF = 1 + 1e-8
+exp_off = op(np.exp, lambda g, y, x: g * y * OFF)
+exp_of_data = op(np.exp, lambda g, y, x: g * np.exp(x.data if isinstance(x, Tensor) else x))
+WRONG_FIRST = {
+    "factor": (op(np.tanh, lambda g, y, x: g * (1 - y**2) * OFF), [parameter(2, 3)]),
+    "factor, no complex step": (
+        op(lambda x: np.abs(np.tanh(x)), lambda g, y, x: g * (1 - y**2) * OFF),
+        [parameter(2, 3)],
     ),
-    "factor 1 + 1e-8, no complex step": (
-        op(lambda x: np.abs(np.tanh(x)), lambda g, y, x: g * (1 - y**2) * 1.00000001),
-        [positive(2, 3)],
-        1,
+    "factor of one element": (
+        op(np.exp, lambda g, y, x: g * y * np.array([1, 1, OFF])),
+        [parameter(3)],
     ),
-    "factor 1 + 1e-8 of one element": (
-        op(np.exp, lambda g, y, x: g * y * np.array([1, 1, 1.00000001])),
-        [positive(3)],
-        1,
-    ),
-    "factor 1 + 1e-8, 90,000 inputs": (
-        lambda x: tg.mean(op(np.exp, lambda g, y, x: g * y * 1.00000001)(x)),
-        [positive(300, 300)],
-        1,
-    ),
-    "factor 1 + 1e-8, 200 outputs": (
-        op(np.exp, lambda g, y, x: g * y * 1.00000001),
-        [positive(200)],
-        1,
-    ),
-    "factor 1 + 1e-8 in a small gradient": (
-        lambda x: 1e-30 * tg.sum(op(np.exp, lambda g, y, x: g * y * 1.00000001)(x)),
-        [positive(3)],
-        1,
-    ),
-    "sign": (op(np.cos, lambda g, y, x: g * tg.sin(x)), [positive(3)], 1),
+    "factor, 90,000 inputs": (lambda x: tg.mean(exp_off(x)), [parameter(300, 300)]),
+    "factor, 200 outputs": (exp_off, [parameter(200)]),
+    "factor in a small gradient": (lambda x: 1e-30 * tg.sum(exp_off(x)), [parameter(3)]),
+    "sign": (op(np.cos, lambda g, y, x: g * tg.sin(x)), [parameter(3)]),
     "transpose not inverted": (
         op(lambda x: np.transpose(x, (1, 2, 0)), lambda g, y, x: tg.transpose(g, (1, 2, 0))),
-        [positive(2, 2, 2)],
-        1,
+        [parameter(2, 2, 2)],
     ),
     "wrong matrix transposed": (
         op(np.matmul, lambda g, y, a, b: g @ b, lambda g, y, a, b: a.mT @ g),
-        [positive(3, 3), positive(3, 3, seed=1)],
-        1,
+        [parameter(3, 3), parameter(3, 3, seed=1)],
     ),
     "summed over the wrong axis": (
-        op(
-            lambda x, b: x + b,
-            lambda g, y, x, b: g,
-            lambda g, y, x, b: g.sum(axis=1),
-        ),
-        [positive(3, 3), positive(3, seed=1)],
-        1,
+        op(np.add, lambda g, y, x, b: g, lambda g, y, x, b: g.sum(axis=1)),
+        [parameter(3, 3), parameter(3, seed=1)],
     ),
     "mean over the batch in place of the sum": (
-        op(lambda x, b: x + b, lambda g, y, x, b: g, lambda g, y, x, b: g.sum(axis=0) / 4),
-        [positive(4, 3), positive(3, seed=1)],
-        1,
+        op(np.add, lambda g, y, x, b: g, lambda g, y, x, b: g.sum(axis=0) / 4),
+        [parameter(4, 3), parameter(3, seed=1)],
     ),
-    "one use of two": (lambda x: x * x.detach(), [positive(3)], 1),
-    "no gradient": (op(np.exp, lambda g, y, x: g * 0), [positive(3)], 1),
-    "nan": (op(np.exp, lambda g, y, x: g * np.nan), [positive(3)], 1),
-    "shape": (op(np.sum, lambda g, y, x: g), [positive(3)], 1),
-    "raises": (op(np.exp, lambda g, y, x: g @ x.missing), [positive(3)], 1),
-    "kept slope of abs": (op(np.abs, lambda g, y, x: g), [-positive(3).detach()], 1),
-    "right first, wrong second derivative": (
-        op(np.exp, lambda g, y, x: g * np.exp(x.data if isinstance(x, Tensor) else x)),
-        [positive(3)],
-        2,
-    ),
-    "second derivative 1 + 1e-8": (
+    "one use of two": (lambda x: x * x.detach(), [parameter(3)]),
+    "no gradient": (op(np.exp, lambda g, y, x: g * 0), [parameter(3)]),
+    "nan": (op(np.exp, lambda g, y, x: g * np.nan), [parameter(3)]),
+    "shape": (op(np.sum, lambda g, y, x: g), [parameter(3)]),
+    "raises": (op(np.exp, lambda g, y, x: g @ x.missing), [parameter(3)]),
+    "kept slope of abs": (op(np.abs, lambda g, y, x: g), [leaf(-positive(3))]),
+}
+WRONG_SECOND = {
+    "right first, wrong second derivative": (exp_of_data, [parameter(3)]),
+    "factor in the second derivative": (
         op(
             np.exp,
             lambda g, y, x: (
-                g * op(np.exp, lambda g, y, x: 1.00000001 * g * y)(x)
-                if isinstance(x, Tensor)
-                else g * y
+                g * op(np.exp, lambda g, y, x: OFF * g * y)(x) if isinstance(x, Tensor) else g * y
             ),
         ),
-        [positive(3)],
-        2,
+        [parameter(3)],
     ),
 }
-WRONG["kept slope of abs"][1][0].requires_grad = True
 
 
 def accepted(checker):
-    """The wrong rules that a checker does not find."""
-    found = {
-        name: checker(func, inputs, order=order, raise_exception=False)
-        for name, (func, inputs, order) in WRONG.items()
-    }
-    return [name for name, right in found.items() if right]
+    """The wrong rules that a checker accepts."""
+    return [
+        name
+        for order, wrong in ((1, WRONG_FIRST), (2, WRONG_SECOND))
+        for name, (func, inputs) in wrong.items()
+        if checker(func, inputs, order=order, raise_exception=False)
+    ]
 
 
 def test_wrong_rules_are_found():
@@ -127,17 +97,16 @@ def test_wrong_rules_are_found():
 
 
 def test_a_checker_that_never_compares_would_not_pass():
-    assert accepted(lambda func, inputs, **_: True) == [*WRONG]
+    assert accepted(lambda func, inputs, **_: True) == [*WRONG_FIRST, *WRONG_SECOND]
 
 
-@pytest.mark.parametrize("name", [name for name, (*_, order) in WRONG.items() if order == 2])
-def test_a_wrong_second_derivative_does_not_show_in_the_first(name):
-    func, inputs, _ = WRONG[name]
+@pytest.mark.parametrize(("func", "inputs"), WRONG_SECOND.values(), ids=WRONG_SECOND)
+def test_a_wrong_second_derivative_does_not_show_in_the_first(func, inputs):
     assert tg.gradcheck(func, inputs)
 
 
 def test_missing_unbroadcast_is_found(monkeypatch):
-    inputs = [positive(4, 3), positive(3, seed=1, name="b")]
+    inputs = [parameter(4, 3), parameter(3, seed=1, name="b")]
     assert tg.gradcheck(tg.multiply, inputs, order=2)
     monkeypatch.setattr("tinygrad_lr.tensor.unbroadcast", lambda g, x: g)
     with pytest.raises(tg.GradcheckError, match=r"b is \(3,\), but its gradient .* \(4, 3\)"):
@@ -205,23 +174,23 @@ def test_a_model_whose_parameters_func_does_not_take_from_its_arguments(activati
 RIGHT = {
     "several outputs": (
         lambda a, b: (a @ b, tg.exp(a), 3, np.ones(2)),
-        [positive(2, 3), positive(3, 2)],
+        [parameter(2, 3), parameter(3, 2)],
     ),
-    "an output twice": (lambda x: [x, x], [positive(2)]),
-    "an input twice": (tg.multiply, [positive(3)] * 2),
-    "other arguments": (lambda x, n, a: n * x * a, [positive(3), 2, np.arange(3)]),
-    "an input without effect": (lambda a, b: a * a, [positive(3), positive(2)]),
-    "no elements": (lambda x: x * 2, [positive(0, 3)]),
-    "a sum that is constant": (lambda x: tg.softmax(x).sum() - 1, [positive(4)]),
+    "an output twice": (lambda x: [x, x], [parameter(2)]),
+    "an input twice": (tg.multiply, [parameter(3)] * 2),
+    "other arguments": (lambda x, n, a: n * x * a, [parameter(3), 2, np.arange(3)]),
+    "an input without effect": (lambda a, b: a * a, [parameter(3), parameter(2)]),
+    "no elements": (lambda x: x * 2, [parameter(0, 3)]),
+    "a sum that is constant": (lambda x: tg.softmax(x).sum() - 1, [parameter(4)]),
     "an end of the domain": (
         lambda p: tg.binary_cross_entropy(p, [1, 0, 0]),
-        [Tensor([0.999, 1e-6, 0.3], requires_grad=True)],
+        [leaf([0.999, 1e-6, 0.3])],
     ),
-    "a large constant": (lambda x: tg.sum(tg.abs(x)) + 1e6, [positive(3)]),
-    "close to a kink": (tg.abs, [Tensor([1e-5, -1e-4, 1e3], requires_grad=True)]),
-    "many kinks": (lambda x: tg.sum(tg.abs(x - 1) * (x - 1)), [positive(200, 200)]),
-    "whole numbers": (lambda x: x**3 - 2 * x, [Tensor([1, 2, 3], requires_grad=True)]),
-    "conversion within": (lambda x: x * abs(Tensor(x.data).item() * 0 + 1), [positive()]),
+    "a large constant": (lambda x: tg.sum(tg.abs(x)) + 1e6, [parameter(3)]),
+    "close to a kink": (tg.abs, [leaf([1e-5, -1e-4, 1e3])]),
+    "many kinks": (lambda x: tg.sum(tg.abs(x - 1) * (x - 1)), [parameter(200, 200)]),
+    "whole numbers": (lambda x: x**3 - 2 * x, [leaf([1, 2, 3])]),
+    "conversion within": (lambda x: x * abs(Tensor(x.data).item() * 0 + 1), [parameter()]),
 }
 
 
@@ -232,7 +201,7 @@ def test_right_gradients_pass(name):
 
 
 def test_a_fourth_derivative():
-    assert tg.gradcheck(lambda x: tg.exp(x) * tg.sin(x), positive(2), order=4)
+    assert tg.gradcheck(lambda x: tg.exp(x) * tg.sin(x), parameter(2), order=4)
 
 
 # Kinks
@@ -251,7 +220,7 @@ def test_a_fourth_derivative():
     ],
 )
 def test_a_kink_is_accepted_and_reported(func, values, expected, caplog):
-    x = Tensor(values, requires_grad=True, name="x")
+    x = leaf(values, name="x")
     assert tg.gradcheck(func, x)
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("tinygrad_lr.gradcheck", logging.WARNING)
@@ -261,12 +230,14 @@ def test_a_kink_is_accepted_and_reported(func, values, expected, caplog):
 
 def test_a_value_beyond_the_slopes_is_wrong_at_a_kink_too():
     wrong = op(np.abs, lambda g, y, x: g * ((x > 0) * 1.0 - (x < 0) + 2 * (x == 0)))
-    assert not tg.gradcheck(wrong, Tensor([0.0, 1.0], requires_grad=True), raise_exception=False)
+    assert not tg.gradcheck(wrong, leaf([0.0, 1.0]), raise_exception=False)
 
 
 def test_no_kink_is_reported_where_there_is_none(caplog):
     for func in (tg.exp, tg.log, tg.abs, tg.softplus, tg.logaddexp):
-        inputs = [positive(2, 3), positive(3, seed=1)] if func is tg.logaddexp else [positive(2, 3)]
+        inputs = (
+            [parameter(2, 3), parameter(3, seed=1)] if func is tg.logaddexp else [parameter(2, 3)]
+        )
         assert tg.gradcheck(func, inputs, order=2)
     assert not caplog.records
 
@@ -277,16 +248,16 @@ def test_no_kink_is_reported_where_there_is_none(caplog):
 @pytest.mark.parametrize(
     ("func", "x", "message"),
     [
-        (tg.exp, Tensor(np.ones(2, "f"), requires_grad=True, name="w"), "w is float32"),
-        (lambda x: tg.astype(tg.exp(x), "f"), positive(2), "output is float32"),
+        (tg.exp, leaf(np.ones(2, "f"), name="w"), "w is float32"),
+        (lambda x: tg.astype(tg.exp(x), "f"), parameter(2), "output is float32"),
         (
             lambda x: tg.astype(tg.astype(tg.exp(x), "f"), float),
-            positive(2),
+            parameter(2),
             "a result of astype in func is float32",
         ),
-        (lambda x: x * np.random.normal(), positive(2), "func is not deterministic"),
-        (lambda x: tg.exp(x.data), positive(2), "no output depends on an input.*detach"),
-        (lambda x: 1.0, positive(2), "no output depends on an input"),
+        (lambda x: x * np.random.normal(), parameter(2), "func is not deterministic"),
+        (lambda x: tg.exp(x.data), parameter(2), "no output depends on an input.*detach"),
+        (lambda x: 1.0, parameter(2), "no output depends on an input"),
     ],
 )
 def test_what_cannot_be_checked_is_refused(func, x, message):
@@ -300,8 +271,8 @@ def test_what_cannot_be_checked_is_refused(func, x, message):
     [
         (Tensor([1.0]), {}, "requires_grad=True"),
         ([], {}, "requires_grad=True"),
-        (positive(2), {"order": 0}, "order is at least 1"),
-        (positive(2), {"eps": 0.0}, "eps above 0"),
+        (parameter(2), {"order": 0}, "order is at least 1"),
+        (parameter(2), {"eps": 0.0}, "eps above 0"),
     ],
 )
 def test_misuse_is_a_value_error(inputs, options, message):
@@ -312,7 +283,7 @@ def test_misuse_is_a_value_error(inputs, options, message):
 def test_the_message_lists_the_worst_elements_with_their_reading():
     factors = np.array([1, 1.5, 1.001, 1.000005, 1.00000001, 1, 1.02, 1.03, 1.04])
     wrong = op(np.exp, lambda g, y, x: g * y * factors)
-    x = Tensor(np.zeros(9), requires_grad=True, name="x")
+    x = leaf(np.zeros(9), name="x")
     with pytest.raises(tg.GradcheckError) as error:
         tg.gradcheck(wrong, x)
     head, *lines = str(error.value).splitlines()
@@ -335,24 +306,21 @@ def test_the_message_lists_the_worst_elements_with_their_reading():
 
 
 def test_places_are_named_by_input_output_and_order():
-    a, b = positive(2, 2, name="W"), positive(seed=1)
-    wrong = op(np.exp, lambda g, y, x: g * np.exp(x.data if isinstance(x, Tensor) else x))
+    a, b = parameter(2, 2, name="W"), parameter(seed=1)
     with pytest.raises(tg.GradcheckError, match=r"d output 1 / d input 1:"):
         tg.gradcheck(lambda a, b: (a, b * b.detach()), [a, b])
     with pytest.raises(tg.GradcheckError, match=r"d \(gradient of W\)\[0, 1\] / d W\[0, 1\]:"):
-        tg.gradcheck(wrong, a, order=2)
+        tg.gradcheck(exp_of_data, a, order=2)
     with pytest.raises(tg.GradcheckError, match=r"d W along random direction \d:"):
-        tg.gradcheck(lambda x: tg.sum(x * x.detach()), positive(40, 40, name="W"))
+        tg.gradcheck(lambda x: tg.sum(x * x.detach()), parameter(40, 40, name="W"))
     with pytest.raises(tg.GradcheckError, match=r"d random sum \d of the outputs / d W\[\d+\]:"):
-        tg.gradcheck(lambda x: x * x.detach(), positive(101, name="W"))
+        tg.gradcheck(lambda x: x * x.detach(), parameter(101, name="W"))
 
 
 # PyTorch
 
 
-def test_eps_atol_rtol_mean_what_they_mean_in_pytorch():
-    torch = pytest.importorskip("torch")
-
+def test_eps_atol_rtol_mean_what_they_mean_in_pytorch(torch):
     def verdicts(factor, **options):
         class Wrong(torch.autograd.Function):
             @staticmethod
@@ -365,7 +333,7 @@ def test_eps_atol_rtol_mean_what_they_mean_in_pytorch():
                 return g * torch.cos(ctx.saved_tensors[0]) * factor
 
         wrong = op(np.sin, lambda g, y, x: g * tg.cos(x) * factor)
-        x = positive(3)
+        x = parameter(3)
         theirs = torch.autograd.gradcheck(
             Wrong.apply,
             torch.tensor(x.data, requires_grad=True),
@@ -385,6 +353,6 @@ def test_eps_atol_rtol_mean_what_they_mean_in_pytorch():
 
 def test_tolerances_are_those_that_are_given():
     wrong = op(np.exp, lambda g, y, x: g * y * 1.001)
-    assert not tg.gradcheck(wrong, positive(3), raise_exception=False)
-    assert tg.gradcheck(wrong, positive(3), rtol=2e-3)
-    assert tg.gradcheck(wrong, positive(3), atol=0.1)
+    assert not tg.gradcheck(wrong, parameter(3), raise_exception=False)
+    assert tg.gradcheck(wrong, parameter(3), rtol=2e-3)
+    assert tg.gradcheck(wrong, parameter(3), atol=0.1)

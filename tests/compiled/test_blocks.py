@@ -18,7 +18,7 @@ WEIGHTS = np.array([1.0, 2.0, 0.5, 3.0])
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(blocks, "LARGE", 0)
+    monkeypatch.setattr(blocks, "MIN_BYTES", 0)
     monkeypatch.setattr(blocks, "_rows", lambda *_: 64)
 
 
@@ -27,12 +27,12 @@ def counted(monkeypatch):
     """How often a program went block by block."""
     made = []
 
-    class Counted(blocks.Blocks):
+    class Counted(blocks.BlockedProgram):
         def __init__(self, plan):
             super().__init__(plan)
             made.append(len(self.blocks))
 
-    monkeypatch.setattr("tinygrad_lr.compiled.step.Blocks", Counted)
+    monkeypatch.setattr("tinygrad_lr.compiled.recorder.BlockedProgram", Counted)
     return made
 
 
@@ -161,7 +161,7 @@ def test_weights_of_classes(counted):
 
 
 def test_few_data_stay_together(counted, monkeypatch):
-    monkeypatch.setattr(blocks, "LARGE", 2**20)
+    monkeypatch.setattr(blocks, "MIN_BYTES", 2**20)
     trains_alike(BLOCKED["logistic"], "SGD", held=False)
     assert not counted
 

@@ -26,8 +26,8 @@ def test_the_table_of_numpy_functions_is_current():
     page, now = (DOCS / "numpy.md").read_text(), make["numpy_table"]()
     if f"NumPy {np.__version__}." in page:
         assert page == now
-    for written, found in zip(rows(page)[:2], rows(now)[:2], strict=True):
-        assert {name for name in written if hasattr(np, name)} == set(found)
+    for written, current in zip(rows(page)[:2], rows(now)[:2], strict=True):
+        assert {name for name in written if hasattr(np, name)} == set(current)
 
 
 def test_what_the_table_calls_refused_is_refused_by_name():
@@ -63,12 +63,12 @@ def test_the_gallery_shows_every_picture():
 
 
 def without_pictures(page):
-    """What a page of the explorer says, apart from what depends on the renderer's version."""
-    said = re.search(r'id="data">(.*?)</script>', page, re.S)
-    data = json.loads(said[1])
+    """A page of the explorer without what depends on the renderer's version."""
+    match = re.search(r'id="data">(.*?)</script>', page, re.S)
+    data = json.loads(match[1])
     for view in data["views"].values():
         del view["svg"]
-    return page[: said.start()], data, page[said.end() :]
+    return page[: match.start()], data, page[match.end() :]
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -3,6 +3,7 @@
 import functools
 import io
 import re
+import runpy
 from contextlib import redirect_stdout
 from dataclasses import replace
 from types import SimpleNamespace
@@ -49,7 +50,10 @@ FRAGMENTS = {
     ],
     digits: ["iteration 1: cost 0.69314718056", "iteration 659: ", "787 of 797 right"],
 }
-AGREEING = Row("000", "a model", 0.5, "1/2", "a figure", 2.0, 2.0, 1e-9, 1e-15)
+AGREEING = Row(
+    document="000", model="a model", loss=0.5, figure="a figure",
+    printed=2.0, ours=2.0, tolerance=1e-9, gradient_difference=1e-15,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +147,8 @@ def test_running_all_fails_if_a_row_disagrees(monkeypatch, capsys, ours, status)
     monkeypatch.setattr("examples.__main__.EXAMPLES", [example])
     assert run_all() == status
     assert f"{2 - status} of 2 rows agree" in capsys.readouterr().out
+
+
+def test_hello(capsys):
+    runpy.run_module("examples.hello")
+    assert capsys.readouterr().out == "loss 0.356; after 2 hours of study 35% pass\n"

@@ -18,10 +18,10 @@ from examples import gallery
 from examples.gallery import MODELS
 from tinygrad_lr import drawing
 from tinygrad_lr.drawing import render
-from tinygrad_lr.drawing.formula import formula
+from tinygrad_lr.drawing.formula import expression, formula
 from tinygrad_lr.drawing.theme import DARK, LIGHT
 from tinygrad_lr.naming import names
-from tinygrad_lr.ops import OPERATIONS, operation
+from tinygrad_lr.ops import OPERATIONS
 
 GOLDEN = Path(__file__).parent / "golden"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -57,16 +57,16 @@ def texts(group):
 def numbers(group, role):
     """The numbers of a card in the colours of a role: a scalar's, or those on a table's grounds."""
     shades = {LIGHT[token] for token in LIGHT if re.fullmatch(rf"{role}\d", token)}
-    found, on_ground = [], False
+    texts, on_ground = [], False
     for part in group:
-        said = "".join(part.itertext()).strip("\u00a0 \n").replace("−", "-")
+        text = "".join(part.itertext()).strip("\u00a0 \n").replace("−", "-")
         if part.tag == f"{SVG}polygon":
             on_ground = part.get("fill") in shades
-        elif part.tag == f"{SVG}text" and said:
-            if on_ground or (part.get("fill") == LIGHT[role] and said[-1].isdigit()):
-                found.append(said)
+        elif part.tag == f"{SVG}text" and text:
+            if on_ground or (part.get("fill") == LIGHT[role] and text[-1].isdigit()):
+                texts.append(text)
             on_ground = False
-    return found
+    return texts
 
 
 # Gradients
@@ -104,7 +104,7 @@ def misprinted(output):
         if card.gradient is None:
             assert not printed, card
             continue
-        expected = difference_quotients(output, card.source).ravel()
+        expected = difference_quotients(output, card.node).ravel()
         assert len(printed) == expected.size, card
         decimals = [len(p.partition(".")[2]) if "e" not in p else 9 for p in printed]
         for p, e, d in zip(printed, expected, decimals, strict=True):
@@ -131,29 +131,25 @@ def test_the_gradient_printed_on_every_card_is_the_difference_quotient(make):
     assert misprinted(make()) == []
 
 
-def test_a_wrong_rule_is_seen_in_the_picture():
-    @operation("cube(x)", lambda g, y, x: g * 3 * x)
-    def _cube(x):
-        return x**3
-
-    OPERATIONS.pop("cube")
+def test_a_wrong_rule_is_seen_in_the_picture(temporary):
+    cube = temporary("cube(x)", lambda g, y, x: g * 3 * x, forward=lambda x: x**3)
     w = tg.Tensor([2.0, -1.5], requires_grad=True)
-    loss = np.sum(_cube(w))
+    loss = np.sum(cube(w))
     assert [name for name, *_ in misprinted(loss)] == ["w", "w"]
 
 
 def test_a_gradient_is_the_sum_of_gradient_times_chip_over_the_wires_that_leave():
     graph = drawing.graph(scalars())
-    leaving = {card.k: [w for w in graph.wires if w.source == card.k] for card in graph.cards}
+    leaving = {card: [w for w in graph.wires if w.source is card] for card in graph.cards}
     checked = 0
     for card in graph.cards[:-1]:
         if card.gradient is not None:
-            sent = [graph.cards[w.target].gradient * w.local for w in leaving[card.k]]
+            sent = [w.target.gradient * w.local for w in leaving[card]]
             assert np.isclose(card.gradient, np.sum(sent), rtol=1e-12)
             checked += 1
     assert checked >= 6
     chips = {key for key in parts(tg.draw(scalars()), "node") if key.startswith("d")}
-    assert chips == {f"d{w.id[1:]}" for w in graph.wires if w.local is not None}
+    assert chips == {f"d{w.key}" for w in graph.wires if w.local is not None}
     assert not any(w.local for w in drawing.graph(logistic()).wires)
     assert not any(w.local for w in drawing.graph(scalars(), derivatives=False).wires)
 
@@ -191,9 +187,9 @@ def test_every_card_and_wire_is_in_the_svg_under_its_id():
     loss = logistic()
     graph, picture = drawing.graph(loss), tg.draw(loss)
     assert set(parts(picture, "node")) == {f"n{k}" for k in range(len(graph.cards))}
-    wires = {f"e{w.source}_{w.target}_{w.argument}" for w in graph.wires}
+    wires = {f"e{w.source.index}_{w.target.index}_{w.argument}" for w in graph.wires}
     assert set(parts(picture, "edge")) == wires
-    uses = [(c.k, i) for c in graph.cards for i, _ in enumerate(getattr(c.source, "inputs", ()))]
+    uses = [(c, i) for c in graph.cards for i, _ in enumerate(getattr(c.node, "inputs", ()))]
     assert {(w.target, w.argument) for w in graph.wires} == set(uses)
 
 
@@ -219,7 +215,7 @@ def test_pointing_at_a_card_tells_it_in_words():
 
 def test_the_same_value_used_twice_has_two_wires():
     x = tg.Tensor(3.0, requires_grad=True)
-    assert [w.id for w in drawing.graph(x * x).wires] == ["e0_1_0", "e0_1_1"]
+    assert [w.key for w in drawing.graph(x * x).wires] == ["0_1_0", "0_1_1"]
 
 
 def test_the_backward_pass_is_a_graph_with_its_own_formulas():
@@ -250,6 +246,12 @@ def test_formulas(text, compute):
     w = tg.Tensor([1.0, -2.0, 3.0], requires_grad=True, name="w")
     card = drawing.graph(compute(w)).cards[-1]
     assert (card.formula or card.title) == text
+
+
+def test_subscripts_are_part_of_a_name():
+    tree = expression("h₁ @ W′")
+    assert isinstance(tree, ast.BinOp)
+    assert ast.unparse(ast.Attribute(tree, "grad")) == "(h₁ @ W′).grad"
 
 
 def test_every_operation_of_the_table_has_a_formula_that_can_be_filled():
@@ -311,6 +313,39 @@ def test_depth_chooses_what_is_one_card():
     whole = tg.draw(loss, depth=0).text.splitlines()
     assert [line for line in whole if "13 parameters" in line]
     assert len(tg.draw(loss, depth=1).text.splitlines()) == len(whole) + 1
+
+
+class Residual(tg.nn.Module):
+    """Operations without parameters lie between the layers."""
+
+    def __init__(self):
+        self.first, self.last = tg.nn.Dense(2, 2, rng=0), tg.nn.Dense(2, 1, rng=1)
+
+    def forward(self, x):
+        return self.last(x + np.maximum(self.first(x), 0))
+
+
+def test_what_a_module_computes_between_its_layers_belongs_to_its_card():
+    model = Residual()
+    assert tg.draw(model, X, depth=0).text.splitlines() == [
+        "X (4, 2)  [data]  value −1.2 … 2",
+        "Residual (4, 1)  9 parameters",
+    ]
+    loss = tg.mse_loss(model(X), y)
+    first, card, *rest = tg.draw(loss, depth=0).text.splitlines()
+    assert first.startswith("X ") and card.startswith("Residual (4, 1)  9 parameters")
+    assert rest[-1].startswith("loss = ")
+    assert len(tg.draw(model, X).text.splitlines()) == 5
+
+
+def test_layers_that_take_turns_are_drawn_in_a_circle():
+    class Turns(Residual):
+        def forward(self, x):
+            return self.first(self.last(self.first(x)) * x)
+
+    picture = tg.draw(Turns(), X)
+    assert [line.split()[0] for line in picture.text.splitlines()] == ["X", "last", "first"]
+    assert re.findall(r"n\d -> n\d", picture.source) == ["n2 -> n1", "n0 -> n2", "n1 -> n2"]
 
 
 def test_a_model_and_an_input_show_the_layers(capsys):
@@ -416,9 +451,9 @@ def test_nan_and_inf_are_flagged_in_words():
     groups = parts(picture, "node")
     assert "value: 1 nan, 1 inf of 3" in texts(groups["n1"])
     assert "grad: 1 inf of 3" in texts(groups["n0"])
-    bad = [t for t in groups["n2"].iter(f"{SVG}text") if t.get("fill") == LIGHT["flaw"]]
+    bad = [t for t in groups["n2"].iter(f"{SVG}text") if t.get("fill") == LIGHT["nonfinite"]]
     assert "".join(bad[0].itertext()).strip("\u00a0") == "nan"
-    assert LIGHT["flaw"] not in tg.draw(logistic()).source
+    assert LIGHT["nonfinite"] not in tg.draw(logistic()).source
 
 
 def test_what_has_no_graph_is_refused():
@@ -470,7 +505,7 @@ def test_all_texts_can_be_read(theme):
         return (high + 0.05) / (low + 0.05)
 
     grounds = ["paper", "parameter", "data", "constant", "operation", "loss", "layer"]
-    pairs = [(t, g) for t in ("ink", "soft", "value", "gradient", "flaw") for g in grounds]
+    pairs = [(t, g) for t in ("ink", "soft", "value", "gradient", "nonfinite") for g in grounds]
     pairs += [("ink", f"{role}{i}") for role in ("value", "gradient") for i in range(8)]
     pairs += [("local", "chip")]
     assert {pair: contrast(*pair) for pair in pairs if contrast(*pair) < 4.5} == {}
@@ -509,7 +544,7 @@ def test_switches():
 
 @pytest.mark.parametrize("name", ["logistic_regression", "one_sample", "xor_network"])
 def test_the_dot_text_is_the_golden_one(name):
-    """After a change that is meant: `python -m tests.test_drawing` writes them anew."""
+    """After a change that is meant: `python -m tests.drawing.test_drawing` writes them anew."""
     assert MODELS[name]().source == (GOLDEN / f"{name}.gv").read_text(encoding="utf-8")
 
 

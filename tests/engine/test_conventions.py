@@ -23,8 +23,8 @@ def code(cell):
 
 def read(numbers):
     """Numbers or lists, separated by commas, as a tuple."""
-    found = eval(numbers, NUMBERS)
-    return found if isinstance(found, tuple) else (found,)
+    values = eval(numbers, NUMBERS)
+    return values if isinstance(values, tuple) else (values,)
 
 
 def check(cells, column, library, differentiate):
@@ -38,8 +38,8 @@ def check(cells, column, library, differentiate):
         return eval(expression, {"tg": library, **dict(zip("xy", args, strict=False))})
 
     with np.errstate(all="ignore"):
-        found = differentiate(function, [np.array(p, float) for p in read(point)])
-    for number, expected in zip(found, read(code(cells[column])), strict=True):
+        numbers = differentiate(function, [np.array(p, float) for p in read(point)])
+    for number, expected in zip(numbers, read(code(cells[column])), strict=True):
         assert np.shape(number) == np.shape(expected)
         np.testing.assert_allclose(number, expected, rtol=1e-10)
 
@@ -53,8 +53,7 @@ def test_our_column(cells):
     check(cells, 1, tg, differentiate)
 
 
-def test_pytorch_column(cells):
-    torch = pytest.importorskip("torch", reason="PyTorch is in the extra 'bench'")
+def test_pytorch_column(cells, torch):
     renamed = {
         "max": torch.amax,
         "min": torch.amin,
@@ -71,9 +70,7 @@ def test_pytorch_column(cells):
     check(cells, 2, SimpleNamespace(**vars(torch) | renamed), differentiate)
 
 
-def test_jax_column(cells):
-    jax = pytest.importorskip("jax", reason="JAX is not installed")
-
+def test_jax_column(cells, jax):
     def differentiate(function, point):
         with jax.enable_x64(True):
             leaves = [jax.numpy.asarray(p) for p in point]

@@ -14,16 +14,14 @@ import tinygrad_lr as tg
 from tests.samples import SAMPLES
 from tinygrad_lr import Tensor
 from tinygrad_lr.check.derivation.diagnosis import diagnose
-from tinygrad_lr.drawing.figures import table
+from tinygrad_lr.drawing.formatting import table
 from tinygrad_lr.drawing.trace import graph
 from tinygrad_lr.explorer import predict, words
-from tinygrad_lr.explorer.arrays import Arrays
 from tinygrad_lr.explorer.mathml import math, mathml
-from tinygrad_lr.explorer.page import written
-from tinygrad_lr.explorer.passes import sendings
+from tinygrad_lr.explorer.page import Arrays, render
 from tinygrad_lr.explorer.replay import Replay
-from tinygrad_lr.explorer.rules import product
-from tinygrad_lr.explorer.steps import Steps
+from tinygrad_lr.explorer.view import View
+from tinygrad_lr.explorer.vjps import vjp_call, vjp_calls
 from tinygrad_lr.naming import names
 from tinygrad_lr.ops import FUNCTIONS, OPERATIONS, operation
 
@@ -32,8 +30,8 @@ HOSTILE = "</script><script>window.hurt=1</script>"
 
 def data_of(page):
     """The data in a page, from where the browser has it."""
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
-    return json.loads(found[1])
+    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    return json.loads(match[1])
 
 
 def explored(loss, tmp_path, **how):
@@ -83,20 +81,20 @@ def test_the_line_of_numpy_computes_what_is_sent(name):
     for node, i, rule in uses_of_rules(name):
         rng = np.random.default_rng(1)
         g, inputs = rng.normal(size=node.shape), arrays_of(node)
-        known = {"g": g, "y": node._array}
-        known |= {f"x{k}": np.asarray(x) for k, x in enumerate(inputs)}
-        named = {key: ast.Name(key) for key in known}
+        arguments = {"g": g, "y": node._array}
+        arguments |= {f"x{k}": np.asarray(x) for k, x in enumerate(inputs)}
+        named = {key: ast.Name(key) for key in arguments}
         with np.errstate(all="ignore"):
-            p = product(rule, g, node._array, inputs, i, node.params, named)
-            computed = eval(ast.unparse(p.text), {"np": np} | FUNCTIONS | known)
+            p = vjp_call(node, i, rule, g, inputs, named)
+            computed = eval(ast.unparse(p.text), {"np": np} | FUNCTIONS | arguments)
             fresh = [Tensor(x, requires_grad=k == i) if k == i else x for k, x in enumerate(inputs)]
             expected = tg.grad(fresh[i].apply(node.op, tuple(fresh), node.params), fresh[i], g)[0]
         assert_allclose(computed, expected, rtol=1e-12, atol=1e-12)
-        assert_allclose(p.sent, expected, rtol=1e-12, atol=1e-12)
+        assert_allclose(p.gradient, expected, rtol=1e-12, atol=1e-12)
         if p.local:
             assert_allclose(g * p.local.array, p.raw, rtol=1e-12, atol=1e-300)
         elif p.sign == "@":
-            assert_allclose(p.parts[0].array @ p.parts[1].array, p.raw, rtol=1e-12)
+            assert_allclose(p.factors[0].array @ p.factors[1].array, p.raw, rtol=1e-12)
         ET.fromstring(math(mathml(p.text, "<mi>L</mi>")))
 
 
@@ -108,13 +106,17 @@ def test_every_operation_has_a_sample():
 def test_every_operation_has_steps_with_all_their_parts(name):
     for node, *_ in uses_of_rules(name):
         if node.size and len(names.nodes([node])) < 9:
-            found = graph((node * np.cos(np.arange(node.size)).reshape(node.shape)).sum())
-            steps = Steps(found, sendings(found), Arrays()).all()
-            assert [steps[0]["p"], steps[-1]["p"]] == ["start", "done"]
-            boxes = [b for s in steps if s["p"] == "backward" for b in s["boxes"] if "to" in b]
-            assert boxes and all(b["f"] and b["row"] and b["say"] and b["code"] for b in boxes)
-            forward = [s for s in steps if s["p"] == "forward"]
-            assert all(s["f"] and s["row"] and s["say"] and s["line"] for s in forward)
+            cards = graph((node * np.cos(np.arange(node.size)).reshape(node.shape)).sum())
+            steps = View(cards, vjp_calls(cards), Arrays()).steps()
+            assert [steps[0]["phase"], steps[-1]["phase"]] == ["start", "done"]
+            boxes = [
+                b for s in steps if s["phase"] == "backward" for b in s["boxes"] if "target" in b
+            ]
+            assert boxes and all(
+                b["formula"] and b["row"] and b["notes"] and b["code"] for b in boxes
+            )
+            forward = [s for s in steps if s["phase"] == "forward"]
+            assert all(s["formula"] and s["row"] and s["notes"] and s["line"] for s in forward)
 
 
 # Whole pages, against derivations by hand
@@ -156,8 +158,15 @@ def softmax_regression():
     soft, hot = E / E.sum(1, keepdims=True), np.eye(3)[labels]
     dZ = (soft - hot) / 4
     dP = -hot / soft / 4
-    found = {"Z": dZ, "W": X.T @ dZ, "b": dZ.sum(0), "P": dP, "picked": dP[hot == 1], "loss": 1.0}
-    return loss, found
+    gradients = {
+        "Z": dZ,
+        "W": X.T @ dZ,
+        "b": dZ.sum(0),
+        "P": dP,
+        "picked": dP[hot == 1],
+        "loss": 1.0,
+    }
+    return loss, gradients
 
 
 def xor_network():
@@ -191,44 +200,45 @@ def test_every_number_is_the_one_that_numpy_gives(model, tmp_path):
     for name, g in expected.items():
         node, texts = by_name[name], Arrays()
         texts.add(g)
-        assert arrays[node["g"]] == texts.shown[0], name
-        assert final[node["k"]] == node["g"], name
+        assert arrays[node["gradient"]["array"]] == texts.entries[0], name
+        assert final[node["index"]] == node["gradient"]["array"], name
         if "check" in node:
-            near = arrays[node["check"]["row"][2]["a"]]["t"]
+            near = arrays[node["check"]["row"][2]["array"]]["text"]
             assert [[float(t.replace("−", "-")) for t in row] for row in near] == [
-                [float(t.replace("−", "-")) for t in row] for row in arrays[node["g"]]["t"]
+                [float(t.replace("−", "-")) for t in row]
+                for row in arrays[node["gradient"]["array"]]["text"]
             ]
     products = {}
     for step in view["steps"]:
         for box in step.get("boxes", []):
             if "right" in box:
-                products.setdefault(box["to"], []).append(np.array(box["right"]["v"]))
+                products.setdefault(box["target"], []).append(np.array(box["right"]["values"]))
     for name, g in expected.items():
-        if (k := by_name[name]["k"]) in products:
+        if (k := by_name[name]["index"]) in products:
             assert_allclose(sum(products[k]), np.ravel(g), rtol=1e-8, atol=1e-12)
 
 
 def test_the_columns_of_a_product_are_what_arrived_times_the_local_derivative(tmp_path):
     _, data = explored(logistic()[0], tmp_path)
-    through = {s["t"]: s for s in data["views"][""]["steps"] if s["p"] == "backward"}
+    through = {s["title"]: s for s in data["views"][""]["steps"] if s["phase"] == "backward"}
     box = through["through p = σ(z)"]["boxes"][0]
     arrived, times, local, equals, sent = box["row"]
     p = sigmoid(X @ [[0.8], [-0.5]] + 0.1)
-    assert (times, equals, local["l"], local["r"]) == ("×", "=", "p * (1 - p)", "local")
-    assert data["arrays"][local["a"]]["t"] == table(p * (1 - p))
-    assert data["arrays"][arrived["a"]]["t"] == table((p - LABELS) / (p * (1 - p)) / 4)
-    assert data["arrays"][sent["a"]]["t"] == table((p - LABELS) / 4)
+    assert (times, equals, local["label"], local["role"]) == ("×", "=", "p * (1 - p)", "local")
+    assert data["arrays"][local["array"]]["text"] == table(p * (1 - p))
+    assert data["arrays"][arrived["array"]]["text"] == table((p - LABELS) / (p * (1 - p)) / 4)
+    assert data["arrays"][sent["array"]]["text"] == table((p - LABELS) / 4)
     assert box["code"] == "z.grad = p.grad * p * (1 - p)"
 
 
 def test_a_value_used_twice_has_its_contributions_and_their_sum(tmp_path):
     _, data = explored(logistic()[0], tmp_path)
     boxes = [b for s in data["views"][""]["steps"] for b in s.get("boxes", [])]
-    first, second, *_ = [b for b in boxes if b["h"] == "to w"]
-    assert "The first of two contributions to w." in first["say"]
+    first, second, *_ = [b for b in boxes if b["heading"] == "to w"]
+    assert "The first of two contributions to w." in first["notes"]
     assert second["code"].startswith("w.grad += X.T @ u.grad")
-    total = next(b for b in boxes if b["h"] == "accumulated in w")
-    assert [part if isinstance(part, str) else part["l"] for part in total["row"]] == [
+    total = next(b for b in boxes if b["heading"] == "accumulated in w")
+    assert [part if isinstance(part, str) else part["label"] for part in total["row"]] == [
         "from w ** 2", "+", "from u", "=", "grad of w"
     ]  # fmt: skip
 
@@ -236,9 +246,9 @@ def test_a_value_used_twice_has_its_contributions_and_their_sum(tmp_path):
 def test_broadcasting_is_undone_in_words_and_numbers(tmp_path):
     _, data = explored(logistic()[0], tmp_path)
     box = next(
-        b for s in data["views"][""]["steps"] for b in s.get("boxes", []) if b["h"] == "to b"
+        b for s in data["views"][""]["steps"] for b in s.get("boxes", []) if b["heading"] == "to b"
     )
-    assert any("was repeated to (4, 1) by broadcasting" in said for said in box["say"])
+    assert any("was repeated to (4, 1) by broadcasting" in note for note in box["notes"])
     assert box["row"][-2] == "Σ →"
 
 
@@ -253,18 +263,18 @@ def test_a_wrong_rule_is_seen_in_the_finite_differences(tmp_path):
     finally:
         del OPERATIONS["wrong"], FUNCTIONS["wrong"]
     node = next(n for n in data["views"][""]["nodes"] if n["name"] == "w")
-    assert "by less than 10." in node["check"]["say"][0]
+    assert "by less than 10." in node["check"]["notes"][0]
     right = explored((Tensor([1.0, 2.0], requires_grad=True) ** 2).sum(), tmp_path)[1]
-    said = next(
-        n["check"]["say"][0] for n in right["views"][""]["nodes"] if n["kind"] == "parameter"
+    note = next(
+        n["check"]["notes"][0] for n in right["views"][""]["nodes"] if n["kind"] == "parameter"
     )
-    assert re.search(r"by less than 1e−[89]\.", said)
+    assert re.search(r"by less than 1e−[89]\.", note)
 
 
 def test_finite_differences_stop_at_their_budget():
     w = Tensor(np.ones(50), requires_grad=True)
     replay = Replay((w**2).sum())
-    replay.left = 50
+    replay.budget = 50
     assert replay.differences(w) is None
 
 
@@ -272,29 +282,29 @@ def test_finite_differences_stop_at_their_budget():
 
 
 def test_wrong_products_are_told_in_the_words_of_the_diagnosis():
-    said = predict.words(graph(logistic()[0]))
+    verdicts = predict.verdicts(graph(logistic()[0]))
     right, sizes = (
         np.array([0.3, -0.2, 0.7]),
         {4: "the number of samples", 2: "the number of features"},
     )
-    for factor, told in said["factors"]:
-        assert told == diagnose(factor * right, right, sizes)
-    told = [told for _, told in said["factors"]]
-    assert "4 times too large: not divided by the number of samples" in told
-    assert said["times"][0].replace("{}", "3.7") == diagnose(3.7 * right, right, sizes)
-    assert said["times"][1].replace("{}", "-3.7") == diagnose(-3.7 * right, right, sizes)
+    for factor, text in verdicts["factors"]:
+        assert text == diagnose(factor * right, right, sizes)
+    texts = [text for _, text in verdicts["factors"]]
+    assert "4 times too large: not divided by the number of samples" in texts
+    assert verdicts["times"][0].replace("{}", "3.7") == diagnose(3.7 * right, right, sizes)
+    assert verdicts["times"][1].replace("{}", "-3.7") == diagnose(-3.7 * right, right, sizes)
 
 
 def test_mistakes_in_a_rule_are_known_by_their_numbers(tmp_path):
     _, data = explored(logistic()[0], tmp_path)
-    through = {s["t"]: s for s in data["views"][""]["steps"] if s["p"] == "backward"}
+    through = {s["title"]: s for s in data["views"][""]["steps"] if s["phase"] == "backward"}
     wrong = dict(through["through p = σ(z)"]["boxes"][0]["wrong"])
     z = X @ [[0.8], [-0.5]] + 0.1
     p = sigmoid(z)
     dp = (p - LABELS) / (p * (1 - p)) / 4
     assert_allclose(wrong["the derivative of sigmoid is missing"], dp.ravel())
-    told = "the derivative of sigmoid is taken at its input, not its output"
-    assert_allclose(wrong[told], (dp * z * (1 - z)).ravel())
+    text = "the derivative of sigmoid is taken at its input, not its output"
+    assert_allclose(wrong[text], (dp * z * (1 - z)).ravel())
     to_b = through["through z = u + b"]["boxes"][1]
     assert_allclose(
         dict(to_b["wrong"])["not summed over the batch: this is the gradient of z"],
@@ -329,7 +339,7 @@ def test_hostile_names_stay_texts(name, tmp_path):
     shown = next(n["name"] for n in data["views"][""]["nodes"] if n["kind"] == "parameter")
     assert shown == " ".join(name.split())
     for step in data["views"][""]["steps"]:
-        for formula in [step.get("f"), *(b.get("f") for b in step.get("boxes", []))]:
+        for formula in [step.get("formula"), *(b.get("formula") for b in step.get("boxes", []))]:
             assert not formula or ET.fromstring(formula).tag == "math"
 
 
@@ -349,14 +359,14 @@ def test_arrays_that_are_not_finite_are_told(tmp_path):
     w = Tensor([0.0, 1.0], requires_grad=True)
     with np.errstate(divide="ignore"):
         _, data = explored(tg.log(w).sum(), tmp_path)
-    assert any("inf" in a.get("flaw", "") for a in data["arrays"])
+    assert any("inf" in a.get("nonfinite", "") for a in data["arrays"])
 
 
 def test_a_large_array_is_shown_in_part(tmp_path):
     w = Tensor(np.arange(300.0).reshape(30, 10), requires_grad=True)
     _, data = explored((w * w).sum(), tmp_path)
-    told = [a["more"] for a in data["arrays"] if "more" in a]
-    assert told[0] == "64 of 300 numbers, which go from 0 … 299" or told[0].startswith("64 of 300")
+    excerpts = [a["excerpt"] for a in data["arrays"] if "excerpt" in a]
+    assert excerpts[0].startswith("64 of 300 numbers, which go from ")
 
 
 # Large graphs, models, notebooks, films
@@ -391,22 +401,37 @@ def test_what_a_layer_sends_is_what_its_operations_send(tmp_path):
     loss = tg.binary_cross_entropy_with_logits(out, LABELS)
     data = data_of(tg.explore(loss, tmp_path / "a.html").read_text(encoding="utf-8"))
     arrays = data["arrays"]
-    step = next(s for s in data["views"][""]["steps"] if s.get("t") == "through layers.9")
+    step = next(s for s in data["views"][""]["steps"] if s.get("title") == "through layers.9")
     operations = [x for x in names.nodes([loss]) if isinstance(x, Tensor) and x.op]
     *_, h = [x for x in operations if x.op.name == "tanh"]
-    sent = next(b["row"][-1] for b in step["boxes"] if b.get("to") is not None)
-    assert arrays[sent["a"]]["t"] == table(tg.grad(loss, [h])[0])
+    sent = next(b["row"][-1] for b in step["boxes"] if b.get("target") is not None)
+    assert arrays[sent["array"]]["text"] == table(tg.grad(loss, [h])[0])
+
+
+def test_layers_that_take_turns_are_explored(tmp_path):
+    class Turns(tg.nn.Module):
+        def __init__(self):
+            self.there, self.back = (tg.nn.Dense(2, 2, "tanh", rng=i) for i in range(2))
+
+        def forward(self, x):
+            for _ in range(6):
+                x = self.back(self.there(x))
+            return x
+
+    path = tg.explore(Turns(), X, X, tg.mse_loss, tmp_path / "a.html")
+    nodes = data_of(path.read_text(encoding="utf-8"))["views"][""]["nodes"]
+    assert [n["name"] for n in nodes if n["kind"] == "layer"] == ["there", "back"]
 
 
 def test_a_model_is_explored_with_its_data(tmp_path):
     model = tg.nn.Sequential(tg.nn.Dense(2, 1, rng=0))
     path = tg.explore(model, X, LABELS, tg.binary_cross_entropy_with_logits, tmp_path / "a.html")
     loss = tg.binary_cross_entropy_with_logits(model(X), LABELS)
-    gradients = [
-        n["g"] for n in data_of(path.read_text(encoding="utf-8"))["views"][""]["nodes"] if "g" in n
-    ]
-    again = explored(loss, tmp_path)[1]["views"][""]["nodes"]
-    assert gradients == [n["g"] for n in again if "g" in n]
+    pages = data_of(path.read_text(encoding="utf-8")), explored(loss, tmp_path)[1]
+    first, second = (page["views"][""]["nodes"] for page in pages)
+    gradients = [n["gradient"]["array"] for n in first if "gradient" in n]
+    assert gradients == [n["gradient"]["array"] for n in second if "gradient" in n]
+    assert first[-1]["name"] == "loss"
 
 
 def test_a_script_gets_a_file_and_a_notebook_a_frame(tmp_path, monkeypatch):
@@ -437,10 +462,10 @@ def test_a_film_keeps_what_was_then(tmp_path):
     for frame in film.frames:
         assert (frame.loss, frame.arrays["w"][0]) == losses[frame.step]
     _, data = explored(((w - 1) ** 2).sum(), tmp_path, history=film)
-    told, at = data["film"], data["film"]["names"].index("w")
-    texts = [data["arrays"][frame["v"][at]]["t"][0][0] for frame in told["frames"]]
+    history, at = data["film"], data["film"]["names"].index("w")
+    texts = [data["arrays"][frame["values"][at]]["text"][0][0] for frame in history["frames"]]
     assert texts[:2] == ["3", "1.82"]
-    assert told["points"][0] == [0.0, 0.0] and told["points"][-1] == [1.0, 1.0]
+    assert history["points"][0] == [0.0, 0.0] and history["points"][-1] == [1.0, 1.0]
 
 
 def test_a_film_of_another_model_is_refused(tmp_path):
@@ -460,7 +485,7 @@ def test_a_film_of_another_model_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "said"),
+    ("call", "error", "message"),
     [
         (lambda: tg.explore(np.ones(3)), tg.GradientError, "has none"),
         (lambda: tg.explore(Tensor(1.0, requires_grad=True)), tg.GradientError, "has none"),
@@ -470,8 +495,8 @@ def test_a_film_of_another_model_is_refused(tmp_path):
         (lambda: tg.explore(logistic()[0], 3), TypeError, "one path"),
     ],
 )
-def test_errors_tell_what_would_do(call, error, said):
-    with pytest.raises(error, match=said):
+def test_errors_tell_what_would_do(call, error, message):
+    with pytest.raises(error, match=message):
         call()
 
 
@@ -485,5 +510,5 @@ def test_a_graph_of_too_many_cards_is_refused():
 
 
 def test_the_template_is_filled_in_one_pass():
-    assert "@title@" not in written("@data@", {}) and written("@data@", {}).count("@data@") == 2
+    assert "@title@" not in render("@data@", {}) and render("@data@", {}).count("@data@") == 2
     assert words.PAGE["keys"]

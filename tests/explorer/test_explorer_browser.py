@@ -64,7 +64,7 @@ def look(browser):
         all_opened.append(seen)
         seen.page.on("request", lambda request: seen.requests.append(request.url))
         seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
-        seen.page.on("console", lambda said: seen.errors.append(said.text))
+        seen.page.on("console", lambda message: seen.errors.append(message.text))
         seen.page.goto(f"{path.as_uri()}#step={step}")
         return seen.page
 
@@ -182,8 +182,8 @@ def test_a_card_tells_its_numbers(pages, look):
     page = look(pages["logistic_regression"], 5)
     page.focus(f"#{card(page, 'w')}")
     page.keyboard.press("Enter")
-    told = page.inner_text("aside")
-    assert "parameter" in told and "where the gradient comes from" in told
+    text = page.inner_text("aside")
+    assert "parameter" in text and "where the gradient comes from" in text
     page.click("summary")
     assert "finite differences" in page.inner_text("aside details")
     page.keyboard.press("Escape")
@@ -217,7 +217,7 @@ def test_wires_and_rings_show_where_things_go(pages, look):
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("entry", "verdict"),
     [
         ("-0.24; -0.37", "right"),
         ("−0.24\n−0.37", "right"),
@@ -231,15 +231,15 @@ def test_wires_and_rings_show_where_things_go(pages, look):
         ("two", "Numbers, please: a row a line, or rows with ; between them."),
     ],
 )
-def test_an_entry_is_judged(pages, look, typed, said):
+def test_an_entry_is_judged(pages, look, entry, verdict):
     page = look(pages["logistic_regression"], 20)
     w = card(page, "w")
     page.click("#predict")
     assert "−0.37" not in page.inner_text("aside") and "−0.47" not in shown(page, w)
-    page.fill("textarea", typed)
+    page.fill("textarea", entry)
     page.click("text=check")
-    if said:
-        assert page.inner_text(".verdict") == said
+    if verdict:
+        assert page.inner_text(".verdict") == verdict
     page.click("text=reveal")
     assert "−0.37" in page.inner_text("aside") and "−0.47" in shown(page, w)
     assert not page.query_selector("textarea")
@@ -258,8 +258,8 @@ def test_a_transposed_entry_and_a_forgotten_sum_are_known(pages, look, tmp_path)
     assert first.query_selector(".verdict").inner_text() == "transposed"
     second.query_selector("textarea").fill("3 3; 7 9")
     second.query_selector("button").click()
-    told = second.query_selector(".verdict").inner_text()
-    assert told == "not summed over the batch: this is the gradient of A + b"
+    verdict = second.query_selector(".verdict").inner_text()
+    assert verdict == "not summed over the batch: this is the gradient of A + b"
     second.query_selector("textarea").fill("10 12")
     second.query_selector("button").click()
     assert second.query_selector(".verdict").inner_text() == "right"
@@ -279,7 +279,7 @@ def test_the_answer_to_a_prediction_is_told_nowhere(pages, look):
 
 def test_the_film_shows_the_numbers_of_its_steps(pages, look):
     page = look(pages["xor_network"])
-    film = page.evaluate("FILM.frames.map(f => [f.step, DATA.arrays[f.loss].t[0][0]])")
+    film = page.evaluate("FILM.frames.map(f => [f.step, DATA.arrays[f.loss].text[0][0]])")
     W1 = card(page, "W1")
     for i in (0, 5):
         slide(page, "frame", i)
@@ -363,7 +363,7 @@ def test_texts_stand_out_from_their_ground(pages, look, theme):
     page = look(pages["logistic_regression"], theme=theme)
     for step in (1, 4, 11, 18, 20, 21):
         page.evaluate(f"go({step - 1})")
-        weak = [(round(c, 2), said) for c, said in page.evaluate(CONTRAST) if c < 4.5]
+        weak = [(round(c, 2), text) for c, text in page.evaluate(CONTRAST) if c < 4.5]
         assert weak == []
 
 

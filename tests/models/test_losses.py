@@ -28,7 +28,7 @@ BINARY = pytest.mark.parametrize(
 def check(loss, pred, expected, slope, reduction, total=None):
     """Compare value and gradient with the losses of the samples and their derivatives.
 
-    A mean divides by `total`, which is the number of losses unless it is given.
+    A mean divides by `total`, by default the number of losses.
     """
     leaf_ = leaf(pred)
     value = loss(leaf_, reduction)
@@ -196,11 +196,12 @@ def test_float32_stays_float32():
 
 
 def test_binary_cross_entropy_at_0_and_1():
-    p = leaf([0.0, 1.0, 0.0, 1.0])
-    losses = tg.binary_cross_entropy(p, np.array([0, 1, 1, 0]), "none")
+    """Logarithms are limited as in PyTorch."""
+    p = leaf([0.0, 1.0, 0.0, 1.0, 0.25])
+    losses = tg.binary_cross_entropy(p, np.array([0, 1, 1, 0, 1]), "none")
     losses.sum().backward()
-    assert losses.data.tolist() == [0, 0, 100, 100]
-    np.testing.assert_allclose(p.grad, [0, 0, -1e12, 1e12], rtol=1e-8)
+    np.testing.assert_allclose(losses.data, [0, 0, 100, 100, np.log(4)], rtol=1e-15)
+    np.testing.assert_allclose(p.grad, [0, 0, -1e12, 1e12, -4], rtol=1e-15)
 
 
 def test_binary_cross_entropy_near_0_and_1_is_exact():
@@ -212,11 +213,11 @@ def test_binary_cross_entropy_near_0_and_1_is_exact():
 
 
 def test_binary_cross_entropy_with_large_logits():
-    z = leaf([1e4, -1e4, 1e4, -1e4, 0.0])
-    losses = tg.binary_cross_entropy_with_logits(z, np.array([1, 0, 0, 1, 0]), "none")
+    z = leaf([1e4, -1e4, 1e4, -1e4, 0.0, 0.0])
+    losses = tg.binary_cross_entropy_with_logits(z, np.array([1, 0, 0, 1, 0, 1]), "none")
     losses.sum().backward()
-    np.testing.assert_allclose(losses.data, [0, 0, 1e4, 1e4, np.log(2)], rtol=1e-15)
-    assert z.grad.tolist() == [0, 0, 1, -1, 0.5]
+    np.testing.assert_allclose(losses.data, [0, 0, 1e4, 1e4, np.log(2), np.log(2)], rtol=1e-15)
+    assert z.grad.tolist() == [0, 0, 1, -1, 0.5, -0.5]
 
 
 def test_binary_cross_entropy_with_logits_is_exact_in_the_tail():
@@ -229,13 +230,14 @@ def test_binary_cross_entropy_with_logits_is_exact_in_the_tail():
 
 @pytest.mark.parametrize("classes", ["labels", "one-hot"])
 def test_cross_entropy_with_large_logits(classes):
-    z = leaf([[1e4, -1e4, 0.0], [1e4, -1e4, 0.0], [1e4, 1e4, 1e4]])
-    labels = np.array([0, 1, 2])
+    first, last = [1e4, -1e4, 0.0], [1e4, 1e4, 1e4]
+    z = leaf([first, first, last, [0.0, 1e4, -1e4], [-1e4, 0.0, 1e4]])
+    labels = np.array([0, 1, 2, 1, 0])
     target = labels if classes == "labels" else np.eye(3)[labels]
     losses = tg.cross_entropy(z, target, reduction="none")
     losses.sum().backward()
-    np.testing.assert_allclose(losses.data, [0, 2e4, np.log(3)], rtol=1e-15)
-    expected = [[0, 0, 0], [1, -1, 0], [1 / 3, 1 / 3, -2 / 3]]
+    np.testing.assert_allclose(losses.data, [0, 2e4, np.log(3), 0, 2e4], rtol=1e-15)
+    expected = [[0, 0, 0], [1, -1, 0], [1 / 3, 1 / 3, -2 / 3], [0, 0, 0], [-1, 0, 1]]
     np.testing.assert_allclose(z.grad, expected, rtol=1e-15)
 
 

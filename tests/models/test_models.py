@@ -13,7 +13,7 @@ from tinygrad_lr.nn import Dense, Module, Sequential
 
 
 class Holder(Module):
-    """A module with the given attributes."""
+    """A module with some attributes."""
 
     def __init__(self, **attributes):
         vars(self).update(attributes)
@@ -87,8 +87,8 @@ def test_dense_activation_by_name_and_function(name, formula):
     z = Dense(3, 2, rng=0)(x).data
     named = Dense(3, 2, activation=name, rng=0)(x).data
     np.testing.assert_allclose(named, formula(z), rtol=1e-14)
-    given = Dense(3, 2, activation=getattr(tg, name), rng=0)(x).data
-    np.testing.assert_array_equal(named, given)
+    by_function = Dense(3, 2, activation=getattr(tg, name), rng=0)(x).data
+    np.testing.assert_array_equal(named, by_function)
 
 
 def test_dense_without_bias():
@@ -460,7 +460,7 @@ def accuracy(pred, target):
 
 
 class Recorder:
-    """A model of one weight that keeps the rows that it was given."""
+    """A model of one weight that keeps the rows of its inputs."""
 
     def __init__(self):
         self.w = leaf([0.0])
@@ -581,15 +581,15 @@ def test_fit_refuses_a_metric_named_loss():
 
 @pytest.fixture
 def bars(monkeypatch):
-    """The options of the bars that a stand-in for tqdm was asked for."""
-    asked = []
+    """The options of the calls of a stand-in for tqdm."""
+    calls = []
 
     def bar(epochs, **options):
-        asked.append(options)
+        calls.append(options)
         return epochs
 
     monkeypatch.setitem(sys.modules, "tqdm", types.SimpleNamespace(tqdm=bar))
-    return asked
+    return calls
 
 
 def set_terminal(monkeypatch, there):

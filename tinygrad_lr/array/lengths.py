@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 
@@ -48,11 +48,3 @@ class Length(int):
 
     def __neg__(self) -> Length:
         return Length(-int(self), operator.neg, self)
-
-    def factors(self) -> Iterator[Any]:
-        """The numbers that it is the product of, without ones."""
-        if self.terms[0] is operator.mul:
-            for n in self.terms[1:]:
-                yield from n.factors() if isinstance(n, Length) else [n] * (n != 1)
-        else:
-            yield self

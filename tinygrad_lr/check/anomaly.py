@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,9 +15,38 @@ from tinygrad_lr.ops import Rule
 from tinygrad_lr.recording import Nested, recording
 from tinygrad_lr.tensor import Tensor
 
+UNPROTECTED = (
+    "nothing arrives, yet 0 * inf is nan: np.where does not protect the branch that is not taken. "
+    "Choose a safe argument: np.log(np.where(x > 0, x, 1))"
+)
+SATURATED = (
+    "a sigmoid or softmax has rounded to 0 or 1: compute the loss from what goes into it, by\n"
+    "binary_cross_entropy_with_logits or cross_entropy"
+)
+NEGATIVE = (
+    "a negative number has no logarithm, although the derivative 1 / x is finite, so that "
+    "gradients alone do not show it: check the sign"
+)
+# fmt: off
+CURES: list[tuple[str, Callable[[float], bool], str]] = [  # operation, condition on x, cure
+    ("log",    lambda x: x == 0, "log is -inf at 0: choose a safe argument, "
+                                 "np.log(np.where(x > 0, x, 1))"),
+    ("log",    lambda x: x < 0,  NEGATIVE),
+    ("log1p",  lambda x: x < 0,  NEGATIVE),
+    ("exp",    lambda x: x > 0,  "exp overflows: subtract the maximum first, or use logsumexp or "
+                                 "softmax"),
+    ("sqrt",   lambda x: x == 0, "the root has no slope at 0: keep its argument positive, "
+                                 "np.sqrt(x + 1e-12)"),
+    ("sqrt",   lambda x: True,   "a negative number has no root: check the sign"),
+    ("divide", lambda x: True,   "division by 0: choose a safe divisor, "
+                                 "a / np.where(b != 0, b, 1)"),
+    ("power",  lambda x: x < 0,  "a negative base has no power that is not whole"),
+]
+# fmt: on
+
 
 class AnomalyError(FloatingPointError, RuntimeError):
-    """A nan or an inf that an operation, or its derivative, made of finite numbers."""
+    """An operation, or its derivative, made a nan or an inf of finite numbers."""
 
     __module__ = "tinygrad_lr"
 
@@ -26,11 +55,11 @@ class AnomalyError(FloatingPointError, RuntimeError):
 def detect_anomaly() -> Iterator[None]:
     """Stop at the first recorded operation, forward or backward, that makes a nan or an inf.
 
-    An inf that is put in, as in a mask, is none that was made; a nan that is put in is reported.
+    An inf in the input, as in a mask, is accepted; a nan is reported.
 
     Raises:
-        AnomalyError: with the operation, the user's line, the index of the element, the values
-            that went in, and the cure where there is one.
+        AnomalyError: with the operation, the user's line, the index of the element, the operands
+            there, and a cure where there is one.
 
     >>> z = Tensor([0.5, 40.0], requires_grad=True)
     >>> with detect_anomaly(), np.errstate(divide="ignore"):
@@ -48,44 +77,72 @@ def detect_anomaly() -> Iterator[None]:
 
 
 class Watch(Nested):
-    """Looks at every operation as it is recorded, and at every gradient that a rule gives."""
+    """Checks every result as it is recorded, and every gradient as its rule returns it."""
 
     def operation(self, node: Any, arrays: list[Any]) -> None:
-        """Raise if the result is not finite, though the operands are."""
+        """Raise if an operand is nan, or if the result of finite operands is not finite."""
         self.outer.operation(node, arrays)
         if node.op is None or not node.requires_grad:
             return
-        for name, x in zip(operand_names(locate(node.origin), node.inputs), arrays, strict=True):
+        for i, x in enumerate(arrays):
             if np.isnan(x).any():
-                place = _shown(_first(x))
-                raise AnomalyError(f"{name} is nan already at {place}\n  {locate(node.origin)}")
-        if all(np.isfinite(x).all() for x in arrays) and not np.isfinite(node._array).all():
-            where = _first(node._array)
-            raise AnomalyError(
-                f"{node.op.name} gives {_at(node._array, where)} at index {_shown(where)}, from "
-                f"{_operands(node, arrays, where)}\n  {locate(node.origin)}"
-                f"{_cure(node, arrays, where)}"
-            )
+                place, index = locate(node.origin), _text(_first(x))
+                name = operand_names(place, node.inputs)[i]
+                raise AnomalyError(f"{name} is nan already at {index}\n  {place}")
+        if not np.isfinite(node._array).all() and all(np.isfinite(x).all() for x in arrays):
+            raise _anomaly(f"{node.op.name} gives", node._array, ", from", node, arrays)
 
     def rules(self, node: Any) -> Iterator[Any]:
-        """The rules of a node, with a look at what they give."""
+        """The rules of a node; what they return is checked."""
         for i, (rule, _) in enumerate(zip(self.outer.rules(node), node.inputs, strict=False)):
             yield rule and functools.partial(self._backward, node, i, rule)
 
     def _backward(self, node: Any, i: int, rule: Rule, g: Any, *others: Any, **params: Any) -> Any:
-        """The gradient that the rule of input i gives; raises if it is not finite."""
+        """The gradient that the rule of input i returns; raises if it is not finite."""
         result = rule(g, *others, **params)
         g, dx, *arrays = (np.asarray(getattr(x, "_array", x)) for x in (g, result, *node.inputs))
         if not np.isfinite(dx).all():
-            where = _first(dx)
-            arrived = _at(g, where)
+            arrived = _at(g, _first(dx))
             name = operand_names(locate(node.origin), node.inputs)[i]
-            raise AnomalyError(
-                f"the gradient of {name} through {node.op.name} is {_at(dx, where)} at index "
-                f"{_shown(where)}: {arrived} arrived, {_operands(node, arrays, where)}\n"
-                f"  {locate(node.origin)}{_cure(node, arrays, where, arrived)}"
-            )
+            text = f"the gradient of {name} through {node.op.name} is"
+            raise _anomaly(text, dx, f": {arrived} arrived,", node, arrays, arrived)
         return result
+
+
+def _anomaly(
+    text: str, values: Any, cause: str, node: Any, arrays: list[Any], arrived: float | None = None
+) -> AnomalyError:
+    """The error for the first value that is not finite: its operands, the user's line, the cure."""
+    index, place = _first(values), locate(node.origin)
+    corresponding = node.op.name != "matmul" and {np.shape(x) for x in arrays} <= {node.shape, ()}
+    elements = [_at(x, index) if corresponding else None for x in arrays]
+    operands = " and ".join(
+        f"{name} between {np.min(x)} and {np.max(x)}" if element is None else f"{name} = {element}"
+        for name, x, element in zip(
+            operand_names(place, node.inputs), arrays, elements, strict=True
+        )
+    )
+    cure = _cure(node, elements[0], arrived)
+    message = f"{text} {values[index]} at index {_text(index)}{cause} {operands}\n  {place}"
+    return AnomalyError(f"{message}\n{cure}" if cure else message)
+
+
+def _cure(node: Any, x: float | None, arrived: float | None) -> str:
+    """What to do about it; empty if there is no general advice."""
+    if arrived == 0:
+        return UNPROTECTED
+    if node.op.name == "log" and x == 0 and _saturated(node.inputs[0]):
+        return SATURATED
+    x = np.nan if x is None else x
+    return next((cure for name, applies, cure in CURES if name == node.op.name and applies(x)), "")
+
+
+def _saturated(x: Any) -> bool:
+    """Whether a value is a probability, or 1 - a probability, from a sigmoid or a softmax."""
+    if not isinstance(x, Tensor) or x.op is None:
+        return False
+    difference = x.op.name == "subtract" and any(map(_saturated, x.inputs))
+    return difference or x.op.name in ("sigmoid", "softmax")
 
 
 def _first(values: Any) -> tuple[int, ...]:
@@ -93,78 +150,14 @@ def _first(values: Any) -> tuple[int, ...]:
     return tuple(np.argwhere(~np.isfinite(values))[0].tolist())
 
 
-def _shown(where: tuple[int, ...]) -> str:
-    return str(where[0]) if len(where) == 1 else str(where)
+def _text(index: tuple[int, ...]) -> str:
+    return str(index[0]) if len(index) == 1 else str(index)
 
 
-def _at(values: Any, where: tuple[int, ...]) -> float | None:
-    """The element of an array that broadcasting puts at an index, or None if it puts none there."""
-    values = np.asarray(values)
-    index = where[len(where) - values.ndim :]
-    if len(index) < values.ndim or any(
-        i >= n > 1 for i, n in zip(index, values.shape, strict=True)
-    ):
+def _at(x: Any, index: tuple[int, ...]) -> float | None:
+    """The element of x that broadcasting puts at an index, or None."""
+    shape = np.shape(x)
+    index = index[len(index) - len(shape) :]
+    if len(index) < len(shape) or any(i >= n > 1 for i, n in zip(index, shape, strict=True)):
         return None
-    return float(values[tuple(i if n > 1 else 0 for i, n in zip(index, values.shape, strict=True))])
-
-
-def _values(node: Any, arrays: list[Any], where: tuple[int, ...]) -> list[float | None]:
-    """What each operand holds at an index of the result, where elements correspond."""
-    shapes = {np.shape(x) for x in arrays}
-    if node.op.name == "matmul" or not shapes <= {node.shape, ()}:
-        return [None] * len(arrays)
-    return [_at(x, where) for x in arrays]
-
-
-def _operands(node: Any, arrays: list[Any], where: tuple[int, ...]) -> str:
-    names = operand_names(locate(node.origin), node.inputs)
-    told = [
-        f"{name} = {value}" if value is not None else f"{name} between {np.min(x)} and {np.max(x)}"
-        for name, x, value in zip(names, arrays, _values(node, arrays, where), strict=True)
-    ]
-    return " and ".join(told)
-
-
-def _saturated(x: Any) -> bool:
-    """Whether a value is a probability, or 1 - a probability, from a sigmoid or a softmax."""
-    if not isinstance(x, Tensor) or x.op is None:
-        return False
-    if x.op.name == "subtract":
-        return any(map(_saturated, x.inputs))
-    return x.op.name in ("sigmoid", "softmax")
-
-
-def _cure(
-    node: Any, arrays: list[Any], where: tuple[int, ...], arrived: float | None = None
-) -> str:
-    """What to do about it; empty if nothing general can be said."""
-    name, values = node.op.name, _values(node, arrays, where)
-    x = values[0]
-    if arrived == 0:
-        return (
-            "\nnothing arrives, yet 0 * inf is nan: np.where does not protect the branch that is "
-            "not taken. Choose a safe argument: np.log(np.where(x > 0, x, 1))"
-        )
-    if name == "log" and x == 0 and _saturated(node.inputs[0]):
-        return (
-            "\na sigmoid or softmax has rounded to 0 or 1: compute the loss from what goes into "
-            "it, by\nbinary_cross_entropy_with_logits or cross_entropy"
-        )
-    if name == "log" and x == 0:
-        return "\nlog is -inf at 0: choose a safe argument, np.log(np.where(x > 0, x, 1))"
-    if name in ("log", "log1p") and x is not None and x < 0:
-        return (
-            "\na negative number has no logarithm, although the derivative 1 / x is finite, so "
-            "that gradients alone do not show it: check the sign"
-        )
-    if name == "exp" and x is not None and x > 0:
-        return "\nexp overflows: subtract the maximum first, or use logsumexp or softmax"
-    if name == "sqrt" and x == 0:
-        return "\nthe root has no slope at 0: keep its argument positive, np.sqrt(x + 1e-12)"
-    if name == "sqrt":
-        return "\na negative number has no root: check the sign"
-    if name == "divide":
-        return "\ndivision by 0: choose a safe divisor, a / np.where(b != 0, b, 1)"
-    if name == "power" and x is not None and x < 0:
-        return "\na negative base has no power that is not whole"
-    return ""
+    return float(np.asarray(x)[tuple(i * (n > 1) for i, n in zip(index, shape, strict=True))])

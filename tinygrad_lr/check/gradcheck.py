@@ -1,31 +1,36 @@
-"""Whether gradients are right: a comparison with numerical derivatives, to nine digits."""
+"""Gradients compared with numerical derivatives, to nine digits."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from tinygrad_lr import ops
-from tinygrad_lr.recording import Nested, RecordAll, recording
-from tinygrad_lr.tensor import Tensor, as_tensors, gradients
+from tinygrad_lr.check.numerical import (
+    EPS,
+    Estimate,
+    Vector,
+    central,
+    complex_step,
+    extent,
+    ridders,
+)
+from tinygrad_lr.functional import as_tensors
+from tinygrad_lr.recording import RecordAll, recording
+from tinygrad_lr.tensor import Tensor, gradients
 
-Vector = npt.NDArray[Any]
-Function = Callable[[Vector], Vector]
-Method = Callable[[Function, Vector, Vector, Vector], tuple[Vector, ...]]
+Method = Callable[[Vector, Vector, Vector], Estimate]
 
 MAX_INPUTS, MAX_OUTPUTS = 1000, 100  # elements that are checked one by one
 PROJECTIONS = 10  # random ones, where there are more
-SHOWN = 5
-EPS = float(np.finfo(float).eps)
+MAX_LINES = 5
 
 
 class GradcheckError(AssertionError, RuntimeError):
-    """Gradients that are not confirmed; an AssertionError for tests, a RuntimeError as PyTorch."""
+    """Gradients are wrong, or cannot be checked; an AssertionError, for tests."""
 
     __module__ = "tinygrad_lr"
 
@@ -42,29 +47,28 @@ def gradcheck(
 ) -> bool:
     """Compare the gradients of a function with numerical derivatives.
 
-    The numerical derivative is the complex step, exact to rounding (Squire & Trapp 1998), where
-    func proves to follow it; where not, Ridders' extrapolation of central differences (1982), with
-    its own estimate of its error. Every element of an input is checked if it has up to 1,000, else
-    10 random directions; every element of the outputs if there are up to 100, else 10 random sums.
-    Where the slopes to the left and to the right differ, any value between them is right: such
-    kinks are accepted, and reported by the logger "tinygrad_lr.check.gradcheck" as a warning.
+    The numerical derivative is the complex step, exact to rounding (Squire & Trapp 1998), if func
+    follows it, else Ridders' extrapolation of central differences (1982), which estimates its own
+    error. Inputs of up to 1,000 elements are checked one by one, larger ones along 10 random
+    directions; up to 100 elements of the outputs one by one, more in 10 random sums. At a kink,
+    where the one-sided slopes differ, any value between them is accepted, and the logger
+    "tinygrad_lr.gradcheck" warns.
 
     Args:
-        func: func(*inputs) gives a Tensor or several, of any shape. It may also use the input
-            tensors without taking them from its arguments, as a model does its parameters.
-        inputs: a tensor or a sequence; the tensors that require a gradient are checked.
-        eps: the step of plain central differences, as in PyTorch, in place of the above.
-        atol: default some units of rounding; 1e-5 if eps is given.
-        rtol: default 1e-9; 1e-3 if eps is given. A derivative is right if it differs from the
-            numerical one by no more than atol + rtol * |numerical|, and what Ridders' method is
-            unsure of.
-        order: 2 checks the gradient's own gradients, too, and so on.
-        raise_exception: whether to raise, or to return False, where a gradient is not confirmed.
+        func: func(*inputs) returns one Tensor or several, of any shape. It may use the input
+            tensors without taking them as arguments, as a model does its parameters.
+        inputs: one tensor or several; those that require a gradient are checked.
+        eps: use plain central differences of this step, as PyTorch does.
+        atol: absolute tolerance; default a few units of rounding, 1e-5 with eps.
+        rtol: relative tolerance; default 1e-9, 1e-3 with eps. A derivative is accepted within
+            atol + rtol * |numerical|, plus the error that Ridders' method estimates.
+        order: 2 also checks the gradients of the gradients, and so on.
+        raise_exception: raise GradcheckError, or else return False.
 
     Raises:
-        GradcheckError: for wrong gradients, with the worst elements; for float32, which holds too
-            few digits; for a func that is not deterministic, or whose graph holds no input.
-        ValueError: if no input requires a gradient, and for an order or eps out of range.
+        GradcheckError: for wrong gradients, with the worst elements; for float32, which has too
+            few digits; if func is not deterministic, or no input is in its graph.
+        ValueError: if no input requires a gradient, or order or eps is out of range.
 
     >>> x = Tensor([0.5, 2.0], requires_grad=True, name="x")
     >>> gradcheck(lambda x: np.log(x) * x, x, order=2)
@@ -102,24 +106,34 @@ class _Problem:
                 self.checked.setdefault(x, x.name or f"input {i}")
         if not self.checked:
             raise ValueError("no input is a Tensor with requires_grad=True: nothing to check")
-        self.outputs, again = self.call(), self.call()
-        several = len(self.outputs) > 1
-        self.names = names or [f"output {i}" if several else "output" for i in range(len(again))]
+        self.outputs = self.call()
+        n = len(self.outputs)
+        self.names = names or (["output"] if n == 1 else [f"output {i}" for i in range(n)])
+        self.point, values = _flat(self.checked), _flat(self.outputs)
+        self.require_checkable(values)
+        self.random = np.random.default_rng(0)
+        if values.size > MAX_OUTPUTS:
+            self.weights = self.random.normal(size=(PROJECTIONS, values.size))
+            self.rows = [f"random sum {i} of the outputs" for i in range(PROJECTIONS)]
+        else:
+            self.weights = np.eye(values.size)
+            pairs = zip(self.outputs, self.names, strict=True)
+            self.rows = [name + _index(i, y) for y, name in pairs for i in range(y.size)]
+
+    def require_checkable(self, values: Vector) -> None:
+        """Raise GradcheckError if a comparison would prove nothing."""
         for x, name in [*self.checked.items(), *zip(self.outputs, self.names, strict=True)]:
             _require_double(x, name)
-        if not np.array_equal(_flat(self.outputs), _flat(again), equal_nan=True):
+        if not np.array_equal(values, _flat(self.call()), equal_nan=True):
             raise GradcheckError(
                 "func is not deterministic: two calls with the same inputs give different values. "
                 "Draw random numbers outside of it, or seed a new generator inside"
             )
-        self.point, n = _flat(self.checked), _flat(self.outputs).size
-        if self.point.size * n and not any(y.requires_grad for y in self.outputs):
+        if self.point.size * values.size and not any(y.requires_grad for y in self.outputs):
             raise GradcheckError(
                 "no output depends on an input, says the graph: is it computed under no_grad, or "
                 "from .data, .numpy() or .detach()?"
             )
-        self.random = np.random.default_rng(0)
-        self.mix = self.random.normal(size=(PROJECTIONS, n)) if n > MAX_OUTPUTS else np.eye(n)
 
     def call(self) -> list[Tensor]:
         """The outputs that have a derivative."""
@@ -128,31 +142,25 @@ class _Problem:
         outputs = [y if isinstance(y, Tensor) else Tensor(y) for y in results]
         return [y for y in outputs if y.dtype.kind in "fc"]
 
-    @contextmanager
-    def moved(self, point: Vector) -> Iterator[None]:
-        """Other numbers in the inputs, in place: func may know the tensors from elsewhere."""
+    def __call__(self, point: Vector) -> Vector:
+        """The outputs, or random sums of them, at a point."""
         before = [(x._array, x._guard) for x in self.checked]
-        try:
+        try:  # in place, as func may hold the tensors itself
             for x, part in zip(self.checked, _split(point, self.checked), strict=True):
                 x._array, x._guard = part, None
-            yield
+            values = _flat(self.call())
         finally:
             for x, (data, guard) in zip(self.checked, before, strict=True):
                 x._array, x._guard = data, guard
-
-    def __call__(self, point: Vector) -> Vector:
-        """The outputs, or random sums of them, at a point."""
-        with self.moved(point), np.errstate(all="ignore"):
-            values = _flat(self.call())
-            # A product with the identity would spread the nan of one output to all.
-            return self.mix @ values if values.size > MAX_OUTPUTS else values
+        # A product with the identity would spread the nan of one output to all.
+        return self.weights @ values if values.size > MAX_OUTPUTS else values
 
     def real(self, point: Vector) -> Vector:
-        """The same, with nan where func refuses the point, as beyond the end of its domain."""
+        """The same, but nan where func raises, as outside of its domain."""
         try:
             return self(point)
         except Exception:
-            return np.full(len(self.mix), np.nan)
+            return np.full(len(self.weights), np.nan)
 
     def gradient(self) -> _Problem:
         """The gradients of the inputs, as functions of the inputs and the outputs' gradients."""
@@ -165,41 +173,103 @@ class _Problem:
             pairs = zip(cotangents, self.call(), strict=True)
             total = sum((ops.sum(v * y) for v, y in pairs), Tensor(0.0))
             with recording(RecordAll):
-                found = gradients(total, interpret=as_tensors)
-            return [found.get(x, Tensor(np.zeros(x.shape))) for x in self.checked]
+                grads = gradients(total, interpret=as_tensors)
+            return [grads.get(x, Tensor(np.zeros(x.shape))) for x in self.checked]
 
         names = [f"(gradient of {name})" for name in self.checked.values()]
         return _Problem(gradient, [*self.inputs, *cotangents], names)
 
-    def backward(self) -> tuple[Vector, Vector]:
-        """The derivatives that the backward pass gives, (outputs, inputs), and the outputs' size.
+    def check(self, eps: float | None, atol: float | None, rtol: float | None) -> None:
+        """Raise GradcheckError for wrong derivatives; log kinks."""
+        with np.errstate(all="ignore"):
+            jacobian, magnitude = self.jacobian()
+            name, method = self.method(eps, magnitude)
+            comparison = self.compare(jacobian, magnitude, method)
+            absolute = 64 * EPS * comparison.scale if eps is None else 1e-5
+            relative = 1e-9 if eps is None else 1e-3
+            kinks = comparison.kinks()
+            wrong = ~kinks & comparison.differ(
+                absolute if atol is None else atol, relative if rtol is None else rtol
+            )
+            comparison.log(kinks)
+            if wrong.any():
+                raise GradcheckError(
+                    f"{wrong.sum()} of {wrong.size} derivatives are wrong, by {name}:\n"
+                    f"{comparison.report(wrong)}"
+                )
 
-        The size is that of the largest quantity that passes into an output, intermediate values
-        included: one unit of rounding of it is what an output, and its derivatives, are unsure of.
+    def jacobian(self) -> tuple[Vector, Vector]:
+        """The (outputs, inputs) derivatives by the backward pass, and the outputs' magnitudes.
+
+        The magnitude is that of the largest quantity in the computation of an output: one unit of
+        rounding of it is the uncertainty of the output, and of its derivatives.
         """
-        jacobian, size = np.zeros((len(self.mix), self.point.size)), np.zeros(len(self.mix))
-        for i, weights in enumerate(self.mix):
+        n = len(self.weights)
+        jacobian, magnitude = np.zeros((n, self.point.size)), np.zeros(n)
+        for i, weights in enumerate(self.weights):
             for y, v in zip(self.outputs, _split(weights, self.outputs), strict=True):
                 if not (y.requires_grad and v.any()):
                     continue
-                try:
-                    found = gradients(y, v)
-                except Exception as error:
-                    raise GradcheckError(f"the backward pass raises {error!r}") from error
-                for x, name in self.checked.items():
-                    if x in found and found[x].shape != x.shape:
-                        raise GradcheckError(
-                            f"{name} is {x.shape}, but its gradient has the shape {found[x].shape}"
-                        )
-                for x, g in found.items():
-                    _require_double(x, f"a result of {x.op.name} in func" if x.op else "a tensor")
-                    size[i] = np.fmax(size[i], np.abs(g * x._array).sum())
+                grads = self.backward(y, v)
+                for x, g in grads.items():
+                    magnitude[i] = np.fmax(magnitude[i], np.abs(g * x._array).sum())
                 for x, part in zip(self.checked, _split(jacobian[i], self.checked), strict=True):
-                    part += found.get(x, 0)
-        return jacobian, np.where(np.isfinite(size), size, 0)
+                    part += grads.get(x, 0)
+        return jacobian, np.where(np.isfinite(magnitude), magnitude, 0)
+
+    def backward(self, y: Tensor, v: Vector) -> dict[Tensor, Any]:
+        """The gradients behind an output, of the right shapes and in float64."""
+        try:
+            grads = gradients(y, v)
+        except Exception as error:
+            raise GradcheckError(f"the backward pass raises {error!r}") from error
+        for x, name in self.checked.items():
+            if x in grads and grads[x].shape != x.shape:
+                raise GradcheckError(
+                    f"{name} is {x.shape}, but its gradient has the shape {grads[x].shape}"
+                )
+        for x in grads:
+            _require_double(x, f"a result of {x.op.name} in func" if x.op else "a tensor")
+        return grads
+
+    def method(self, eps: float | None, magnitude: Vector) -> tuple[str, Method]:
+        """The most accurate numerical derivative for func, after its name."""
+        if eps is not None:
+            return f"central differences of step {eps:g}", partial(central, self.real, eps)
+        if self.follows_complex_step(magnitude):
+            return "the complex step", partial(complex_step, self)
+        return "Ridders' extrapolation", partial(ridders, self.real)
+
+    def follows_complex_step(self, magnitude: Vector) -> bool:
+        """Whether func is smooth here and the complex step agrees with Ridders' method."""
+        d = self.random.normal(size=self.point.size)
+        try:
+            value = complex_step(self, self.point, d, magnitude).value
+        except Exception:  # anything in func may fail for complex numbers
+            return False
+        expected = ridders(self.real, self.point, d, magnitude)
+        tolerance = 1e-5 * np.abs(expected.value) + 1e-11 * magnitude
+        near = np.abs(value - expected.value) <= tolerance
+        return bool((near & np.isnan(expected.left)).all())
+
+    def compare(self, jacobian: Vector, magnitude: Vector, method: Method) -> _Comparison:
+        """The derivatives along every direction, by the backward pass and by a method."""
+        columns, derivatives = [], []
+        for label, d in self.directions():
+            moving = d != 0
+            analytic = jacobian[:, moving] @ d[moving]
+            rounding = magnitude / extent(self.point[moving])
+            estimate = method(self.point, d, magnitude)
+            columns.append(label)
+            derivatives.append(np.broadcast_arrays(analytic, rounding, *estimate))
+        shape = len(columns), 6, len(magnitude)
+        analytic, scale, *numeric = np.reshape(derivatives, shape).transpose(1, 2, 0)
+        largest = np.abs(analytic).max(axis=1, initial=0, keepdims=True)
+        scale = scale + np.where(np.isfinite(largest), largest, 0)
+        return _Comparison(self.rows, columns, scale, analytic, *numeric)
 
     def directions(self) -> Iterator[tuple[str, Vector]]:
-        """What the inputs are moved along: element after element, or at random."""
+        """Where the inputs are moved to: along every element, or along random directions."""
         start = 0
         for x, name in self.checked.items():
             end, few = start + x.size, x.size <= MAX_INPUTS
@@ -209,78 +279,68 @@ class _Problem:
                 yield name + (_index(i, x) if few else f" along random direction {i}"), d
             start = end
 
-    def rows(self) -> list[str]:
-        """What is differentiated: element after element, or random sums."""
-        if len(self.mix) != self.mix.shape[1]:
-            return [f"random sum {i} of the outputs" for i in range(len(self.mix))]
-        pairs = zip(self.outputs, self.names, strict=True)
-        return [name + _index(i, y) for y, name in pairs for i in range(y.size)]
 
-    def follows_complex_step(self, size: Vector) -> bool:
-        """Whether func is smooth here, and as steep by the complex step as by Ridders' method."""
-        d = self.random.normal(size=self.point.size)
-        try:
-            value = _complex_step(self, self.point, d, size)[0]
-        except Exception:  # whatever func cannot do with complex numbers
-            return False
-        other, _, left, _ = _ridders(self.real, self.point, d, size)
-        near = np.abs(value - other) <= 1e-5 * np.abs(other) + 1e-11 * size
-        return bool((near & np.isnan(left)).all())
+class _Comparison(NamedTuple):
+    """The derivatives of all outputs (rows) along all directions (columns)."""
 
-    def check(self, eps: float | None, atol: float | None, rtol: float | None) -> None:
-        """Raise GradcheckError for wrong derivatives, and log kinks."""
-        with np.errstate(all="ignore"):
-            jacobian, size = self.backward()
-            f: Function = self.real
-            method: Method = _ridders
-            by = "Ridders' extrapolation"
-            if eps is not None:
-                method, by = _central(eps), f"central differences of step {eps:g}"
-            elif self.follows_complex_step(size):
-                f, method, by = self, _complex_step, "the complex step"
-            labels, columns, extents = [], [], []
-            for label, d in self.directions():
-                moving = d != 0
-                labels.append(label)
-                extents.append(_extent(self.point[moving]))
-                columns.append((jacobian[:, moving] @ d[moving], *method(f, self.point, d, size)))
-            shape = len(columns), 5, len(jacobian)
-            analytic, numeric, error, left, right = np.reshape(columns, shape).transpose(1, 2, 0)
+    rows: list[str]
+    columns: list[str]
+    scale: Vector  # rounding errors are relative to it
+    analytic: Vector
+    numeric: Vector
+    error: Vector
+    left: Vector
+    right: Vector
 
-            largest = np.abs(analytic).max(axis=1, initial=0, keepdims=True)
-            scale = np.where(np.isfinite(largest), largest, 0) + size[:, None] / extents
-            rtol = rtol if rtol is not None else 1e-9 if eps is None else 1e-3
-            allowed = atol if atol is not None else 64 * EPS * scale if eps is None else 1e-5
-            allowed = allowed + rtol * np.abs(numeric) + np.minimum(10 * error, 1e-6 * scale)
-            difference = np.abs(analytic - numeric)
-            low, high = np.minimum(left, right), np.maximum(left, right)
-            slack = 1e-6 * (high - low) + 1e-7 * scale
-            kink = (low - slack <= analytic) & (analytic <= high + slack)
-            off = difference / np.maximum(np.abs(analytic), np.abs(numeric))
+    def differ(self, atol: Any, rtol: float) -> Any:
+        """Where both derivatives differ by more than is allowed, or one is nan."""
+        allowed = atol + rtol * np.abs(self.numeric)
+        allowed = allowed + np.minimum(10 * self.error, 1e-6 * self.scale)
+        return ~(np.abs(self.analytic - self.numeric) <= allowed)
 
-        rows = self.rows()
+    def kinks(self) -> Any:
+        """Where the one-sided slopes differ and the analytic derivative lies between them."""
+        low, high = np.minimum(self.left, self.right), np.maximum(self.left, self.right)
+        slack = 1e-6 * (high - low) + 1e-7 * self.scale
+        return (low - slack <= self.analytic) & (self.analytic <= high + slack)
+
+    def log(self, kinks: Vector) -> None:
+        """Warn of every kink."""
         import logging  # here, as few need it and it is slow to import
 
-        for i, j in np.argwhere(kink):
+        for i, j in np.argwhere(kinks):
             logging.getLogger("tinygrad_lr.gradcheck").warning(
-                f"kink: d {rows[i]} / d {labels[j]} is {analytic[i, j]:.12g}, between the "
-                f"one-sided slopes {left[i, j]:.6g} and {right[i, j]:.6g}"
+                f"kink: d {self.rows[i]} / d {self.columns[j]} is {self.analytic[i, j]:.12g}, "
+                f"between the one-sided slopes {self.left[i, j]:.6g} and {self.right[i, j]:.6g}"
             )
-        wrong = np.argwhere(~((difference <= allowed) | kink)).tolist()
-        if not wrong:
-            return
-        wrong.sort(key=lambda place: np.nan_to_num(-off[*place], nan=-np.inf))
+
+    def report(self, wrong: Vector) -> str:
+        """A line for each of the worst derivatives."""
+        larger = np.maximum(np.abs(self.analytic), np.abs(self.numeric))
+        relative = np.abs(self.analytic - self.numeric) / larger
+        severity = np.nan_to_num(relative, nan=np.inf)
+        places = sorted(np.argwhere(wrong).tolist(), key=lambda place: -severity[*place])
         lines = [
-            f"  d {rows[i]} / d {labels[j]}: analytic {analytic[i, j]:.12g}, "
-            f"numeric {numeric[i, j]:.12g}"
-            + (f" ± {error[i, j]:.0e}" if error[i, j] else "")
-            + f", relative error {off[i, j]:.1e}: {_reading(off[i, j])}"
-            for i, j in wrong[:SHOWN]
+            f"  d {self.rows[i]} / d {self.columns[j]}: analytic {self.analytic[i, j]:.12g}, "
+            f"numeric {self.numeric[i, j]:.12g}"
+            + (f" ± {self.error[i, j]:.0e}" if self.error[i, j] else "")
+            + f", relative error {relative[i, j]:.1e}: {_reading(relative[i, j])}"
+            for i, j in places[:MAX_LINES]
         ]
-        lines += [f"  and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
-        raise GradcheckError(
-            f"{len(wrong)} of {off.size} derivatives are wrong, by {by}:\n" + "\n".join(lines)
-        )
+        if len(places) > MAX_LINES:
+            lines.append(f"  and {len(places) - MAX_LINES} more")
+        return "\n".join(lines)
+
+
+def _reading(error: float) -> str:
+    """What a relative error means, according to CS231n."""
+    if not error <= 1e-2:
+        return "probably wrong"
+    if error > 1e-4:
+        return "uncomfortable"
+    if error > 1e-7:
+        return "okay with kinks, too high without"
+    return "good for finite differences"
 
 
 def _require_double(x: Tensor, name: str) -> None:
@@ -304,86 +364,6 @@ def _split(vector: Vector, like: Iterable[Tensor]) -> Iterator[Vector]:
 
 
 def _index(i: int, x: Tensor) -> str:
-    """The place of element i of a tensor, in brackets."""
-    place = np.unravel_index(i, x.shape)
-    return f"[{', '.join(map(str, place))}]" if place else ""
-
-
-def _reading(error: float) -> str:
-    """What a relative error means, as the notes of Stanford's CS231n read it."""
-    if not error <= 1e-2:
-        return "probably wrong"
-    if error > 1e-4:
-        return "uncomfortable"
-    if error > 1e-7:
-        return "okay with kinks, too high without"
-    return "good for finite differences"
-
-
-class _Complex(Nested):
-    """Lets complex numbers into the graph, for the gradient's gradient."""
-
-    def operation(self, node: Any, arrays: list[Any]) -> None:
-        """Accept every result."""
-
-
-# Derivatives of f, which rounds as numbers of a size do, at x along d: (value, estimate of its
-# error, left slope, right slope); the slopes are nan unless they differ
-
-
-def _complex_step(f: Function, x: Vector, d: Vector, size: Vector) -> tuple[Vector, ...]:
-    """Im f(x + ihd) / h: nothing cancels, so that h may be tiny and the error is rounding alone."""
-    with recording(_Complex), warnings.catch_warnings():
-        warnings.simplefilter("error", np.exceptions.ComplexWarning)
-        value = f(x + 1e-20j * d).imag / 1e-20
-    return value, value * 0, value * np.nan, value * np.nan
-
-
-def _central(eps: float) -> Method:
-    def central(f: Function, x: Vector, d: Vector, size: Vector) -> tuple[Vector, ...]:
-        value = (f(x + eps * d) - f(x - eps * d)) / (2 * eps)
-        return value, value * 0, *_kink(f, x, d, size)
-
-    return central
-
-
-def _ridders(f: Function, x: Vector, d: Vector, size: Vector) -> tuple[Vector, ...]:
-    """Central differences of ever smaller steps, extrapolated to the step 0 by polynomials.
-
-    Of all extrapolations the one is taken that differs least from its three neighbours.
-    """
-    h = 0.1 * _extent(x[d != 0])
-    value, error = np.full(len(size), np.nan), np.full(len(size), np.inf)
-    before: list[Vector] = []
-    for _ in range(24):
-        row = [(f(x + h * d) - f(x - h * d)) / (2 * h)]
-        for power, coarser in enumerate(before, 1):
-            row.append(row[-1] + (row[-1] - coarser) / (4**power - 1))
-        for power in range(1, len(before)):
-            around = row[power - 1], before[power - 1], before[power]
-            change = np.max(np.abs(row[power] - around), axis=0) + EPS * size / h
-            value, error = np.where(change < error, (row[power], change), (value, error))
-        if (error <= np.maximum(1e-12 * np.abs(value), 4 * EPS * size / h)).all():
-            break
-        before, h = row[:7], h / 2
-    return value, error, *_kink(f, x, d, size)
-
-
-def _kink(f: Function, x: Vector, d: Vector, size: Vector) -> tuple[Vector, Vector]:
-    """The slopes to the left and to the right; nan if they are the same, infinite at a jump."""
-    extent, y = _extent(x[d != 0]), f(x)
-    h = 1e-7 * extent
-    coarse, fine = (np.array([(f(x + s * d) - y) / s for s in (-r, r)]) for r in (h, h / 2))
-    # Halving the step halves the gap if curvature makes it, and doubles the slopes of a jump.
-    gap = np.abs(fine[1] - fine[0])
-    kink = gap > np.maximum(0.75 * np.abs(coarse[1] - coarse[0]), 1e-4 * np.abs(fine).max(axis=0))
-    kink &= gap > 1e-7 * size / extent
-    steeper = (np.abs(fine) > 1.5 * np.abs(coarse)) & (np.abs(fine) * h > 1e-9 * size)
-    left, right = np.where(kink, 2 * fine - coarse, np.nan)
-    jump = steeper.any(axis=0)
-    return np.where(jump, -np.inf, left), np.where(jump, np.inf, right)
-
-
-def _extent(x: Vector) -> float:
-    """The scale of numbers: 1, or that of the largest if it is larger."""
-    return float(np.abs(x).max(initial=1))
+    """The index of element i of a tensor, in brackets; empty for a scalar."""
+    index = np.unravel_index(i, x.shape)
+    return f"[{', '.join(map(str, index))}]" if index else ""

@@ -3,42 +3,44 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import math
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.compiled.buffers import VIEWS, Plan, Unfit, made
-from tinygrad_lr.program.symbols import Symbol, axes_of, parts, put_in, value_of
+from tinygrad_lr.compiled.plan import VIEWS, NotApplicable, Plan, compile_function
+from tinygrad_lr.program.calls import SIGNS
+from tinygrad_lr.program.symbols import Symbol, symbols_in, tree_map, value_of
 
-FORMS: dict[Any, str] = {
-    np.add: "({} + {})", np.subtract: "({} - {})", np.multiply: "({} * {})",
-    np.divide: "({} / {})", np.power: "({} ** {})", np.negative: "(-{})",
-    np.absolute: "abs({})", np.greater: "({} > {})", np.greater_equal: "({} >= {})",
-    np.less: "({} < {})", np.less_equal: "({} <= {})", np.equal: "({} == {})",
-    np.not_equal: "({} != {})", np.square: "({0} * {0})", np.where: "({1} if {0} else {2})",
+FORMS: dict[Any, str] = {f: f"({{}} {sign} {{}})" for f, sign in SIGNS.items()}
+PRODUCTS = {np.matmul, np.dot, np.vdot}
+FORMS |= {
+    np.negative: "(-{})", np.absolute: "abs({})", np.square: "({0} * {0})",
+    np.where: "({1} if {0} else {2})",
     np.maximum: "({0} if {0} > {1} or {0} != {0} else {1})",
     np.minimum: "({0} if {0} < {1} or {0} != {0} else {1})",
 }  # fmt: skip
 FUNCTIONS = ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos")  # NumPy's and math's
 FORMS |= {getattr(np, name): f"{name}({{}})" for name in FUNCTIONS}
-MOVED = {*VIEWS, np.copy}
-ELEMENTS = 25  # of an array on average, up to which a call of NumPy takes longer than the floats
-LINES = 2000  # of a program, which has about one for an element
+MOVES = {*VIEWS, np.copy}
+MAX_ELEMENTS = 25  # of an array on average, up to which a call of NumPy takes longer than floats
+MAX_LINES = 2000  # of a program, which has about one for an element
 
 PROGRAM = """\
-def run({given}):
+def run({arguments}):
     losses, lr = [], float(lr)
-    {held}
+    {loads}
     try:
         for {batch} in {batches}:
             {lines}
             if not isfinite(loss):
                 break
-            {state} = {new},
+            {state} = (
+                {new},
+            )
             losses.append(loss)
     except (ArithmeticError, TypeError, ValueError):
         pass
@@ -47,194 +49,193 @@ def run({given}):
 """
 
 
-class Scalars:
+class FloatProgram:
     """A step in Python's floats.
 
     Attributes:
         source: what is run.
-        run: the step, called as that of a `Machine`.
+        run: the step, called as that of a `BufferedProgram`.
         many: steps on arrays of batches, as long as all goes well; gives a list of losses.
 
     Raises:
-        Unfit: if the arrays are too large, or it calls what has no counterpart, or there is no
-            program to go to where floats raise an error.
+        NotApplicable: if the arrays are too large, or it calls what has no counterpart, or there
+            is no program to go to where floats raise an error.
     """
 
     def __init__(self, plan: Plan) -> None:
         order = plan.order()
-        results = [x for x in order if x.function]
-        size = sum(x.value.size for x in order)
-        empty = any(x.value.size == 0 for x in order)
-        small = size <= min(ELEMENTS * len(results), LINES)
-        if empty or plan.loss.value.dtype != np.float64 or not (small and plan.again):
-            raise Unfit
+        if not (plan.fallback and _is_small(plan.loss, order)):
+            raise NotApplicable
         self.lines: list[str] = []
-        self.uses = Counter(y for x in order for y in x.inputs)
-        given, used = ["lr", "t", *(f"a{i}" for i in range(len(plan.variables) - 2))], set(order)
-        self.values = {
-            x: texts(x.value.shape if x in used else (), name.replace("a", "x"))
-            for x, name in zip(plan.variables, given, strict=True)
+        self._names: dict[str, str] = {}  # of expressions
+        self._uses = _uses(plan, order)
+        arguments = ["lr", "t", *(f"a{i}" for i in range(len(plan.variables) - 2))]
+        self.values = {  # the expressions of the elements of Symbols
+            x: element_names(x.value.shape if x in self._uses else (), name.replace("a", "x"))
+            for x, name in zip(plan.variables, arguments, strict=True)
         }
-        holders = [array for _, array in plan.finals]
-        elements = [texts(array.shape, f"b{n}") for n, array in enumerate(holders)]
+        stored = [array for _, array in plan.updates]
+        elements = [element_names(array.shape, f"b{n}") for n, array in enumerate(stored)]
         for x, place in plan.places.items():
-            for array, names in zip(holders, elements, strict=True):
+            for array, names in zip(stored, elements, strict=True):
                 if np.may_share_memory(place, array):
                     start = (place.ctypes.data - array.ctypes.data) // array.itemsize
                     self.values[x] = names[start : start + place.size].reshape(place.shape)
         for x in order:
-            if x.function:
-                self.values[x] = self._value(x)
-            elif x in plan.places and x not in self.values:
-                own = [g for g, y in plan.gradients if np.may_share_memory(y, plan.places[x])]
-                self.values[x] = np.concatenate([self._read(g).ravel() for g in own])
+            if x not in self.values and (x.function or x in plan.places):
+                y = self._value(x) if x.function else self._gradients(plan, plan.places[x])
+                self.values[x] = each(self._name, y) if self._uses[x] > 1 else y
         self.lines.append(f"loss = {self._read(plan.loss).item()}")
-        new = [text for x, _ in plan.finals for text in self._read(x)]
+        self._compile(plan, arguments, stored, elements)
+
+    def _compile(
+        self, plan: Plan, arguments: list[str], stored: list[Any], elements: list[Any]
+    ) -> None:
+        """Make the functions: `elements` are the names of those of the arrays that are stored."""
         state = [name for names in elements for name in names]
-        if plan.variables[1] in used:
+        new = [text for x, _ in plan.updates for text in self._read(x)]
+        if plan.variables[1] in self._uses:
             state, new = [*state, "t"], [*new, "t + 1"]
-        held = [f"{target(names)} = b{n}.tolist()" for n, names in enumerate(elements)]
-        stores = [f"b{n}[{i}] = b{n}_{i}" for n, a in enumerate(holders) for i in range(a.size)]
-        space = {f"b{n}": memoryview(array) for n, array in enumerate(holders)}
+        space = {f"b{n}": memoryview(array) for n, array in enumerate(stored)}
         space |= {name: getattr(math, name) for name in (*FUNCTIONS, "isfinite")}
-        lists = [f"{name}.tolist()" for name in given[2:]]
-
-        def program(batches: str, result: str) -> str:
-            return PROGRAM.format(
-                given=", ".join(given),
-                state=target(state),
-                held="\n    ".join(held),
-                batch=target(nested(self.values[x]) for x in plan.variables[2:]),
-                batches=batches,
-                lines="\n            ".join(self.lines),
-                new=", ".join(new),
-                stores="\n    ".join(stores),
-                result=result,
-            )
-
-        self.source = program(
-            f"(({''.join(f'{x}, ' for x in lists)}),)",
-            f"losses[0] if losses else again().run({', '.join(given)})",
+        stores = [f"b{n}[{i}] = {x}" for n, a in enumerate(elements) for i, x in enumerate(a)]
+        loads = [f"{source_of(names.tolist())} = b{n}.tolist()" for n, names in enumerate(elements)]
+        program = functools.partial(
+            PROGRAM.format,
+            arguments=", ".join(arguments),
+            loads="\n    ".join(loads),
+            batch=source_of([self.values[x].tolist() for x in plan.variables[2:]]),
+            lines="\n            ".join(self.lines),
+            state=source_of(state),
+            new=",\n                ".join(new),
+            stores="\n    ".join(stores),
         )
-        self.run = made(self.source, space | {"again": plan.again})
-        self.many = made(program(f"zip({', '.join(lists)})", "losses"), space)
+        lists = [f"{name}.tolist()" for name in arguments[2:]]
+        self.source = program(
+            batches=f"[[{', '.join(lists)}]]",
+            result=f"losses[0] if losses else fallback().run({', '.join(arguments)})",
+        )
+        self.run = compile_function(self.source, space | {"fallback": plan.fallback})
+        many = program(batches=f"zip({', '.join(lists)})", result="losses")
+        self.many = compile_function(many, space)
+
+    def _gradients(self, plan: Plan, place: Any) -> Any:
+        """The elements of an array that gradients are written to."""
+        parts = [g for g, array in plan.gradients if np.may_share_memory(array, place)]
+        return np.concatenate([self._read(g).ravel() for g in parts])
 
     def _read(self, x: Any) -> Any:
-        """The texts of all elements of an argument."""
+        """The expressions of all elements of an argument."""
         if isinstance(x, Symbol) and x in self.values:
             return self.values[x]
         return each(literal, value_of(x))
 
     def _value(self, x: Symbol) -> Any:
-        """The texts of all elements of a result."""
-        function, args = x.function, x.args
-        if function not in MOVED and x.value.dtype not in (np.float64, np.int64, np.bool_):
-            raise Unfit  # floats are not rounded, and do not wrap around, as these are
-        if function in MOVED and not any(y in self.values for y in parts(args[1:])):
-            rest = put_in(args[1:], value_of)
-            result = np.asarray(function(self._read(args[0]), *rest, **x.kwargs), object)
-        elif function in FORMS and not x.kwargs:
-            result = each(functools.partial(folded, function), *map(self._read, args))
-        elif function in (np.matmul, np.dot, np.vdot):
-            a, b = map(self._read, args)
-            if function is np.vdot:
-                a, b = a.ravel(), b.ravel()
-            if a.ndim > 2 or b.ndim > 2:
-                raise Unfit
-            result = np.empty(x.value.shape, object)
-            rows, columns = np.atleast_2d(a), b if b.ndim == 2 else b[:, None]
-            for n, (row, column) in enumerate(itertools.product(rows, columns.T)):
-                terms = (folded(np.multiply, p, q) for p, q in zip(row, column, strict=True))
-                result.ravel()[n : n + 1] = total(terms)
-        elif function in (np.add.reduce, np.maximum.reduce):
-            result = self._reduced(x)
-        else:
-            raise Unfit
-        simple = function in MOVED or self.uses[x] < 2
-        return result if simple else self._named(result)
-
-    def _reduced(self, x: Symbol) -> Any:
-        """The sums, or the largest, of elements along axes."""
-        a, gone = self._read(x.args[0]), axes_of(x)
-        rest = [i for i in range(a.ndim) if i not in gone]
-        lines = a.transpose([*rest, *gone]).reshape([a.shape[i] for i in rest] + [-1])
-        result = np.empty(lines.shape[:-1], object)
-        join = self._largest if x.function == np.maximum.reduce else total
-        for index in np.ndindex(result.shape):
-            result[index] = join(lines[index])
-        return result.reshape(x.value.shape)
+        """The expressions of all elements of a result."""
+        function = x.function
+        if function in MOVES and not any(y in self.values for y in symbols_in(x.args[1:])):
+            moved = function(self._read(x.args[0]), *tree_map(x.args[1:], value_of), **x.kwargs)
+            return np.asarray(moved, object)
+        if x.value.dtype not in (np.float64, np.int64, np.bool_):
+            raise NotApplicable  # floats are not rounded, and do not wrap around, as these are
+        if function in (np.add.reduce, np.maximum.reduce):
+            join = total if function == np.add.reduce else self._largest
+            return reduce_axes(join, self._read(x.args[0]), x.axes).reshape(x.value.shape)
+        if x.kwargs or function not in PRODUCTS | FORMS.keys():
+            raise NotApplicable
+        operands = list(map(self._read, x.args))
+        if function not in PRODUCTS:
+            return each(functools.partial(fold, function), *operands)
+        a, b = (y.ravel() for y in operands) if function is np.vdot else operands
+        if a.ndim > 2 or b.ndim > 2:
+            raise NotApplicable
+        factors = a[..., None], b if b.ndim == 2 else b[:, None]
+        terms = each(functools.partial(fold, np.multiply), *factors)
+        return reduce_axes(total, terms, [terms.ndim - 2]).reshape(x.value.shape)
 
     def _largest(self, terms: Iterable[str]) -> str:
-        """The largest; each step is a line, as its text has both operands twice."""
+        """The largest; each step is a line, as its expression has both operands twice."""
+        return functools.reduce(lambda a, b: self._name(FORMS[np.maximum].format(a, b)), terms)
 
-        def larger(a: str, b: str) -> str:
-            text: str = self._named(np.array(FORMS[np.maximum].format(a, b), object)).item()
+    def _name(self, text: str) -> str:
+        """The name of an expression, with a line that computes it; a number is itself."""
+        if SIMPLE.fullmatch(text):
             return text
+        if text not in self._names:
+            self._names[text] = f"v{len(self.lines)}"
+            self.lines.append(f"{self._names[text]} = {text}")
+        return self._names[text]
 
-        return functools.reduce(larger, terms)
 
-    def _named(self, elements: Any) -> Any:
-        """Lines for what is used more than once."""
+SIMPLE = re.compile(r"\(?-?[\w.]+(-\d+)?\)?")  # names, and numbers as 0.1, (-2.0), 1e-05
 
-        def named(text: str) -> str:
-            if text.isidentifier() or is_literal(text):
-                return text
-            name = f"v{len(self.lines)}"
-            self.lines.append(f"{name} = {text}")
-            return name
 
-        return each(named, elements)
+def _is_small(loss: Symbol, order: Sequence[Symbol]) -> bool:
+    """Whether floats are faster than NumPy, and the same."""
+    sizes = [x.value.size for x in order]
+    results = sum(x.function is not None for x in order)
+    small = sum(sizes) <= min(MAX_ELEMENTS * results, MAX_LINES)
+    return small and all(sizes) and bool(loss.value.dtype == np.float64)
+
+
+def _uses(plan: Plan, order: Sequence[Symbol]) -> Counter[Symbol]:
+    """How often a Symbol is read; twice by a call if elements of it are in several expressions."""
+    uses = Counter([*order, *(x for x, _ in (*plan.gradients, *plan.updates))])
+    uses.subtract(order)
+    for x in order:
+        copies = FORMS.get(x.function, "").count("{0}") or 1
+        terms = np.shape(value_of(x.args[0]))[-1:] if x.function in PRODUCTS else ()
+        for y in x.inputs:
+            uses[y] += 1 + (x.value.size * math.prod(terms) * copies > y.value.size)
+    return uses
 
 
 def each(function: Callable[..., str], *arrays: Any) -> Any:
-    """The texts that a function makes of the elements of arrays, which it broadcasts."""
+    """What a function makes of the elements of arrays, which it broadcasts."""
     return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), object)
 
 
-def texts(shape: tuple[int, ...], name: str) -> Any:
+def reduce_axes(join: Callable[[Any], str], elements: Any, axes: Sequence[int]) -> Any:
+    """What a function makes of the elements along axes."""
+    rest = [i for i in range(elements.ndim) if i not in axes]
+    rows = elements.transpose([*rest, *axes]).reshape([elements.shape[i] for i in rest] + [-1])
+    result = np.empty(rows.shape[:-1], object)
+    for index in np.ndindex(result.shape):
+        result[index] = join(rows[index])
+    return result
+
+
+def element_names(shape: tuple[int, ...], name: str) -> Any:
     """A name for every element of an array."""
     names = [f"{name}_{i}" for i in range(math.prod(shape))] if shape else [name]
     return np.array(names, object).reshape(shape)
 
 
-def target(names: Iterable[str]) -> str:
-    """What a list of values is assigned to."""
-    return f"[{', '.join(names)}]"
-
-
-def nested(elements: Any) -> str:
-    """The elements of an array, to be assigned what `tolist` makes of one."""
-    return target(map(nested, elements)) if np.ndim(elements) else str(elements)
+def source_of(names: Any) -> str:
+    """Lists of names within each other, as a program has them."""
+    return str(names).replace("'", "")
 
 
 def literal(x: Any) -> str:
     """A number as it is written in a program."""
     if not math.isfinite(x):
-        raise Unfit
+        raise NotApplicable
     return repr(float(x)) if x >= 0 else f"({float(x)!r})"
 
 
-def is_literal(text: str) -> bool:
-    """Whether a text is a number."""
-    return text.strip("()-").replace(".", "").replace("e-", "").isdigit()
-
-
-def folded(function: Any, *operands: str) -> str:
+def fold(function: Any, *operands: str) -> str:
     """An operation, without what adds 0 or multiplies by 0 or 1."""
-    a, b = (*operands, "")[:2]
-    if function is np.multiply:
-        if "0.0" in operands:
+    match (function, *operands):
+        case (np.multiply, "0.0", _) | (np.multiply, _, "0.0"):
             return "0.0"
-        if a == "1.0" or b == "1.0":
-            return b if a == "1.0" else a
-    if function is np.add and "0.0" in (a, b):
-        return b if a == "0.0" else a
-    if function is np.subtract and b == "0.0":
-        return a
+        case (np.multiply, "1.0", x) | (np.multiply, x, "1.0"):
+            return str(x)
+        case (np.add, "0.0", x) | (np.add, x, "0.0") | (np.subtract, x, "0.0"):
+            return str(x)
     return FORMS[function].format(*operands)
 
 
 def total(terms: Iterable[str]) -> str:
     """A sum."""
-    kept = [text for text in terms if text != "0.0"] or ["0.0"]
-    return f"({' + '.join(kept)})" if len(kept) > 1 else kept[0]
+    terms = [text for text in terms if text != "0.0"] or ["0.0"]
+    return f"({' + '.join(terms)})" if len(terms) > 1 else terms[0]

@@ -1,12 +1,31 @@
-"""What a step records: operations that can be repeated with other values."""
+"""From a loss and an optimizer to the program of a step."""
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import copy
+import functools
+import itertools
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from tinygrad_lr.array.protocols import unwrap
+from tinygrad_lr.compiled.blocks import BlockedProgram
+from tinygrad_lr.compiled.buffers import BufferedProgram
+from tinygrad_lr.compiled.floats import FloatProgram
+from tinygrad_lr.compiled.plan import NotApplicable, PackedArrays, PackedState, Plan
+from tinygrad_lr.compiled.rewrites import UNGUARDED, Augmented, common_factor, faster
 from tinygrad_lr.messages.explain import describe
 from tinygrad_lr.messages.origin import caller, locate
-from tinygrad_lr.recording import RecordAll
+from tinygrad_lr.naming.names import nodes
+from tinygrad_lr.optim import SGD
+from tinygrad_lr.program.lowering import Lowering, trace_update
+from tinygrad_lr.program.simplify import simplified
+from tinygrad_lr.program.symbols import Symbol
+from tinygrad_lr.recording import RecordAll, recording
+from tinygrad_lr.tensor import Tensor
 
 
 class RecordingError(TypeError):
@@ -16,13 +35,133 @@ class RecordingError(TypeError):
 
 
 class Repeatable(RecordAll):
-    """Keeps every result, and lets nobody read values that will be others in the next run."""
+    """Keeps every result, and refuses to read values, which the next run has others of."""
 
     def read(self, tensor: Any, reader: str) -> Any:
         """Refuse the user's line."""
         raise RecordingError(
             f"{reader} reads the values of {describe(tensor)} in a step that is recorded: later "
             f"runs would go on with the values of this one. Choose by np.where(condition, a, b), "
-            f"pass what is made of it as an argument, and look at results after the step\n"
+            f"pass what is computed from it as an argument, and look at results after the step\n"
             f"  {locate(caller())}"
         )
+
+
+class Recording(Lowering):
+    """A loss and its gradients as Symbols of fixed shapes; what is not an argument is constant.
+
+    Args:
+        arguments: the tensors that a step is called with: the batch and the parameters.
+        outside: the ids of values that the function does not compute; a Tensor among them, one of
+            the `others`, may change from step to step.
+        guarded: whether losses are computed by formulas that do not overflow.
+    """
+
+    def __init__(
+        self, arguments: Sequence[Tensor], outside: Collection[int], guarded: bool
+    ) -> None:
+        super().__init__(fixed=True)
+        self.arguments = [self.bind(x, self.trace.argument(x._array)) for x in arguments]
+        self.others: dict[Symbol, Tensor] = {}
+        self._outside, self._guarded = outside, guarded
+
+    def _forward(self, node: Any) -> Any:
+        unguarded = None if self._guarded else UNGUARDED.get(node.op.name)
+        return unguarded or super()._forward(node)
+
+    def _leaf(self, x: Any) -> Any:
+        if not isinstance(x, Tensor) or id(x) not in self._outside:
+            return super()._leaf(x)
+        symbol = self.trace.argument(x._array)
+        self.others[symbol] = x
+        return symbol
+
+
+class Recorded(NamedTuple):
+    """A recorded step."""
+
+    program: Any  # what runs it
+    others: tuple[Tensor, ...]  # tensors that it takes as well
+    state: tuple[str, ...]  # the names of the optimizer's lists that it changes
+
+
+def record(
+    loss: Callable[..., Tensor], state: PackedState, arrays: Sequence[Any], guarded: bool = False
+) -> Recorded:
+    """The program of a step on arrays of these shapes.
+
+    Args:
+        guarded: whether no formula overflows; otherwise there is a guarded program to go to.
+
+    Raises:
+        RecordingError: if the function does not give a scalar Tensor, the same in every call.
+    """
+    batch = [Tensor(x) for x in arrays]
+    with recording(Repeatable):
+        output, again = loss(*batch), loss(*batch)
+    _check_loss(output, again)
+    outside = {id(x) for x in nodes([output])} & {id(x) for x in nodes([again])}
+    recorded = Recording([*batch, *state.params], outside, guarded)
+    fallback = functools.cache(lambda: record(loss, state, arrays, guarded=True).program)
+    with np.errstate(all="ignore"):
+        plan, names = _plan(recorded, output, state, None if guarded else fallback)
+        return Recorded(_program(plan), tuple(recorded.others.values()), names)
+
+
+def _check_loss(loss: Any, again: Any) -> None:
+    """Raise if the function gives no scalar Tensor or is not deterministic."""
+    if not isinstance(loss, Tensor) or loss.size != 1:
+        raise RecordingError(f"the loss is a Tensor with one element, as of mean(), not {loss!r}")
+    for x, y in itertools.zip_longest(map(unwrap, nodes([loss])), map(unwrap, nodes([again]))):
+        if not np.array_equal(x, y, equal_nan=True):
+            raise RecordingError(
+                f"the function computes something else every time (random numbers?): {x!r}, then "
+                f"{y!r}. Pass what changes as an argument"
+            )
+
+
+def _plan(
+    recorded: Recording, output: Tensor, state: PackedState, fallback: Callable[[], Any] | None
+) -> tuple[Plan, tuple[str, ...]]:
+    """The plan of a step, and the names of the optimizer's lists that it changes."""
+    trace, optimizer = recorded.trace, state.optimizer
+    results = recorded.run(output, state.params)
+    results = simplified(results, trace, len(results), assumptions=False)
+    batch = recorded.arguments[: -len(state.params)]
+    params = recorded.arguments[len(batch) :]
+    places = dict(zip(params, state.data.arrays, strict=True))
+
+    def placed(array: Any) -> Symbol:
+        symbol = trace.argument(array)
+        places[symbol] = array
+        return symbol
+
+    matrices = {(params[i], params[i + 1]): placed(x) for i, x in state.data.augmented.items()}
+    augmented = Augmented(matrices, {*recorded.arguments, *recorded.others})
+    loss, *gradients = faster(results, trace, isinstance(optimizer, SGD), augmented)
+    c, gradients = common_factor(gradients)
+    grads = PackedArrays([p._array for p in state.params])
+    targets = list(zip(gradients, grads.arrays, strict=True))
+    for i, array in reversed(grads.augmented.items()):
+        if (both := augmented.gradient(*gradients[i : i + 2])) is not None:
+            targets[i : i + 2] = [(both, array)]
+    lr, t = (trace.argument(np.array(x, grads.packed.dtype)) for x in (optimizer.lr, 0))
+    slots = {name: placed(x.packed) for name, x in state.slots.items()}
+    data, gradient = placed(state.data.packed), placed(grads.packed) * c
+    rule: Any = copy.copy(optimizer)
+    rule.lr = lr
+    steps = {"steps": t} if hasattr(optimizer, "steps") else {}
+    new_data, new = trace_update(rule, 0, data, gradient, slots | steps)
+    changed = {name: symbol for name, symbol in slots.items() if new[name] is not symbol}
+    updates = [(new_data, places[data])] if new_data is not data else []
+    updates += [(new[name], places[symbol]) for name, symbol in changed.items()]
+    variables = [lr, t, *batch, *recorded.others]
+    return Plan(variables, places, loss, targets, updates, fallback), tuple(changed)
+
+
+def _program(plan: Plan) -> FloatProgram | BlockedProgram | BufferedProgram:
+    """The program of the kind that is fastest."""
+    for kind in (FloatProgram, BlockedProgram):
+        with contextlib.suppress(NotApplicable):
+            return kind(plan)
+    return BufferedProgram(plan)

@@ -1,4 +1,4 @@
-"""Rewriting of programs for the machine: fewer passes over large arrays."""
+"""Rewrite rules for speed: fewer passes over large arrays."""
 
 from __future__ import annotations
 
@@ -7,174 +7,159 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.compiled.buffers import FEW, VIEWS
+from tinygrad_lr.compiled.plan import MAX_COLUMNS, VIEWS
 from tinygrad_lr.functions.activations import log_softmax
 from tinygrad_lr.losses import class_shares
 from tinygrad_lr.ops import add_reduce
-from tinygrad_lr.program.simplify import Rule, tidy_always
-from tinygrad_lr.program.symbols import Book, Symbol, axes_of, is_call, is_number, same, value_of
+from tinygrad_lr.program.simplify import Rule, commuted, tidy_exactly
+from tinygrad_lr.program.symbols import Symbol, Trace, is_number, same, value_of
 
-
-def _logistic(z: Any, t: Any) -> Any:
-    return np.log(1 + np.exp(-z)) + (1 - t) * z
-
-
-def _softplus(x: Any) -> Any:
-    return np.log(1 + np.exp(-x)) + x
-
-
-def _categorical(z: Any, t: Any, weight: Any) -> Any:
-    return -np.sum(class_shares(z, t, weight) * log_softmax(z), axis=-1)
-
-
-# Values that overflow for large numbers, where the program starts again with those of the table,
+# Formulas that overflow for large numbers, where the program starts again with those of the table,
 # and that are rounded as their largest term is, which for a tiny loss is coarser.
-QUICK: Mapping[str, Callable[..., Any]] = {
-    "logistic_loss": _logistic,
-    "softplus": _softplus,
-    "categorical_loss": _categorical,
+UNGUARDED: Mapping[str, Callable[..., Any]] = {
+    "softplus": lambda x: np.log(1 + np.exp(-x)) + x,
+    "logistic_loss": lambda z, t: np.log(1 + np.exp(-z)) + (1 - t) * z,
+    "categorical_loss": lambda z, t, weight: (
+        -np.sum(class_shares(z, t, weight) * log_softmax(z), axis=-1)
+    ),
 }
 
 
 def _scaled(x: Any) -> tuple[float, Any]:
     """(c, y), if x is a number c times y; (1, x) otherwise."""
-    if is_call(x, np.multiply):
-        for a, b in (x.args, x.args[::-1]):
-            if is_number(a):
-                return float(value_of(a)), b
-    if is_call(x, np.divide) and is_number(x.args[1]):
-        return 1 / float(value_of(x.args[1])), x.args[0]
-    if is_call(x, np.negative):
-        c, y = _scaled(x.args[0])
-        return -c, y
+    match x:
+        case Symbol(np.multiply, (a, b)) if is_number(a):
+            return float(value_of(a)), b
+        case Symbol(np.multiply, (a, b)) if is_number(b):
+            return float(value_of(b)), a
+        case Symbol(np.divide, (a, b)) if is_number(b):
+            return 1 / float(value_of(b)), a
+        case Symbol(np.negative, (a,)):
+            c, y = _scaled(a)
+            return -c, y
     return 1.0, x
 
 
-def _numbers_outside(x: Symbol) -> Any:
-    """What is linear in an array is so in a number that multiplies it."""
-    function: Any = x.function
-    args = x.args
-    for one, other in (args, args[::-1]) if function is np.multiply else ():
-        if not is_number(one) and np.ndim(value_of(one)) == 0 < np.ndim(value_of(other)):
-            c, y = _scaled(other)
-            return None if c == 1 else (c * one) * y
-    if function in (np.multiply, np.matmul, np.divide) and not any(map(is_number, args)):
-        (c, a), (d, b) = map(_scaled, args)
-        if function is np.divide:
-            return None if c == 1 else c * (a / args[1])
-        if c * d == 1:
-            return None
-        return (c * d) * function(a, b)
-    view = function in VIEWS and function is not np.broadcast_to  # tidy moves numbers into that
-    linear = function == np.add.reduce or (view and isinstance(args[0], Symbol))
-    if linear:
-        c, a = _scaled(args[0])
-        return None if c == 1 else c * function(a, *args[1:], **x.kwargs)
-    if function in (np.add, np.subtract):
-        (c, a), (d, b) = map(_scaled, args)
-        if c == d != 1:
-            return c * function(a, b)
-        if c == -d:
-            other = np.subtract if function is np.add else np.add
-            return c * other(a, b) if c != 1 or function is np.add else None
-    if function is np.multiply:
-        for a, b in (args, args[::-1]):
-            c, y = _scaled(b)
-            if is_number(a) and c != 1:
-                return (float(value_of(a)) * c) * y
+def _scaled_factors(x: Symbol) -> Any:
+    """A product with c * y is c times the product with y; numbers come together."""
+    if x.function is np.multiply:
+        for a, b in commuted(x):
+            if is_number(a) or np.ndim(value_of(a)) == 0 < np.ndim(value_of(b)):
+                c, y = _scaled(b)
+                a = float(value_of(a)) if is_number(a) else a
+                return None if c == 1 else (c * a) * y
+    if x.function in (np.multiply, np.matmul):
+        (c, a), (d, b) = map(_scaled, x.args)
+        function = x.function
+        return None if c * d == 1 else (c * d) * function(a, b)
     return None
 
 
-def _mean(x: Symbol) -> Any:
-    """A mean is a sum times a number."""
-    if x.function is np.mean:
-        (a,) = x.args
-        return (x.value.size / max(a.value.size, 1)) * add_reduce(a, **x.kwargs)
+def _scaled_argument(x: Symbol) -> Any:
+    """What is linear in an array is so in a number that multiplies it."""
+    function = x.function
+    view = function in VIEWS and function is not np.broadcast_to  # tidy moves numbers into that
+    quotient = function is np.divide and not any(map(is_number, x.args))
+    if view or quotient or function == np.add.reduce:
+        c, a = _scaled(x.args[0])
+        return None if c == 1 else c * function(a, *x.args[1:], **x.kwargs)
+    return None
+
+
+def _scaled_terms(x: Symbol) -> Any:
+    """c * a + c * b is c * (a + b), and c * a - c * b likewise."""
+    if x.function not in (np.add, np.subtract):
+        return None
+    (c, a), (d, b) = map(_scaled, x.args)
+    if c == d != 1:
+        return c * x.function(a, b)
+    if c == -d and (c != 1 or x.function is np.add):
+        return c * (np.subtract if x.function is np.add else np.add)(a, b)
+    return None
+
+
+def _plain(x: Symbol) -> Any:
+    """A mean is a sum times a number; a square is a product, which is faster than a power."""
+    match x:
+        case Symbol(np.mean, (a,)):
+            return (x.value.size / max(a.value.size, 1)) * add_reduce(a, **x.kwargs)
+        case Symbol(np.power, (a, n)) if is_number(n) and value_of(n) == 2:
+            return a * a
     return None
 
 
 def _sum(x: Symbol) -> Any:
     """The sum of a sum is taken of each part, that of a product is a product of vectors."""
-    if x.function != np.add.reduce:
+    a = x.args[0] if x.function == np.add.reduce and x.value.ndim == 0 else None
+    if not isinstance(a, Symbol) or a in x.trace.shared or a.value.dtype.kind != "f":
         return None
-    (a,) = x.args
-    if x.value.ndim or not isinstance(a, Symbol) or a in x.book.shared or a.value.dtype.kind != "f":
-        return None
-    if a.function == np.add.reduce:
-        return add_reduce(a.args[0], axis=None)
-    full = all(np.shape(value_of(b)) == a.value.shape for b in a.args)
-    if a.function in (np.add, np.subtract) and full:
-        left, right = (add_reduce(b, axis=None) for b in a.args)
-        return a.function(left, right)
-    if a.function is np.multiply and full and len({value_of(b).dtype for b in a.args}) == 1:
-        return x.book.record(np.vdot, *a.args)
-    if a.function is np.square:
-        return x.book.record(np.vdot, a.args[0], a.args[0])
+    match a:
+        case Symbol(np.add.reduce, (b,)):
+            return add_reduce(b, axis=None)
+        case Symbol(np.square, (b,)):
+            return x.trace.emit(np.vdot, b, b)
+        case Symbol(np.add | np.subtract | np.multiply, (b, c)):
+            left, right = (np.asarray(value_of(y)) for y in (b, c))
+            if not left.shape == right.shape == a.value.shape:
+                return None
+            if a.function is not np.multiply:
+                return a.function(add_reduce(b, axis=None), add_reduce(c, axis=None))
+            return x.trace.emit(np.vdot, b, c) if left.dtype == right.dtype else None
     return None
 
 
-def _square(x: Symbol) -> Any:
-    """A square is a product, which is faster than a power."""
-    if x.function is np.power and is_number(x.args[1]) and value_of(x.args[1]) == 2:
-        return x.args[0] * x.args[0]
-    return None
-
-
-class Bordered:
+class Augmented:
     """Constant data with a column of ones: X @ W + b is one product, and so are its gradients.
 
     Args:
-        joined: the matrix of W and, as its last row, b, by the two.
-        changing: what may be another in every step.
+        matrices: by a matrix W and a row b, W with b as its last row.
+        variables: what may differ from step to step.
     """
 
     def __init__(
-        self, joined: Mapping[tuple[Symbol, Symbol], Symbol], changing: Collection[Symbol]
+        self, matrices: Mapping[tuple[Symbol, Symbol], Symbol], variables: Collection[Symbol]
     ) -> None:
-        self.joined, self.changing = joined, changing
-        self._known: dict[Symbol, Symbol] = {}
+        self.matrices, self.variables = matrices, variables
+        self._with_ones: dict[Symbol, Symbol] = {}
 
-    def _with_ones(self, X: Symbol) -> Symbol | None:
-        """X with one more column, if it is constant and has so few that this takes no time."""
-        if X.function or X in self.changing or X.value.ndim != 2 or X.value.shape[1] >= FEW:
+    def data(self, X: Symbol) -> Symbol | None:
+        """X with a column of ones, if it is constant and has so few that this takes no time."""
+        if X.function or X in self.variables or X.ndim != 2 or X.shape[1] >= MAX_COLUMNS:
             return None
-        if X not in self._known:
+        if X not in self._with_ones:
             array = np.pad(X.value, ((0, 0), (0, 1)), constant_values=1)
-            self._known[X] = X.book.argument(array, fixed=True)
-        return self._known[X]
+            self._with_ones[X] = X.trace.argument(array)
+        return self._with_ones[X]
 
     def output(self, x: Symbol) -> Any:
         """X @ W + b, if that is what it is."""
-        for product, b in (x.args, x.args[::-1]) if x.function is np.add else ():
-            if is_call(product, np.matmul):
-                X, W = product.args
-                known = all(isinstance(a, Symbol) for a in (X, W, b))  # not so small integers
-                if known and (W, b) in self.joined and (X1 := self._with_ones(X)) is not None:
-                    return X1 @ self.joined[W, b]
+        for product, b in commuted(x) if x.function is np.add else ():
+            match product:
+                case Symbol(np.matmul, (Symbol() as X, Symbol() as W)) if isinstance(b, Symbol):
+                    if (W, b) in self.matrices and (X1 := self.data(X)) is not None:
+                        return X1 @ self.matrices[W, b]
         return None
 
     def gradient(self, dW: Any, db: Any) -> Any:
         """X.T @ dZ and the sum of the rows of dZ, if that is what they are."""
-        functions = [getattr(x, "function", None) for x in (dW, db)]
-        if functions != [np.matmul, np.add.reduce]:
-            return None
-        turned, dZ = dW.args
-        rows = dZ is db.args[0] and axes_of(db) == [0]
-        X1 = self._with_ones(turned.args[0]) if rows and is_call(turned, np.transpose) else None
-        return None if X1 is None else X1.T @ dZ
+        match dW, db:
+            case Symbol(np.matmul, (Symbol(np.transpose) as XT, dZ)), Symbol(np.add.reduce, (y,)):
+                X1 = self.data(XT.args[0]) if y is dZ and db.axes == [0] else None
+                return None if X1 is None else X1.T @ dZ
+        return None
 
 
-def faster(results: list[Any], book: Book, outside: bool, bordered: Bordered) -> list[Any]:
+def faster(results: list[Any], trace: Trace, outside: bool, augmented: Augmented) -> list[Any]:
     """The results, in fewer passes over large arrays.
 
     Args:
         outside: whether numbers shall multiply results rather than what these are computed from.
     """
-    rules: list[Rule] = [bordered.output, _mean, _sum, _square]
-    rules += [_numbers_outside] if outside else []
+    rules: list[Rule] = [augmented.output, _plain, _sum]
+    rules += [_scaled_factors, _scaled_argument, _scaled_terms] if outside else []
 
     def rewrite(x: Symbol) -> Any:
-        y = tidy_always(x)
+        y = tidy_exactly(x)
         if y is not x:
             return y
         for rule in rules:
@@ -183,13 +168,12 @@ def faster(results: list[Any], book: Book, outside: bool, bordered: Bordered) ->
                 return z
         return x
 
-    return book.rewritten(results, rewrite)
+    return trace.rewritten(results, rewrite)
 
 
-def shared_number(results: list[Any]) -> tuple[float, list[Any]]:
+def common_factor(results: list[Any]) -> tuple[float, list[Any]]:
     """(c, ys), if every result is the same number c times a y that has to be computed."""
-    scaled = [_scaled(x) for x in results]
-    numbers = {c for c, _ in scaled}
-    if len(numbers) == 1 and all(isinstance(y, Symbol) for _, y in scaled):
-        return numbers.pop(), [y for _, y in scaled]
+    numbers, symbols = zip(*map(_scaled, results), strict=True)
+    if len({*numbers}) == 1 and all(isinstance(y, Symbol) for y in symbols):
+        return numbers[0], [*symbols]
     return 1.0, results

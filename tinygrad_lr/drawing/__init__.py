@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from tinygrad_lr.drawing.cards import Graph
 from tinygrad_lr.drawing.dot import picture
 from tinygrad_lr.drawing.render import Picture, RendererNotFound
 from tinygrad_lr.drawing.trace import graph
@@ -14,7 +13,7 @@ from tinygrad_lr.naming.names import nodes
 from tinygrad_lr.nn import Module
 from tinygrad_lr.tensor import Tensor
 
-ROOMY, MOST = 40, 300  # cards: up to which none are collapsed, and up to which a picture is drawn
+MAX_OPEN_CARDS = 40  # of a graph whose layers are drawn open
 
 
 def draw(
@@ -40,18 +39,18 @@ def draw(
     Args:
         output: a tensor; or a Module, with what it is to be called with as `inputs`.
         values: whether to show the values.
-        gradients: whether to show the gradients of the output, if it is one number.
+        gradients: whether to show the gradients of the output, if it is a scalar.
         derivatives: whether to show local derivatives between scalars; default if all are.
         direction: "LR" from left to right, "TB" from top to bottom; default what fits.
         theme: "light", "dark", or "auto", by which an SVG follows the reader's settings.
         depth: of nesting at which a Module becomes one card, 0 the whole model, 1 its layers;
             default none for a graph of up to 40 cards.
-        legend: whether to tell what the colours mean.
-        wrt: tensors outside of whose way to the output no gradient is shown; default all.
+        legend: whether to explain the colours.
+        wrt: show gradients only on paths from these tensors to the output; default all.
 
     Raises:
-        ValueError: for a graph of more than 300 cards, and an unknown direction or theme.
-        TypeError: for what has no graph.
+        ValueError: for a graph of more than 300 cards, or an unknown direction or theme.
+        TypeError: if the output has no graph.
 
     >>> w = Tensor([1.0, -2.0], requires_grad=True)
     >>> loss = (w ** 2).sum()
@@ -66,31 +65,20 @@ def draw(
         raise ValueError(f"draw: theme is 'light', 'dark' or 'auto', not {theme!r}")
     if inputs and isinstance(inputs[-1], (str, os.PathLike)):
         path = os.fspath(inputs[-1])
-        raise TypeError(
-            f"draw gives a picture, and draw(...).render(outfile={path!r}) writes it to a file"
-        )
+        raise TypeError(f"draw returns a picture; draw(...).render(outfile={path!r}) writes it")
     if not isinstance(output, Module if inputs else (Module, Tensor)):
         raise TypeError(
             f"draw: a Tensor, or a Module and what it is called with, can be drawn, not "
             f"{type(output).__name__}; .data, .numpy() and .item() are cut off from the graph"
         )
-    if isinstance(output, Module):
-        found = graph(output(*inputs), depth=1 if depth is None else depth, model=output)
-    else:
-        if depth is None and len(nodes([output])) > ROOMY:
-            depth = 1
-        found = graph(output, gradient=gradients, derivatives=derivatives, wrt=wrt, depth=depth)
-    if len(found.cards) > MOST:
-        raise ValueError(
-            f"draw: this would be {len(found.cards)} cards, and up to {MOST} can be read. Draw "
-            f"fewer steps of it, or a part: any tensor in it can be drawn. What Modules compute "
-            f"becomes one card each, with depth=1, and the whole of a model with depth=0"
-        )
-    return picture(
-        found,
-        values=values,
-        gradients=gradients,
-        direction=direction,
-        theme=theme,
-        legend=legend,
+    model = output if isinstance(output, Module) else None
+    result: Any = output if model is None else model(*inputs)
+    if depth is None and (model is not None or len(nodes([result])) > MAX_OPEN_CARDS):
+        depth = 1
+    cards = graph(result, gradients, derivatives, wrt, depth, model)
+    cards.check_size(
+        "draw",
+        "Draw fewer steps, or a part: any tensor in it can be drawn. depth=1 makes one card of "
+        "each layer, depth=0 of the whole model",
     )
+    return picture(cards, values, gradients, direction, theme, legend)

@@ -1,52 +1,53 @@
-"""The formula of an operation with its user's names in it."""
+"""The formula of an operation, with the user's names in it."""
 
 from __future__ import annotations
 
 import ast
-import copy
-import functools
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.drawing.figures import number
+from tinygrad_lr.array.protocols import unwrap
+from tinygrad_lr.drawing.formatting import number
+from tinygrad_lr.ops import Op
 
-LONG = 28  # characters, up to which a formula is part of another instead of a name for it
+MAX_FORMULA = 28  # characters, up to which a formula is part of another without a name for it
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+ESCAPES = str.maketrans("₀₁₂₃₄₅₆₇₈₉′", "᠐᠑᠒᠓᠔᠕᠖᠗᠘᠙ʹ")  # to letters that identifiers may have
+UNESCAPES = {letter: sign for sign, letter in ESCAPES.items()}
 
 
 def expression(text: str) -> ast.expr:
-    """A name or a formula as a piece of another; what is no Python is kept as it is."""
+    """The syntax tree of a name or formula, as in h₁ @ W; what is not Python becomes a name."""
     try:
-        return ast.parse(text, mode="eval").body
+        tree = ast.parse(text.translate(ESCAPES), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Name(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = node.id.translate(UNESCAPES)
+    return tree
 
 
 def literal(x: Any) -> str:
-    """A number, or an array that is the same one everywhere, as a person writes it."""
-    return number(np.ravel(getattr(x, "_array", x))[0], 4).replace("−", "-")
-
-
-@functools.cache
-def _parsed(formula: str) -> ast.expr:
-    return ast.parse(formula, mode="eval").body
+    """A number, or an array with the same number everywhere, as a person writes it."""
+    return number(np.ravel(unwrap(x))[0], 4).replace("−", "-")
 
 
 class _Substitution(ast.NodeTransformer):
-    def __init__(self, known: dict[str, Any]):
-        self.known = known
+    def __init__(self, expressions: dict[str, Any]):
+        self.expressions = expressions
 
     def visit_Starred(self, node: ast.Starred) -> Any:
-        value = node.value
-        return self.known.get(value.id, node) if isinstance(value, ast.Name) else node
+        return self.visit(node.value)
 
     def visit_Name(self, node: ast.Name) -> Any:
-        return self.known.get(node.id, node)
+        return self.expressions.get(node.id, node)
 
 
-def formula(op: Any, arguments: Iterable[ast.expr], params: dict[str, Any]) -> ast.expr:
-    """The operation's formula about these arguments; metadata that are the defaults are left out.
+def formula(op: Op, arguments: Iterable[ast.expr], params: dict[str, Any]) -> ast.expr:
+    """The operation's formula with these arguments; metadata with default values are left out.
 
     >>> from tinygrad_lr.ops import OPERATIONS
     >>> h, sum_ = expression("h"), expression("W + U")
@@ -55,38 +56,36 @@ def formula(op: Any, arguments: Iterable[ast.expr], params: dict[str, Any]) -> a
     >>> ast.unparse(formula(OPERATIONS["sum"], [h], {"axis": 0, "keepdims": False}))
     'sum(h, axis=0)'
     """
-    known: dict[str, Any] = {name: _metadata(value) for name, value in params.items()}
-    pieces = list(arguments)
+    tree = expression(op.formula)
+    expressions: dict[str, Any] = {name: _metadata(value) for name, value in params.items()}
     if op.variadic:
-        starred = [n.value for n in ast.walk(_parsed(op.formula)) if isinstance(n, ast.Starred)]
-        known |= {n.id: pieces for n in starred if isinstance(n, ast.Name)}
+        starred = [node.value for node in ast.walk(tree) if isinstance(node, ast.Starred)]
+        expressions |= {ast.unparse(name): list(arguments) for name in starred}
     else:
-        known |= dict(zip(op.arrays, pieces, strict=True))
-    tree = copy.deepcopy(_parsed(op.formula))
+        expressions |= dict(zip(op.arrays, arguments, strict=True))
     if isinstance(tree, ast.Call):
-        kept, tree.args = tree.args, []
-        for argument in kept:
-            name = getattr(argument, "id", None)
+        positional, tree.args = tree.args, []
+        for argument in positional:
+            name = getattr(argument, "id", "")
             if name not in params or name not in op.defaults:
                 tree.args.append(argument)
             elif not is_default(op, name, params[name]):
                 tree.keywords.append(ast.keyword(name, argument))
-    substituted: ast.expr = _Substitution(known).visit(tree)
+    substituted: ast.expr = _Substitution(expressions).visit(tree)
     return substituted
 
 
-def is_default(op: Any, name: str, value: Any) -> bool:
-    """Whether metadata need not be said, as they are what they are without being said."""
+def is_default(op: Op, name: str, value: Any) -> bool:
+    """Whether metadata have their default value, and so can be left out."""
     return name in op.defaults and np.array_equal(value, op.defaults[name])
 
 
 def _metadata(value: Any) -> ast.expr:
-    """An axis, a shape or an index, if it is short."""
+    """An axis, a shape or an index; "…" for a long one."""
     if isinstance(value, tuple) and any(isinstance(part, slice | np.ndarray) for part in value):
         return ast.Tuple([_metadata(part) for part in value], ast.Load())
     if isinstance(value, slice):
         ends = (value.start, value.stop, value.step)
-        lower, upper, step = (None if end is None else ast.Constant(end) for end in ends)
-        return ast.Slice(lower, upper, step)
+        return ast.Slice(*(None if end is None else ast.Constant(end) for end in ends))
     text = "…" if isinstance(value, np.ndarray) else repr(value)
-    return expression(text if len(text) <= LONG else "…")
+    return expression(text if len(text) <= MAX_FORMULA else "…")

@@ -1,4 +1,4 @@
-"""Which layer every value of a graph belongs to, and whole layers as one card."""
+"""Which layer each array of a graph belongs to, and whole layers as one card."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
-from tinygrad_lr.drawing.cards import Card, Graph, LayerCard, Wire
+from tinygrad_lr.drawing.cards import Card, Graph, LayerCard, Wire, is_result
 from tinygrad_lr.nn import Module
-from tinygrad_lr.tensor import Tensor
 
-FOLD = 3  # equal layers in a row, from which on they are one card
+MIN_RUN = 3  # equal layers in a row that become one card
 
 
 def modules_by_path(models: Mapping[str, Module]) -> dict[str, Module]:
@@ -26,103 +25,101 @@ def modules_by_path(models: Mapping[str, Module]) -> dict[str, Module]:
 def layers(values: Sequence[Any], modules: Mapping[str, Module]) -> dict[int, str]:
     """The path of the innermost Module of every value that belongs to one, by id.
 
-    A parameter belongs to the Module that holds it; a result to the layer of a parameter that
-    went into it, or else to that of an operand which the same call of the user's computed.
+    A parameter belongs to the Module that holds it; a result to the layer of a parameter among
+    its operands, or else to that of an operand which the same call of the user's computed.
     """
-    found = {
+    holders = {
         id(tensor): path
         for path, module in modules.items()
         for tensor in module.named_tensors().values()
     }
-    inside = {id(x) for x in values}
-    found = {key: path for key, path in found.items() if key in inside}
-    for x in values:
-        if not (isinstance(x, Tensor) and x.op):
-            continue
-        held = [found[id(y)] for y in x.inputs if id(y) in found and not getattr(y, "op", None)]
-        same = [y for y in x.inputs if getattr(y, "op", None) and y.origin == x.origin]
-        held += [found[id(y)] for y in same if id(y) in found]
-        if held:
-            found[id(x)] = held[0]
-    return found
+    paths = {id(x): holders[id(x)] for x in values if id(x) in holders}
+    for x in filter(is_result, values):
+        leaves = [y for y in x.inputs if not is_result(y)]
+        siblings = [y for y in x.inputs if is_result(y) and y.origin == x.origin]
+        if candidates := [paths[id(y)] for y in (*leaves, *siblings) if id(y) in paths]:
+            paths[id(x)] = candidates[0]
+    return paths
 
 
-def ancestor(path: str | None, modules: Mapping[str, Module], depth: int) -> str | None:
-    """The Module at a depth of nesting that a layer lies in; None if it is a part of none."""
-    around = sorted((p for p in modules if path is not None and _within(path, p)), key=len)
+def ancestor(path: str, modules: Mapping[str, Module], depth: int) -> str | None:
+    """The Module around a layer at a depth of nesting, itself if nothing is in it; or None."""
+    around = sorted((other for other in modules if _is_within(path, other)), key=len)
     if depth < len(around):
         return around[depth]
-    is_innermost = not any(_within(p, path) for p in modules if p != path)
-    return around[-1] if around and is_innermost else None
+    return None if any(_is_within(p, path) for p in modules if p != path) else path
 
 
-def _within(path: str | None, other: str | None) -> bool:
-    """Whether a path is another, or leads further into it."""
-    return path == other or other == "" or f"{path}.".startswith(f"{other}.")
+def _is_within(path: str, other: str) -> bool:
+    """Whether a path equals another or lies below it."""
+    return other == "" or f"{path}.".startswith(f"{other}.")
 
 
-def collapsed(graph: Graph, depth: int, opened: Container[str] = ()) -> Graph:
-    """The graph with every Module at a depth of nesting as one card, and runs of equal ones too.
+def group_by_module(graph: Graph, depth: int, opened: Container[str] = ()) -> dict[Card, str]:
+    """The path of the Module, at a depth of nesting, that each card collapses into, if any.
 
-    Args:
-        graph: all cards.
-        depth: 0 makes one card of each model, 1 of each layer of it, and so on.
-        opened: paths of the Modules that stay as they are.
+    An operation without parameters belongs to a Module if it lies between two of its cards.
     """
-    groups: dict[int | str, list[Card]] = {}
-    place: dict[int, int | str] = {}
+    layers = {card: card.layer for card in graph.cards if card.layer is not None}
+    around = {path: ancestor(path, graph.modules, depth) for path in layers.values()}
+    groups = {card: module for card, path in layers.items() if (module := around[path]) is not None}
+    for module in dict.fromkeys(groups.values()):
+        members = [card for card, path in groups.items() if path == module]
+        after, before = graph.downstream(members), {w.source for c in members for w in c.inputs}
+        for card in reversed(graph.cards):
+            if card in before:
+                before.update(wire.source for wire in card.inputs)
+                if card in after:
+                    groups.setdefault(card, module)
+    return {card: path for card, path in groups.items() if path not in opened}
+
+
+def collapse(graph: Graph, depth: int, opened: Container[str] = ()) -> Graph:
+    """The graph with each Module at a depth of nesting as one card, and each run of equal ones.
+
+    Depth 0 makes one card of each model, 1 of each layer of it; those at the `opened` paths stay.
+    """
+    paths = group_by_module(graph, depth, opened)
+    members: dict[Card | str, list[Card]] = {}
     for card in graph.cards:
-        path = ancestor(card.layer, graph.modules, depth)
-        place[card.k] = card.k if path is None or path in opened else path
-        groups.setdefault(place[card.k], []).append(card)
-    out = {place[w.source]: w.source for w in graph.wires if place[w.source] != place[w.target]}
-    results = {key: graph.cards[out.get(key, members[-1].k)] for key, members in groups.items()}
+        members.setdefault(paths.get(card, card), []).append(card)
+    group = {card: key for key, cards in members.items() for card in cards}
     cards = {
-        key: LayerCard.of(key, graph.modules[key], results[key], members)
+        key: LayerCard.of(key, graph.modules[key], inner)
         if isinstance(key, str)
-        else dataclasses.replace(members[0])
-        for key, members in sorted(groups.items(), key=lambda group: results[group[0]].k)
+        else dataclasses.replace(key, inputs=[])
+        for key, inner in sorted(members.items(), key=lambda group: group[1][-1].index)
     }
-    for k, card in enumerate(cards.values()):
-        card.k, card.inputs = k, []
     for wire in graph.wires:
-        source, target = cards[place[wire.source]], cards[place[wire.target]]
+        source, target = cards[group[wire.source]], cards[group[wire.target]]
         if source is not target:
             _join(source, target, wire)
-    return Graph(_folded(list(cards.values())), graph.modules)
+    return Graph(_fold(list(cards.values())), graph.modules)
 
 
 def _join(source: Card, target: Card, wire: Wire) -> None:
-    """A wire between two cards; from or to a layer one is enough."""
-    layered = isinstance(target, LayerCard)
-    known = any(known.source == source.k for known in target.inputs)
-    if known and (layered or isinstance(source, LayerCard)):
-        return
-    argument = len(target.inputs) if layered else wire.argument
-    target.inputs.append(Wire(source.k, target.k, argument, wire.local))
+    """Connect two cards; from or to a layer one wire is enough."""
+    to_layer = isinstance(target, LayerCard)
+    is_joined = any(other.source is source for other in target.inputs)
+    if not is_joined or not (to_layer or isinstance(source, LayerCard)):
+        argument = len(target.inputs) if to_layer else wire.argument
+        target.inputs.append(Wire(source, target, argument, wire.local))
 
 
-def _folded(cards: list[Card]) -> list[Card]:
-    """The cards with each run of equal layers as one."""
-    uses = Counter(wire.source for card in cards for wire in card.inputs)
-    runs: dict[int, list[LayerCard]] = {}
+def _fold(cards: list[Card]) -> list[Card]:
+    """The cards with each run of equal layers as one, renumbered."""
+    uses = Counter[Card | None](wire.source for card in cards for wire in card.inputs)
+    runs: dict[Card | None, list[LayerCard]] = {}
     for card in cards:
         if isinstance(card, LayerCard):
-            before = cards[card.inputs[0].source] if len(card.inputs) == 1 else None
-            follows = isinstance(before, LayerCard) and uses[before.k] == 1 and card.like(before)
-            runs[card.k] = [*runs[before.k], card] if before and follows else [card]
-    longest = {run[0].k: run for run in runs.values()}  # a longer run comes later
-    gone: dict[int, int] = {}
-    for run in longest.values():
-        if len(run) >= FOLD:
-            run[-1].fold(run)
-            gone |= {card.k: run[-1].k for card in run[:-1]}
-    kept = [card for card in cards if card.k not in gone]
-    number = {card.k: k for k, card in enumerate(kept)}
-    for card in kept:
-        card.k = number[card.k]
-        card.inputs = [
-            dataclasses.replace(wire, source=number[wire.source], target=card.k)
-            for wire in card.inputs
-        ]
-    return kept
+            before = card.inputs[0].source if len(card.inputs) == 1 else None
+            run = runs.get(before, []) if uses[before] == 1 else []
+            runs[card] = run if run and run[-1].signature == card.signature else []
+            runs[card].append(card)
+    folds = {card: run for run in runs.values() if len(run) >= MIN_RUN for card in run}
+    cards = [card for card in cards if card not in folds or card is folds[card][-1]]
+    for index, card in enumerate(cards):
+        card.index = index
+        if card in folds:
+            folds[card][-1].fold(folds[card])
+    return cards

@@ -3,47 +3,37 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
-from types import FrameType
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.drawing.cards import Card, Graph, Wire, layer_title
-from tinygrad_lr.drawing.figures import plain
-from tinygrad_lr.drawing.formula import LONG, expression, formula, literal
-from tinygrad_lr.drawing.layers import ancestor, collapsed, layers, modules_by_path
+from tinygrad_lr.array.protocols import unwrap
+from tinygrad_lr.drawing.cards import Card, Graph, Wire, is_result, layer_title
+from tinygrad_lr.drawing.formatting import one_line
+from tinygrad_lr.drawing.formula import MAX_FORMULA, SUBSCRIPTS, expression, formula, literal
+from tinygrad_lr.drawing.layers import collapse, group_by_module, layers, modules_by_path
 from tinygrad_lr.messages.frames import user_frame
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming import names
 from tinygrad_lr.nn import Module
-from tinygrad_lr.tensor import Tensor, gradients, unbroadcast
+from tinygrad_lr.tensor import Tensor, as_arrays, gradients, unbroadcast
 
-Texts = Mapping[int, str]  # by the id of a value
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+LETTERS = {"parameter": "θ", "data": "c", "constant": "c"}  # for arrays without a name
 
 
 def graph(
     output: Tensor,
-    *,
     gradient: bool = True,
     derivatives: bool | None = None,
     wrt: Sequence[Tensor] | None = None,
     depth: int | None = None,
-    frame: FrameType | None = None,
     model: Module | None = None,
 ) -> Graph:
-    """The cards of the computation behind a tensor.
+    """The cards of the computation behind a tensor; the arguments are those of `draw`.
 
-    Args:
-        output: what was computed.
-        gradient: whether to compute the gradient of everything, if the output is one number.
-        derivatives: whether wires between scalars have their local derivative; default if all
-            of a graph's values are scalars.
-        wrt: tensors outside of whose way to the output no gradient is shown; default all.
-        depth: of nesting at which a Module becomes one card; default none does.
-        frame: where the user's variables are; default the innermost frame outside the package.
-        model: the Module that was called; default those among the variables.
+    `model` is the Module that was called; by default those among the user's variables are found.
 
     >>> w = Tensor(3.0, requires_grad=True)
     >>> loss = (2 * w + 1) ** 2
@@ -53,170 +43,128 @@ def graph(
     2 * w + 1  value 7  grad 14
     loss = (2 * w + 1) ** 2  [loss]  value 49  grad 1
     """
-    frame = frame or user_frame()
+    frame = user_frame()
     values = names.nodes([output])
-    models = modules_by_path(names.modules(values, frame, model))
-    layer = layers(values, models)
-    known = names.find([output], frame, model)
-    slopes = {}
-    if gradient and output.requires_grad and output.size == 1:
-        with np.errstate(all="ignore"):  # what is not finite is told in the picture
-            slopes = gradients(output)
-    if wrt is not None:
-        slopes = {x: slopes[x] for x in _leading_from(wrt, values) if x in slopes}
-    literals: set[int] = set()
-    for x in values:
-        if id(x) not in known and _is_literal(x, literals):
-            literals.add(id(x))
-    shown = [x for x in values if id(x) not in literals]
-    label = Labels(known, layer, _leaving(values, layer, models, depth))
-    if derivatives is None:
-        derivatives = all(np.size(_array(x)) == 1 for x in shown)
+    modules = modules_by_path(names.modules(values, frame, model))
+    labels, paths = names.find([output], frame, model), layers(values, modules)
+    cards = _cards(values, labels, output)
+    full = Graph(list(cards.values()), modules)
+    for key, card in cards.items():
+        card.layer = paths.get(key)
+    _write_titles(full, cards, labels, depth)
+    with np.errstate(all="ignore"):  # the picture shows what is not finite
+        if gradient and output.requires_grad and output.size == 1:
+            starts = full.cards if wrt is None else [cards[id(x)] for x in wrt if id(x) in cards]
+            reached = full.downstream(starts)
+            for x, g in gradients(output).items():
+                cards[id(x)].gradient = np.asarray(g) if cards[id(x)] in reached else None
+        if derivatives or (derivatives is None and all(c.value.size == 1 for c in full.cards)):
+            for card in full.cards:
+                _differentiate(card)
+    return full if depth is None else collapse(full, depth)
+
+
+def _cards(values: Sequence[Any], labels: Container[int], output: Tensor) -> dict[int, Card]:
+    """A card for every value, by id, except for numbers that formulas spell out."""
+    literals = set[int]()
     cards: dict[int, Card] = {}
-    for x in shown:
-        kind = _kind(x, output)
-        name, title, made = label.new(x, kind)
-        card = Card(len(cards), kind, name, title, made, np.asarray(_array(x)))
-        card.layer, card.source = layer.get(id(x)), x
-        if isinstance(x, Tensor):
-            card.gradient = np.asarray(slopes[x]) if x in slopes else None
-            local = _locals(x) if derivatives else {}
-            card.inputs = [
-                Wire(cards[id(y)].k, card.k, i, local.get(i))
-                for i, y in enumerate(x.inputs)
-                if id(y) in cards
-            ]
-        cards[id(x)] = card
-    found = Graph(list(cards.values()), models)
-    return found if depth is None else collapsed(found, depth)
+    for x in values:
+        if id(x) not in labels and _is_literal(x, literals):
+            literals.add(id(x))
+        else:
+            card = Card(len(cards), _kind(x, output), x, np.asarray(unwrap(x)))
+            inputs = [(i, cards.get(id(y))) for i, y in enumerate(getattr(x, "inputs", ()))]
+            card.inputs = [Wire(source, card, i) for i, source in inputs if source]
+            cards[id(x)] = card
+    return cards
 
 
-class Labels:
-    """What a value is called in its card, and in the formulas of others.
+def _write_titles(
+    graph: Graph, cards: Mapping[int, Card], labels: Mapping[int, str], depth: int | None
+) -> None:
+    """Give every card its name, title and formula; a short formula is a name for itself.
 
-    Args:
-        known: the names that values have.
-        layer: the paths of the layers that they belong to.
-        leaving: the results that are used outside of their layer, with a name for them, or "".
+    An array without one is h₁ if it leaves its layer and v₁ if not, a parameter θ₁, data c₁.
     """
-
-    def __init__(self, known: Texts, layer: Texts, leaving: Texts):
-        self.known = {key: plain(name) for key, name in known.items() if plain(name)}
-        self.layer, self.leaving = layer, leaving
-        self.taken = dict.fromkeys(known.values(), 1)
-        self.counts: dict[str, int] = {}
-        self.pieces: dict[int, ast.expr] = {}
-
-    def of(self, x: Any, layer: str | None) -> ast.expr:
-        """A value in a formula of a layer: its name, the formula that stands for it, a number."""
-        if id(x) in self.known and self.layer.get(id(x)) == layer:
-            return expression(self.title(x))
-        return self.pieces[id(x)] if id(x) in self.pieces else expression(literal(x))
-
-    def title(self, x: Any) -> str:
-        """A known name, without the path of the layer."""
-        return self.known[id(x)].removeprefix(f"{self.layer.get(id(x))}.")
-
-    def new(self, x: Any, kind: str) -> tuple[str, str, str]:
-        """(name, title, formula) of a value; if it has no name, a short formula is its name."""
-        made = None
-        if _made(x):
-            layer = self.layer.get(id(x))
-            pieces = [self.of(y, layer) for y in x.inputs]
-            made = _attribute(x, pieces) or formula(x.op, pieces, x.params)
-        text = ast.unparse(made) if made else ""
-        if id(x) in self.known:
-            self.pieces[id(x)] = expression(self.known[id(x)])
-            return self.known[id(x)], self.title(x), text
-        if made and len(text) <= LONG and id(x) not in self.leaving:
-            self.pieces[id(x)] = made
-            return text, text, ""
-        name = names.unique(self.leaving.get(id(x)) or self._numbered(x, kind), self.taken)
-        self.pieces[id(x)] = ast.Name(name)
-        return name, name, text
-
-    def _numbered(self, x: Any, kind: str) -> str:
-        """h₁ for what a layer hands on, v₁ within one formula, θ₁ and c₁ for what went in."""
-        made = "h" if id(x) in self.leaving else "v"
-        letter = {"parameter": "θ", "data": "c", "constant": "c"}.get(kind, made)
-        self.counts[letter] = self.counts.get(letter, 0) + 1
-        return f"{letter}{self.counts[letter]}".translate(SUBSCRIPTS)
+    outputs, used = _layer_outputs(graph, depth), dict.fromkeys(labels.values(), 1)
+    counts = Counter[str]()
+    for key, card in cards.items():
+        tree = _formula(card, cards)
+        text = ast.unparse(tree) if tree else ""
+        if name := one_line(labels.get(key, "")):
+            card.name, card.title, card.formula = name, name.removeprefix(f"{card.layer}."), text
+        elif tree and len(text) <= MAX_FORMULA and card not in outputs:
+            card.name, card.title, card.tree = text, text, tree
+        else:
+            name = outputs.get(card, "")
+            if not name:
+                letter = LETTERS.get(card.kind, "h" if card in outputs else "v")
+                counts[letter] += 1
+                name = f"{letter}{counts[letter]}".translate(SUBSCRIPTS)
+            card.name = card.title = names.unique(name, used)
+            card.formula = text
 
 
-def _attribute(x: Tensor, pieces: list[ast.expr]) -> ast.expr | None:
-    """The W.T of one who wrote W.T, which no formula of a transpose is as short as."""
-    if len(pieces) == 1 and x.origin and all(p is None for p in x.params.values()):
-        name = locate(x.origin).text.rpartition(".")[2]
-        return ast.Attribute(pieces[0], name) if name in ("T", "mT") else None
-    return None
+def _formula(card: Card, cards: Mapping[int, Card]) -> ast.expr | None:
+    """What an operation computes, in the names that its inputs have in its layer."""
+    x = card.node
+    if not card.is_result:
+        return None
+    operands = [operand(y, card.layer, cards) for y in x.inputs]
+    if len(operands) == 1 and x.origin and all(p is None for p in x.params.values()):
+        attribute = locate(x.origin).text.rpartition(".")[2]
+        if attribute in ("T", "mT"):  # shorter than the formula of a transpose
+            return ast.Attribute(operands[0], attribute)
+    return formula(x.op, operands, x.params)
 
 
-def _array(x: Any) -> Any:
-    return x._array if isinstance(x, Tensor) else x
+def operand(x: Any, layer: str | None, cards: Mapping[int, Card]) -> ast.expr:
+    """A value in the formulas of a layer: by the name on its card, or as a number."""
+    card = cards.get(id(x))
+    return card.reference(layer) if card else expression(literal(x))
 
 
-def _made(x: Any) -> bool:
-    return isinstance(x, Tensor) and x.op is not None
+def _layer_outputs(graph: Graph, depth: int | None) -> dict[Card, str]:
+    """The results used outside of their layer, or outside of the card that hides it.
+
+    Each has the title of that card, or "" if there is none.
+    """
+    if depth is None:
+        groups = {card: card.layer for card in graph.cards if card.layer is not None}
+    else:
+        groups = group_by_module(graph, depth)
+    return {
+        x: "" if depth is None else layer_title(groups[x], graph.modules[groups[x]])
+        for x, y in ((wire.source, wire.target) for wire in graph.wires)
+        if x.is_result and x in groups and groups[x] != groups.get(y)
+    }
 
 
-def _is_literal(x: Any, literals: set[int]) -> bool:
-    """Whether a value without a name is best written into a formula as the number that it is."""
+def _is_literal(x: Any, literals: Container[int]) -> bool:
+    """Whether formulas spell out a value without a name, as the number that it is."""
     if getattr(x, "requires_grad", False):
         return False
-    if _made(x) and any(id(y) not in literals for y in x.inputs):
+    if is_result(x) and any(id(y) not in literals for y in x.inputs):
         return False
-    array = np.asarray(_array(x))
+    array = np.asarray(unwrap(x))
     return array.size > 0 and bool((array == array.flat[0]).all())
 
 
 def _kind(x: Any, output: Tensor) -> str:
-    if x is output and _made(x):
+    if is_result(x):
+        if x is not output:
+            return "operation"
         return "loss" if x.size == 1 and x.requires_grad else "output"
-    if _made(x):
-        return "operation"
     if isinstance(x, Tensor) and x.requires_grad:
         return "parameter"
     return "data" if isinstance(x, Tensor) or np.ndim(x) else "constant"
 
 
-def _leaving(
-    values: Sequence[Any], layer: Texts, modules: Mapping[str, Module], depth: int | None
-) -> dict[int, str]:
-    """The results that are used outside of their layer, or of the card that hides it.
-
-    With each goes the title of that card, or "" if there is none.
-    """
-    hidden: dict[str, str | None] = {path: path for path in layer.values()}
-    if depth is not None:
-        hidden = {path: ancestor(path, modules, depth) for path in hidden}
-    group = {key: hidden[path] for key, path in layer.items() if hidden[path] is not None}
-    found = {}
-    for x in values:
-        for y in x.inputs if _made(x) else ():
-            path = group.get(id(y))
-            if _made(y) and path is not None and path != group.get(id(x)):
-                found[id(y)] = "" if depth is None else layer_title(path, modules[path])
-    return found
-
-
-def _leading_from(wrt: Sequence[Tensor], values: Sequence[Any]) -> list[Tensor]:
-    """The tensors on the way from `wrt` to the output."""
-    on = {id(x) for x in wrt}
-    for x in values:
-        if _made(x) and any(id(y) in on for y in x.inputs):
-            on.add(id(x))
-    return [x for x in values if id(x) in on]
-
-
-def _locals(x: Tensor) -> dict[int, float]:
-    """The derivative of a scalar result with respect to each of its scalar inputs."""
-    if x.op is None or x.size != 1:
-        return {}
-    inputs = [_array(y) for y in x.inputs]
-    found = {}
-    for i, (y, rule) in enumerate(zip(x.inputs, x.op.rules, strict=False)):
-        if isinstance(y, Tensor) and y.requires_grad and y.size == 1 and rule is not None:
-            with np.errstate(all="ignore"):
-                dx = rule(np.ones_like(x._array), x._array, *inputs, **x.params)
-            found[i] = float(unbroadcast(np.asarray(dx), y).item())
-    return found
+def _differentiate(card: Card) -> None:
+    """Give the wires between a scalar and its scalar inputs their local derivative."""
+    x, scalars = card.node, [w for w in card.inputs if card.value.size == w.source.value.size == 1]
+    for wire in scalars:
+        y, rule = [*zip(x.inputs, x.op.rules, strict=False)][wire.argument]
+        if rule and getattr(y, "requires_grad", False):
+            dy = rule(np.ones_like(x._array), *as_arrays(x), **x.params)
+            wire.local = float(unbroadcast(np.asarray(dy), y).item())

@@ -8,23 +8,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tinygrad_lr.drawing import MOST, ROOMY
+from tinygrad_lr.drawing import MAX_OPEN_CARDS
 from tinygrad_lr.drawing.cards import Graph, LayerCard
-from tinygrad_lr.drawing.layers import collapsed
+from tinygrad_lr.drawing.dot import picture
+from tinygrad_lr.drawing.layers import collapse
 from tinygrad_lr.drawing.render import Picture
 from tinygrad_lr.drawing.trace import graph
-from tinygrad_lr.explorer import film, predict, words
-from tinygrad_lr.explorer.arrays import Arrays
+from tinygrad_lr.explorer import page, predict, words
 from tinygrad_lr.explorer.film import Film
-from tinygrad_lr.explorer.page import written
-from tinygrad_lr.explorer.passes import sendings
-from tinygrad_lr.explorer.view import differences, view
+from tinygrad_lr.explorer.replay import finite_differences
+from tinygrad_lr.explorer.view import View
+from tinygrad_lr.explorer.vjps import vjp_calls
 from tinygrad_lr.messages import GradientError
 from tinygrad_lr.nn import Module
 from tinygrad_lr.tensor import Tensor
 
-HEIGHT = 820  # pixels in a notebook
-OPENED = 12  # layers of a large graph that can be opened
+FRAME_HEIGHT = 820  # pixels, in a notebook
+MAX_OPENED = 12  # layers of a large graph that can be opened
 
 
 class Page:
@@ -42,10 +42,10 @@ class Page:
         return repr(self.picture)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """The page in a frame that can reach nothing; else the picture; else the text."""
+        """The page in a sandboxed frame; else the picture; else the text."""
         frame = (
             f'<iframe sandbox="allow-scripts" srcdoc="{html.escape(self.html)}" '
-            f'style="width:100%;height:{HEIGHT}px;border:0"></iframe>'
+            f'style="width:100%;height:{FRAME_HEIGHT}px;border:0"></iframe>'
         )
         svg = self.picture.pipe("svg", encoding="utf-8")
         return {"text/html": frame, "image/svg+xml": svg, "text/plain": self.picture.text}
@@ -53,7 +53,7 @@ class Page:
 
 def explore(
     output: Tensor | Module,
-    *how: Any,
+    *arguments: Any,
     path: str | os.PathLike[str] | None = None,
     history: Film | None = None,
     title: str | None = None,
@@ -66,8 +66,8 @@ def explore(
 
     Args:
         output: the loss, a tensor with one element that requires a gradient; or a Module.
-        how: the path of the file; or for a Module the data, the target, and loss(prediction,
-            target), as in explore(model, X, y, tg.mse_loss), and then the path.
+        arguments: the path of the file; or for a Module the data, the target, and
+            loss(prediction, target), as in explore(model, X, y, tg.mse_loss), and then the path.
         path: the same by name; default "explorer.html", and no file in a notebook.
         history: the training of this computation up to here.
         title: of the page.
@@ -77,7 +77,7 @@ def explore(
 
     Raises:
         GradientError: if there is no backward pass to play.
-        ValueError: for a graph of more than 300 cards, and for a film of another model.
+        ValueError: for a graph of more than 300 cards, or a film of another model.
 
     >>> import tempfile
     >>> w = Tensor([1.0, -2.0], requires_grad=True)
@@ -87,26 +87,24 @@ def explore(
     """
     model = None
     if isinstance(output, Module):
-        (X, y, loss), how, model = _three(how), how[3:], output
-        output = loss(model(X), y)
-    given = [x for x in (*how, path) if x is not None]
-    if len(given) > 1 or not all(isinstance(x, (str, os.PathLike)) for x in given):
-        raise TypeError(f"explore(loss, path) takes one path, not {given!r}")
-    page = _page(output, model, history, title)
-    if not given and _in_a_notebook():
-        return page
-    file = Path(given[0] if given else "explorer.html")
-    file.write_text(page.html, encoding="utf-8")
+        if len(arguments) < 3 or not callable(arguments[2]):
+            raise TypeError(
+                "explore of a Module needs data, target and loss, as in "
+                "explore(model, X, y, tg.binary_cross_entropy_with_logits)"
+            )
+        (X, y, loss), arguments = arguments[:3], arguments[3:]
+        model, output = output, loss(output(X), y)
+        if isinstance(output, Tensor):
+            output.name = output.name or "loss"  # not what the result of explore is assigned to
+    paths = [x for x in (*arguments, path) if x is not None]
+    if len(paths) > 1 or not all(isinstance(x, (str, os.PathLike)) for x in paths):
+        raise TypeError(f"explore(loss, path) takes one path, not {paths!r}")
+    result = _page(output, model, history, title)
+    if not paths and _in_a_notebook():
+        return result
+    file = Path(paths[0] if paths else "explorer.html")
+    file.write_text(result.html, encoding="utf-8")
     return file
-
-
-def _three(how: tuple[Any, ...]) -> tuple[Any, ...]:
-    if len(how) < 3 or not callable(how[2]):
-        raise TypeError(
-            "explore of a Module needs data, target and loss, as in "
-            "explore(model, X, y, tg.binary_cross_entropy_with_logits)"
-        )
-    return how[:3]
 
 
 def _page(output: Any, model: Module | None, history: Film | None, title: str | None) -> Page:
@@ -117,39 +115,39 @@ def _page(output: Any, model: Module | None, history: Film | None, title: str | 
         )
     if output.size != 1:
         raise GradientError(
-            f"explore plays the backward pass of one number, and this has the shape "
+            f"explore plays the backward pass of a scalar, and this has the shape "
             f"{output.shape}: take its .sum() or .mean()"
         )
-    found = graph(output, model=model)
-    if len(found.cards) > MOST:
-        raise ValueError(
-            f"explore: this would be {len(found.cards)} cards, and up to {MOST} can be read. "
-            f"Explore fewer steps of it, or a smaller batch or model"
-        )
-    if len(found.cards) > ROOMY:  # with derivatives on the wires a picture takes minutes
-        for wire in found.wires:
+    full = graph(output, model=model)
+    full.check_size("explore", "Explore fewer steps of it, or a smaller batch or model")
+    if len(full.cards) > MAX_OPEN_CARDS:  # with derivatives on the wires a picture takes minutes
+        for wire in full.wires:
             wire.local = None
-    arrays, passed, numerical = Arrays(), sendings(found), differences(found)
-    views, first = {}, None
-    for name, cards in _views(found).items():
-        views[name], drawn = view(cards, passed, numerical, arrays)
-        first = first or drawn
-    data = {"views": views, "words": words.PAGE | predict.words(found)}
+    arrays, calls, differences = page.Arrays(), vjp_calls(full), finite_differences(full)
+    views, pictures = {}, []
+    for name, cards in _graphs(full).items():
+        view, drawing = View(cards, calls, arrays), picture(cards, legend=False)
+        views[name] = {
+            "svg": page.strip(drawing.pipe("svg", encoding="utf-8")),
+            "steps": view.steps(),
+            "nodes": [view.node(card, differences.get(id(card.node))) for card in cards.cards],
+        }
+        pictures.append(drawing)
+    data = {"views": views, "words": words.PAGE | predict.verdicts(full)}
     if history is not None and history.frames:
-        film.check(history, found)
-        data["film"] = film.told(history, arrays)
-    name = title or f"{found.cards[-1].title}, forward and backward"
-    assert first is not None
-    return Page(written(name, data | {"arrays": arrays.shown}), first)
+        history.check(full)
+        data["film"] = history.to_json(arrays)
+    title = title or f"{full.output.title}, forward and backward"
+    return Page(page.render(title, data | {"arrays": arrays.entries}), pictures[0])
 
 
-def _views(found: Graph) -> dict[str, Graph]:
+def _graphs(full: Graph) -> dict[str, Graph]:
     """The graph; a large one with its layers as cards, and once more for each layer opened."""
-    if len(found.cards) <= ROOMY or not found.modules:
-        return {"": found}
-    whole = collapsed(found, 1)
-    layers = [path for c in whole.cards if isinstance(c, LayerCard) for path in c.paths]
-    return {"": whole} | {path: collapsed(found, 1, opened=[path]) for path in layers[:OPENED]}
+    if len(full.cards) <= MAX_OPEN_CARDS or not full.modules:
+        return {"": full}
+    closed = collapse(full, 1)
+    paths = [path for c in closed.cards if isinstance(c, LayerCard) for path in c.paths]
+    return {"": closed} | {path: collapse(full, 1, opened=[path]) for path in paths[:MAX_OPENED]}
 
 
 def _in_a_notebook() -> bool:

@@ -8,10 +8,10 @@ import numpy as np
 
 from tinygrad_lr.drawing.cards import Graph
 from tinygrad_lr.drawing.trace import graph
-from tinygrad_lr.explorer.arrays import Arrays
+from tinygrad_lr.explorer.page import Arrays, Json
 from tinygrad_lr.tensor import Tensor
 
-MOST = 24  # frames
+MAX_FRAMES = 24
 
 
 class Frame(NamedTuple):
@@ -41,69 +41,55 @@ class Film:
     """
 
     def __init__(self) -> None:
-        self.kept: list[Frame] = []
-        self.last: Frame | None = None
-        self.every, self.seen = 1, 0
+        self.frames: list[Frame] = []  # the last step, and those at multiples of the interval
+        self._interval = 1
 
     def __call__(self, loss: Tensor) -> None:
         """Record a step.
 
         Args:
-            loss: what is minimized, one number that requires a gradient.
+            loss: what is minimized, a scalar that requires a gradient.
         """
         arrays = {
             card.name: (card.value.copy(), None if card.gradient is None else card.gradient.copy())
             for card in graph(loss).cards
         }
-        self.last = Frame(self.seen, float(loss._array.item()), arrays)
-        if self.seen % self.every == 0:
-            self.kept.append(self.last)
-        if len(self.kept) > MOST:
-            self.kept, self.every = self.kept[::2], 2 * self.every
-        self.seen += 1
+        step = self.frames[-1].step + 1 if self.frames else 0
+        if (step - 1) % self._interval:
+            self.frames.pop()
+        self.frames.append(Frame(step, float(loss._array.item()), arrays))
+        if len(self.frames) > MAX_FRAMES and step % self._interval == 0:
+            self.frames, self._interval = self.frames[::2], 2 * self._interval
 
-    @property
-    def frames(self) -> list[Frame]:
-        """The steps that are kept, in order."""
-        last = [self.last] if self.last and self.kept[-1].step != self.last.step else []
-        return [*self.kept, *last]
+    def check(self, graph: Graph) -> None:
+        """Raise ValueError if the film does not show the parameters of a computation."""
+        shapes = {name: np.shape(value) for name, (value, _) in self.frames[-1].arrays.items()}
+        for card in graph.cards:
+            if card.kind == "parameter" and shapes.get(card.name) != card.shape:
+                has = (
+                    f"has the shape {shapes[card.name]}" if card.name in shapes else "is not there"
+                )
+                raise ValueError(
+                    f"history is the film of another model: {card.name}, here of shape "
+                    f"{card.shape}, {has}. Call the film with the loss of this model; the name= "
+                    f"of a Tensor is the same everywhere"
+                )
 
+    def to_json(self, arrays: Arrays) -> Json:
+        """The film as data: names once, and for each frame the indices of its arrays."""
+        names = list(dict.fromkeys(name for frame in self.frames for name in frame.arrays))
+        losses = np.array([frame.loss for frame in self.frames])
+        finite = losses[np.isfinite(losses)]
+        low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+        heights = np.where(np.isfinite(losses), (high - losses) / ((high - low) or 1), 0)
+        last = max(self.frames[-1].step, 1)
 
-def check(film: Film, found: Graph) -> None:
-    """Raise ValueError if a film does not show the parameters of a computation."""
-    shown = {name: np.shape(value) for name, (value, _) in film.frames[-1].arrays.items()}
-    for card in found.cards:
-        if card.kind == "parameter" and shown.get(card.name) != card.value.shape:
-            has = f"has the shape {shown[card.name]}" if card.name in shown else "is not there"
-            raise ValueError(
-                f"history is the film of another model: {card.name}, here of shape "
-                f"{card.value.shape}, {has}. Call the film with the loss of this model; the name= "
-                f"of a Tensor is the same everywhere"
-            )
+        def at(frame: Frame, i: int) -> list[int | None]:
+            return [arrays.add(frame.arrays.get(name, (None, None))[i]) for name in names]
 
-
-def told(film: Film, arrays: Arrays) -> dict[str, Any]:
-    """The film as data for the page: names once, and for each frame the places of its arrays."""
-    names = list(dict.fromkeys(name for frame in film.frames for name in frame.arrays))
-    losses = np.array([frame.loss for frame in film.frames])
-    finite = losses[np.isfinite(losses)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    heights = np.where(np.isfinite(losses), (high - losses) / ((high - low) or 1), 0)
-    last = max(film.frames[-1].step, 1)
-    return {
-        "names": names,
-        "points": [[f.step / last, round(h, 4)] for f, h in zip(film.frames, heights, strict=True)],
-        "frames": [
-            {
-                "step": frame.step,
-                "loss": arrays.add(frame.loss),
-                "v": [_place(frame.arrays.get(name, (None, None))[0], arrays) for name in names],
-                "g": [_place(frame.arrays.get(name, (None, None))[1], arrays) for name in names],
-            }
-            for frame in film.frames
-        ],
-    }
-
-
-def _place(x: Any, arrays: Arrays) -> int | None:
-    return None if x is None else arrays.add(x)
+        frames = [
+            {"step": f.step, "loss": arrays.add(f.loss), "values": at(f, 0), "gradients": at(f, 1)}
+            for f in self.frames
+        ]
+        points = [[f.step / last, round(h, 4)] for f, h in zip(self.frames, heights, strict=True)]
+        return {"names": names, "points": points, "frames": frames}

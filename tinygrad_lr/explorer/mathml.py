@@ -5,17 +5,21 @@ from __future__ import annotations
 import ast
 import html
 from collections.abc import Callable
+from typing import Any
 
 from tinygrad_lr.ops import FUNCTIONS
 
-WORDS = {"sigmoid": "σ", "sum": "∑", "maximum": "max", "minimum": "min", "negative": "−"}
-SIGNS = {ast.Add: "+", ast.Sub: "−", ast.Mult: "·", ast.MatMult: "", ast.Mod: "%"}
-COMPARED = {ast.Gt: ">", ast.GtE: "≥", ast.Lt: "<", ast.LtE: "≤", ast.Eq: "=", ast.NotEq: "≠"}
-STRENGTH = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.MatMult: 2, ast.Mod: 2, ast.Div: 9}
+Writer = Callable[[ast.expr], str]
+NAMES = {"sigmoid": "σ", "sum": "∑", "maximum": "max", "minimum": "min", "negative": "−"}
+SIGNS: dict[Any, str] = {
+    ast.Add: "+", ast.Sub: "−", ast.Mult: "×", ast.MatMult: "@", ast.Mod: "%", ast.Div: "/",
+}  # fmt: skip
+COMPARISONS = {ast.Gt: ">", ast.GtE: "≥", ast.Lt: "<", ast.LtE: "≤", ast.Eq: "=", ast.NotEq: "≠"}
+PRECEDENCE = {ast.Add: 1, ast.Sub: 1, ast.Mult: 2, ast.MatMult: 2, ast.Mod: 2, ast.Div: 9}
 
 
 def name(text: str) -> str:
-    """A name, upright if it is a word."""
+    """An identifier, upright if it has several letters."""
     return f"<mi>{html.escape(text)}</mi>"
 
 
@@ -23,29 +27,30 @@ def sign(text: str) -> str:
     return f"<mo>{html.escape(text)}</mo>"
 
 
+INFIX = {operator: sign(text) for operator, text in SIGNS.items()} | {
+    ast.Mult: sign("·"), ast.MatMult: "<mspace width='0.2em'/>",
+}  # fmt: skip
+
+
 def row(*parts: str) -> str:
     return f"<mrow>{''.join(parts)}</mrow>"
 
 
-def fenced(inner: str, left: str = "(", right: str = ")") -> str:
-    """Something in brackets that do not grow."""
+def fence(inner: str, left: str = "(", right: str = ")") -> str:
+    """An expression in brackets that do not stretch."""
     mo = '<mo stretchy="false" fence="true">{}</mo>'
     return row(mo.format(left), inner, mo.format(right))
 
 
-def slope(loss: str, of: str) -> str:
-    """∂ loss / ∂ of, for two pieces of MathML."""
-    return f"<mfrac>{row(sign('∂'), loss)}{row(sign('∂'), of)}</mfrac>"
-
-
 def derivative(loss: str, of: ast.expr) -> str:
-    """∂ loss / ∂ of, for an expression."""
+    """∂ loss / ∂ of, for the MathML of a loss and an expression."""
     inner = mathml(of, loss)
-    return slope(loss, fenced(inner) if isinstance(of, ast.BinOp | ast.UnaryOp) else inner)
+    inner = fence(inner) if isinstance(of, ast.BinOp | ast.UnaryOp) else inner
+    return f"<mfrac>{row(sign('∂'), loss)}{row(sign('∂'), inner)}</mfrac>"
 
 
 def math(*parts: str) -> str:
-    """A formula of its own."""
+    """A displayed formula."""
     return f"<math display='block'>{row(*parts)}</math>"
 
 
@@ -59,38 +64,36 @@ def mathml(node: ast.expr, loss: str = "") -> str:
     def inner(x: ast.expr) -> str:
         return mathml(x, loss)
 
-    def bracketed(x: ast.expr, least: int) -> str:
+    def bracket(x: ast.expr, least: int) -> str:
         weak = isinstance(x, ast.UnaryOp | ast.Compare | ast.IfExp) or (
-            isinstance(x, ast.BinOp) and STRENGTH.get(type(x.op), 8) < least
+            isinstance(x, ast.BinOp) and PRECEDENCE.get(type(x.op), 8) < least
         )
-        return fenced(inner(x)) if weak else inner(x)
+        return fence(inner(x)) if weak else inner(x)
 
     match node:
         case ast.BinOp(left, ast.Div(), right):
             return f"<mfrac>{row(inner(left))}{row(inner(right))}</mfrac>"
         case ast.BinOp(left, ast.Pow(), right):
-            return f"<msup>{row(bracketed(left, 99))}{row(inner(right))}</msup>"
+            return f"<msup>{row(bracket(left, 99))}{row(inner(right))}</msup>"
         case ast.BinOp(left, op, right):
-            least = STRENGTH[type(op)]
+            least = PRECEDENCE[type(op)]
             after = least + 1 if isinstance(op, ast.Sub) else least
-            space = "<mspace width='0.2em'/>"
-            between = sign(SIGNS[type(op)]) if SIGNS[type(op)] else space
-            return row(bracketed(left, least), between, bracketed(right, after))
+            return row(bracket(left, least), INFIX[type(op)], bracket(right, after))
         case ast.UnaryOp(ast.USub(), x):
-            return row(sign("−"), bracketed(x, 2))
+            return row(sign("−"), bracket(x, 2))
         case ast.Compare(left, ops, rights):
             pairs = zip(ops, rights, strict=True)
-            return row(inner(left), *(sign(COMPARED[type(op)]) + inner(x) for op, x in pairs))
+            return row(inner(left), *(sign(COMPARISONS[type(op)]) + inner(x) for op, x in pairs))
         case ast.Attribute(x, "grad") if loss:
             return derivative(loss, x)
         case ast.Attribute(x, "T" | "mT"):
-            return f"<msup>{row(bracketed(x, 99))}<mi>T</mi></msup>"
+            return f"<msup>{row(bracket(x, 99))}<mi>T</mi></msup>"
         case ast.Call(ast.Attribute(ast.Name("np"), f), args, keywords):
-            return _called(f, list(args), keywords, inner)
+            return _call(f, args, keywords, inner)
         case ast.Call(ast.Attribute(x, f), args, keywords) if f in FUNCTIONS:
-            return _called(f, [x, *args], keywords, inner)
+            return _call(f, [x, *args], keywords, inner)
         case ast.Call(f, args, keywords):
-            return _called(ast.unparse(f), list(args), keywords, inner)
+            return _call(ast.unparse(f), args, keywords, inner)
         case ast.Constant(value):
             return f"<mn>{html.escape(str(value))}</mn>"
         case ast.Name(text):
@@ -98,19 +101,18 @@ def mathml(node: ast.expr, loss: str = "") -> str:
     return f"<mtext>{html.escape(ast.unparse(node))}</mtext>"
 
 
-def _called(
-    function: str, args: list[ast.expr], keywords: list[ast.keyword], inner: Callable[..., str]
-) -> str:
-    """A function of arguments: its axis below it, its `keepdims` left out."""
-    if function == "sqrt":
+def _call(f: str, args: list[ast.expr], keywords: list[ast.keyword], inner: Writer) -> str:
+    """A call, with the axis as an index and without `keepdims`."""
+    if f == "sqrt":
         return f"<msqrt>{inner(args[0])}</msqrt>"
-    if function in ("abs", "absolute"):
-        return fenced(inner(args[0]), "|", "|")
-    if function == "broadcast_to":
+    if f in ("abs", "absolute"):
+        return fence(inner(args[0]), "|", "|")
+    if f == "broadcast_to":
         return inner(args[0])
-    told = name(WORDS.get(function, function))
+    head, values = name(NAMES.get(f, f)), [inner(x) for x in args]
     for keyword in keywords:
         if keyword.arg == "axis":
-            told = f"<msub>{told}{row(inner(keyword.value))}</msub>"
-    rest = [inner(k.value) for k in keywords if k.arg not in ("axis", "keepdims")]
-    return row(told, fenced(sign(",").join([*map(inner, args), *rest])))
+            head = f"<msub>{head}{row(inner(keyword.value))}</msub>"
+        elif keyword.arg != "keepdims":
+            values.append(inner(keyword.value))
+    return row(head, fence(sign(",").join(values)))

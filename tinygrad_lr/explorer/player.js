@@ -1,94 +1,98 @@
 'use strict';
-const DATA = JSON.parse(document.getElementById('data').textContent);
-const $ = id => document.getElementById(id), aside = document.querySelector('aside'), figure = document.querySelector('figure');
-const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-const FILM = DATA.film;
-let view, nodes, step = 0, frame = null, detail = null, timer = null, predicting = false;
-const shown = new Set(), guesses = new Map();
+const $ = id => document.getElementById(id), DATA = JSON.parse($('data').textContent), FILM = DATA.film;
+const aside = document.querySelector('aside'), figure = document.querySelector('figure');
+const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)').matches;
+let view, nodes, last, step = 0, frame = null, detail = null, timer = null, predicting = false;
+const revealed = new Set(), guesses = new Map();
 
-// Elements: el('td', {class: 'x'}, child, ...); texts are texts, never HTML.
+// Elements: el('td', {class: 'x'}, child, ...); a text is a text, never HTML.
 function el(tag, attributes, ...children) {
   const e = document.createElement(tag);
   for (const [k, v] of Object.entries(attributes || {})) if (k.startsWith('on')) e[k] = v; else e.setAttribute(k, v);
-  e.append(...children.flat().filter(c => c != null));
+  e.append(...children.flat().filter(c => c || c === ''));
   return e;
 }
 const math = text => { const d = el('div'); d.innerHTML = text; return d; };
 
-function table(index, role) {
+const table = (a, role) => el('table', {'aria-label': `${a.shape || ''} ${role}`}, a.text.map((row, i) => el('tr', {},
+  row.map((text, j) => el('td', {style: `background:var(--${role}${a.levels[i][j]})`}, text)))));
+function array({array: index, role, label}) {
   const a = DATA.arrays[index];
-  return el('table', {'aria-label': `${a.of || ''} ${role}`}, a.t.map((row, i) => el('tr', {}, row.map((t, j) =>
-    el('td', {style: `background:var(--${role}${a.s[i][j]})`}, t)))));
+  return el('span', {class: 'array'}, table(a, role), el('small', {}, label),
+    a.excerpt && el('small', {}, a.excerpt), a.nonfinite && el('small', {class: 'g'}, a.nonfinite));
 }
-function array(item) {
-  const a = DATA.arrays[item.a];
-  return el('span', {class: 'array'}, table(item.a, item.r), el('small', {}, item.l),
-    a.more && el('small', {}, a.more), a.flaw && el('small', {class: 'g'}, a.flaw));
-}
-const row = (items, hide) => el('div', {class: 'row'}, items.map(i => typeof i === 'string' ? el('span', {}, i)
-  : i.q && hide ? el('span', {'aria-label': 'hidden'}, '?') : array(i)));
-const say = texts => (texts || []).map(t => el('p', {class: 'say'}, t));
+const row = (items, hide) => el('div', {class: 'row'}, items.map(item => typeof item === 'string' ? el('span', {}, item)
+  : item.answer && hide ? el('span', {'aria-label': 'hidden'}, '?') : array(item)));
+const notes = texts => (texts || []).map(text => el('p', {class: 'note'}, text));
 
 // Predict, then reveal.
-function typed(text) {
-  const rows = text.replace(/[−–]/g, '-').replace(/[\[\](){}|]/g, ' ').trim().split(/[;\n]+/).map(r => r.trim().split(/[\s,]+/).filter(Boolean));
+function parse(text) {
+  const rows = text.replace(/[−–]/g, '-').replace(/[\[\](){}|]/g, ' ').split(/[;\n]+/).map(r => r.split(/[\s,]+/).filter(Boolean));
   return rows.filter(r => r.length);
 }
 const unit = text => 0.5001 * 10 ** -(text.split('.')[1] || '').replace(/e.*/i, '').length;
-function matches(rows, values, least) {
-  const flat = rows.flat(), largest = values.reduce((a, x) => Math.max(a, Math.abs(x)), 0) || 1;
-  return flat.length === values.length && flat.every((t, i) =>
-    Math.abs(t - values[i]) <= Math.min(Math.max(unit(t), least), 0.04 * largest) + 1e-9 * largest);
+function matches(texts, values, tolerance) {
+  const largest = values.reduce((a, x) => Math.max(a, Math.abs(x)), 0) || 1;
+  return texts.length === values.length && texts.every((t, i) =>
+    Math.abs(t - values[i]) <= Math.min(Math.max(unit(t), tolerance), 0.04 * largest) + 1e-9 * largest);
 }
-function judged(text, box) {
-  const rows = typed(text), {rows: n, cols: m, v} = box.right, told = unit(DATA.arrays[box.row.find(i => i.q).a].t[0][0]);
-  if (!rows.length || rows.flat().some(t => isNaN(t))) return DATA.words.unreadable;
-  const fits = (values, k = 1) => matches(rows, values.map(x => x * k), told * Math.abs(k));
-  const shape = rows.length === n && rows.every(r => r.length === m), line = n === 1 || m === 1;
-  if (fits(v) && (shape || line)) return DATA.words.right;
-  const numbers = rows.flat().map(Number);
-  if (numbers.length === v.length) {
-    for (const [k, words] of DATA.words.factors) if (fits(v, k)) return words;
+function verdict(text, box) {
+  const lines = parse(text), texts = lines.flat(), numbers = texts.map(Number), {rows, columns, shape, values} = box.right;
+  if (!texts.length || numbers.some(isNaN)) return DATA.words.unreadable;
+  const digits = unit(DATA.arrays[box.row.find(item => item.answer).array].text[0][0]);
+  const fits = (x, k = 1) => matches(texts, x.map(v => v * k), digits * Math.abs(k));
+  const vector = rows === 1 || columns === 1;
+  if (fits(values) && (vector || lines.length === rows && lines.every(r => r.length === columns))) return DATA.words.right;
+  if (numbers.length === values.length) {
+    for (const [k, words] of DATA.words.factors) if (fits(values, k)) return words;
     if (numbers.every(x => x === 0)) return DATA.words.zero;
-    const c = v.reduce((a, x, i) => a + x * numbers[i], 0) / v.reduce((a, x) => a + x * x, 0);
-    if (v.length > 1 && fits(v, c)) return DATA.words.times[c < 0 ? 1 : 0].replace('{}', Number(c.toPrecision(3)));
-    if (!line && fits(v.map((_, i) => v[(i % n) * m + Math.floor(i / n)]))) return DATA.words.transposed;
+    const c = values.reduce((a, x, i) => a + x * numbers[i], 0) / values.reduce((a, x) => a + x * x, 0);
+    if (values.length > 1 && fits(values, c)) return DATA.words.times[c < 0 ? 1 : 0].replace('{}', Number(c.toPrecision(3)));
+    if (!vector && fits(values.map((_, i) => values[(i % rows) * columns + Math.floor(i / rows)]))) return DATA.words.transposed;
   }
-  for (const [words, values] of box.wrong) if (fits(values)) return words;
-  return numbers.length === v.length ? DATA.words.unknown : DATA.words.shape.replace('{}', box.right.of);
+  for (const [words, wrong] of box.wrong) if (fits(wrong)) return words;
+  return numbers.length === values.length ? DATA.words.unknown : DATA.words.shape.replace('{}', shape);
 }
 function guess(box, key) {
-  const verdict = el('p', {class: 'verdict', role: 'status'}), input = el('textarea', {rows: Math.min(box.right.rows, 6), 'aria-label': `your ${box.h}`, placeholder: DATA.words.enter});
-  const look = () => { guesses.set(key, input.value); verdict.textContent = judged(input.value, box); verdict.className = 'verdict ' + (verdict.textContent === DATA.words.right ? 'v' : 'g'); };
-  input.onkeydown = e => { e.stopPropagation(); if (e.key === 'Enter' && (e.ctrlKey || box.right.rows === 1)) { e.preventDefault(); look(); } };
-  if (guesses.has(key)) { input.value = guesses.get(key); look(); }
-  return el('div', {class: 'guess'}, input, el('div', {class: 'row'}, el('button', {onclick: look}, 'check'), el('button', {onclick: () => { shown.add(key); draw(); }}, 'reveal')), verdict);
+  const {rows} = box.right, result = el('p', {class: 'verdict', role: 'status'});
+  const input = el('textarea', {rows: Math.min(rows, 6), 'aria-label': `your ${box.heading}`, placeholder: DATA.words.enter});
+  const check = () => {
+    guesses.set(key, input.value);
+    result.textContent = verdict(input.value, box);
+    result.className = 'verdict ' + (result.textContent === DATA.words.right ? 'v' : 'g');
+  };
+  input.onkeydown = e => { e.stopPropagation(); if (e.key === 'Enter' && (e.ctrlKey || rows === 1)) { e.preventDefault(); check(); } };
+  if (guesses.has(key)) { input.value = guesses.get(key); check(); }
+  return el('div', {class: 'guess'}, input, el('div', {class: 'row'}, el('button', {onclick: check}, 'check'),
+    el('button', {onclick: () => { revealed.add(key); draw(); }}, 'reveal')), result);
 }
 
 // The words beside the picture.
-const checked = n => n.check && el('details', {}, el('summary', {}, DATA.words.check), row(n.check.row), ...say(n.check.say));
-const hidden = (box, i) => predicting && box.right && !shown.has(`${step}.${i}`);
+const differences = n => n.check && el('details', {}, el('summary', {}, DATA.words.check), row(n.check.row), ...notes(n.check.notes));
+const isHidden = (box, i) => predicting && box.right && !revealed.has(`${step}.${i}`);
 function part(box, i, s) {
-  const hide = hidden(box, i), here = el('div', {class: 'box'});
-  if (box.to == null && box.h && s.p === 'backward' && s.boxes.some(hidden)) return null;
-  here.append(...[box.h && el('h3', {}, box.h), box.f && math(box.f), box.row && row(box.row, hide),
-    hide && guess(box, `${step}.${i}`), ...say(box.say), box.code && el('div', {}, el('code', {}, box.code)),
-    !hide && box.full && checked(nodes.find(n => n.k === box.to))].filter(Boolean));
-  return here;
+  const hide = isHidden(box, i);
+  if (box.target == null && box.heading && s.phase === 'backward' && s.boxes.some(isHidden)) return null;
+  return el('div', {class: 'box'}, box.heading && el('h3', {}, box.heading), box.formula && math(box.formula), box.row && row(box.row, hide),
+    hide && guess(box, `${step}.${i}`), ...notes(box.notes), box.code && el('div', {}, el('code', {}, box.code)),
+    !hide && box.complete && differences(nodes.find(n => n.index === box.target)));
 }
+const heading = (tag, title) => [el('span', {class: 'tag'}, tag), el('h2', {}, title)];
 function words(s) {
-  if (s.p === 'start') return [el('span', {class: 'tag'}, 'start'), el('h2', {}, 'The graph'), ...DATA.words.start.map(t => math(t)),
-    el('h3', {}, 'keys'), el('p', {class: 'say'}, ...DATA.words.keys.flatMap(([keys, what], i) => [i ? ' · ' : '', ...keys.map(k => el('kbd', {}, k)), ' ' + what]))];
-  return [el('span', {class: 'tag'}, s.n || s.p), el('h2', {}, s.t),
-    s.p !== 'backward' && (s.row || s.f) ? part({f: s.f, row: s.row}) : null,
-    s.boxes && el('div', {class: 'boxes'}, s.boxes.map((b, i) => part(b, i, s))), ...say(s.say), s.line && el('code', {}, s.line)];
+  if (s.phase === 'start') return [...heading('start', 'The graph'), ...DATA.words.start.map(math), el('h3', {}, 'keys'),
+    el('p', {class: 'note'}, ...DATA.words.keys.flatMap(([keys, what], i) => [i ? ' · ' : '', ...keys.map(k => el('kbd', {}, k)), ' ' + what]))];
+  return [...heading(s.tag || s.phase, s.title), s.phase !== 'backward' && (s.row || s.formula) && part({formula: s.formula, row: s.row}),
+    s.boxes && el('div', {class: 'boxes'}, s.boxes.map((b, i) => part(b, i, s))), ...notes(s.notes), s.line && el('code', {}, s.line)];
 }
 function about(n) {
-  const titled = (t, i, r) => i == null ? [] : [el('h3', {}, t), row([{a: i, r, l: DATA.arrays[i].of || ''}])];
-  return [el('span', {class: 'tag'}, n.kind), el('h2', {}, n.name), el('button', {onclick: close}, '✕ close'),
-    n.shape && el('p', {class: 'say'}, `shape ${n.shape}`), n.f && math(n.f), ...titled('value', n.v, 'value'), ...titled(`gradient, ${n.d}`, n.g, 'gradient'),
-    ...(n.from ? [el('h3', {}, 'where the gradient comes from'), row(n.from)] : []),
-    checked(n), DATA.views[n.opens] && el('button', {onclick: () => open(n.opens)}, 'open this layer'), ...say(n.say)];
+  const shape = n.value != null && DATA.arrays[n.value].shape;
+  const section = (title, index, role) => [el('h3', {}, title), row([{array: index, role, label: shape || ''}])];
+  return [...heading(n.kind, n.name), el('button', {onclick: close}, '✕ close'),
+    shape && el('p', {class: 'note'}, `shape ${shape}`), n.formula && math(n.formula),
+    ...(n.value != null ? section('value', n.value, 'value') : []),
+    ...(n.gradient ? section(`gradient, ${n.gradient.label}`, n.gradient.array, 'gradient') : []),
+    ...(n.contributions ? [el('h3', {}, 'where the gradient comes from'), row(n.contributions)] : []),
+    differences(n), DATA.views[n.opens] && el('button', {onclick: () => open(n.opens)}, 'open this layer'), ...notes(n.notes)];
 }
 
 // The picture.
@@ -96,14 +100,14 @@ function tag(g) {
   const cells = {value: [], gradient: []};
   let role = null, ground = null;
   for (const e of g.querySelectorAll(':scope > :is(path, polygon, text)')) {
-    const text = e.textContent.trim(), own = DATA.tokens[e.getAttribute('fill')];
+    const text = e.textContent.trim(), own = DATA.roles[e.getAttribute('fill')];
     if (e.tagName !== 'text') { if (own) { role = own; ground = e; e.classList.add(role); } else e.classList.add('frame'); continue; }
     if (own) { role = own; ground = null; }
-    const flawed = e.getAttribute('fill') === DATA.flaw;
-    if (flawed && /^(value|grad):/.test(text)) role = text[0] === 'v' ? 'value' : 'gradient';
-    if (!role || !(own || ground || flawed)) continue;
+    const nonfinite = e.getAttribute('fill') === DATA.nonfinite;
+    if (nonfinite && /^(value|grad):/.test(text)) role = text[0] === 'v' ? 'value' : 'gradient';
+    if (!role || !(own || ground || nonfinite)) continue;
     e.classList.add(role);
-    if (text === 'value' || text === 'grad' || text === '‖grad‖' || text === 'parameters' || text.includes(': ')) continue;
+    if (/^(value|grad|‖grad‖|parameters)$|: /.test(text)) continue;
     const edges = (ground ? ground.getAttribute('points') : g.querySelector('path.frame').getAttribute('d')).match(/-?[\d.]+(?=,)/g).map(Number);
     const right = Math.max(...edges) - (ground ? 4 : 14);
     e.setAttribute('text-anchor', 'end'); e.setAttribute('x', right);
@@ -112,16 +116,16 @@ function tag(g) {
   return cells;
 }
 function write(n, role, index) {
-  const a = DATA.arrays[index], texts = a.card ? [a.card] : a.t.flat(), levels = a.s.join('');
+  const a = DATA.arrays[index], texts = a.summary ? [a.summary] : a.text.flat(), levels = a.levels.join('');
   n.cells[role].forEach(([text, ground, room], i) => {
     if (texts[i] === undefined) return;
     text.textContent = texts[i]; text.removeAttribute('textLength');
     if (text.getComputedTextLength() > room) { text.setAttribute('textLength', room); text.setAttribute('lengthAdjust', 'spacingAndGlyphs'); }
-    if (ground) ground.setAttribute('fill', DATA.heat[role][levels[i]]);
+    if (ground) ground.setAttribute('fill', DATA.shades[role][levels[i]]);
   });
 }
 function open(name) {
-  view = DATA.views[name]; step = 0; detail = frame = null; shown.clear(); guesses.clear();
+  view = DATA.views[name]; step = 0; detail = frame = null; revealed.clear(); guesses.clear();
   $('whole').hidden = !name;
   figure.innerHTML = view.svg;
   const svg = figure.firstElementChild;
@@ -136,70 +140,67 @@ function open(name) {
     n.el.onclick = () => { detail = n; draw(); };
     n.el.onkeydown = e => { if (e.key === 'Enter' || e.key === ' ') { e.preventDefault(); e.stopPropagation(); detail = n; draw(); } };
   }
-  const forward = view.steps.findIndex(s => s.p === 'seed'), total = view.steps.length - 1;
-  $('slider').max = total;
-  $('slider').style.setProperty('--track', `linear-gradient(90deg, var(--value) ${100 * forward / total}%, var(--gradient) 0)`);
+  $('slider').max = last = view.steps.length - 1;
+  $('slider').style.setProperty('--track', `linear-gradient(90deg, var(--value) ${100 * phase('seed') / last}%, var(--gradient) 0)`);
   draw();
 }
 function close() { const n = detail; detail = null; draw(); if (n) n.el.focus(); }
 
 function draw() {
-  const s = frame == null ? view.steps[step] : {p: 'film'}, known = new Set(), sums = new Map(), through = new Set();
+  const s = frame == null ? view.steps[step] : {phase: 'film'}, computed = new Set(), sums = new Map(), passed = new Set();
   for (const t of view.steps.slice(0, frame == null ? step + 1 : undefined)) {
-    if (t.p === 'forward') known.add(t.k);
-    if (t.p === 'backward') through.add(t.k);
-    for (const [k, a] of t.sums || []) sums.set(k, a);
+    if (t.phase === 'forward') computed.add(t.card);
+    if (t.phase === 'backward') passed.add(t.card);
+    for (const [card, sum] of t.sums || []) sums.set(card, sum);
   }
-  const receivers = new Set((s.boxes || []).map(b => b.to));
+  const boxes = detail ? [] : s.boxes || [], targets = new Set(s.phase === 'backward' ? boxes.map(b => b.target) : []);
   for (const n of nodes) {
-    const [v, gradient] = frame == null || !film(n) ? [n.v, sums.get(n.k)] : film(n);
-    const on = n.leaf || known.has(n.k), c = n.el.classList, label = [n.name, n.kind];
-    c.toggle('off', !on); c.toggle('unsent', !sums.has(n.k));
-    const asked = !detail && (s.boxes || []).some((b, i) => b.to === n.k && hidden(b, i));
-    c.toggle('asked', asked);
-    c.toggle('here', detail ? detail.k === n.k : s.k === n.k);
-    c.toggle('from', !detail && s.p === 'forward' && (s.from || []).includes(n.k));
-    c.toggle('to', !detail && s.p === 'backward' && receivers.has(n.k));
-    if (v != null) write(n, 'value', v);
+    const [value, gradient] = frame != null && film(n) || [n.value, sums.get(n.index)];
+    const on = n.leaf || computed.has(n.index), masked = boxes.some((b, i) => b.target === n.index && isHidden(b, i)), label = [n.name, n.kind];
+    const classes = {off: !on, unsent: !sums.has(n.index), masked, here: n.index === (detail ? detail.index : s.card),
+      from: !detail && (s.from || []).includes(n.index), to: targets.has(n.index)};
+    for (const [name, set] of Object.entries(classes)) n.el.classList.toggle(name, set);
+    if (value != null) write(n, 'value', value);
     if (gradient != null) write(n, 'gradient', gradient);
-    if (on && v != null) label.push('value ' + brief(v));
-    if (gradient != null && !asked) label.push('gradient ' + brief(gradient));
+    if (on && value != null) label.push('value ' + brief(value));
+    if (gradient != null && !masked) label.push('gradient ' + brief(gradient));
     n.el.setAttribute('aria-label', label.join(', '));
   }
   for (const e of figure.querySelectorAll('.edge')) {
-    const [a, b] = e.id.match(/\d+/g).map(Number), id = e.id.slice(1).replace('_tail', '');
-    e.classList.toggle('fw', !detail && s.p === 'forward' && s.k === b);
-    e.classList.toggle('bw', !detail && s.p === 'backward' && (s.boxes || []).some(x => x.e === id || x.e === `${a}_${b}`));
-    e.classList.toggle('tail', e.id.endsWith('_tail') || !figure.querySelector('#d' + id));
+    const wire = e.id.slice(1).replace('_tail', ''), [from, to] = wire.split('_');
+    e.classList.toggle('fw', !detail && s.phase === 'forward' && s.card === +to);
+    e.classList.toggle('bw', boxes.some(b => b.wire === wire || b.wire === `${from}_${to}`));
+    e.classList.toggle('tail', e.id.endsWith('_tail') || !figure.querySelector('#d' + wire));
   }
-  for (const g of figure.querySelectorAll('[id^=d]')) { g.classList.add('chip'); g.classList.toggle('unsent', !through.has(+g.id.split('_')[1])); }
-  aside.className = detail ? '' : s.p;
-  aside.replaceChildren(...[el('div', {class: 'slide'}, ...(detail ? about(detail) : frame == null ? words(s) : training()).filter(Boolean))]);
-  for (const [id, off] of [['first', step === 0], ['back1', step === 0], ['next', step === view.steps.length - 1], ['last', step === view.steps.length - 1]]) $(id).disabled = off;
+  for (const g of figure.querySelectorAll('[id^=d]')) { g.classList.add('chip'); g.classList.toggle('unsent', !passed.has(+g.id.split('_')[1])); }
+  aside.className = detail ? '' : s.phase;
+  aside.replaceChildren(el('div', {class: 'slide'}, ...(detail ? about(detail) : frame == null ? words(s) : training())));
+  for (const [id, off] of [['first', step === 0], ['back1', step === 0], ['next', step === last], ['last', step === last]]) $(id).disabled = off;
   $('slider').value = step;
-  $('slider').setAttribute('aria-valuetext', `${step + 1} of ${view.steps.length}: ${s.t || s.p}`);
-  $('count').textContent = `${step + 1} / ${view.steps.length}`;
-  if (frame == null) follow(nodes.find(n => n.k === (detail || s).k));
+  $('slider').setAttribute('aria-valuetext', `${step + 1} of ${last + 1}: ${s.title || s.phase}`);
+  $('count').textContent = `${step + 1} / ${last + 1}`;
+  if (frame == null) follow(nodes.find(n => n.index === (detail ? detail.index : s.card)));
 }
-const brief = i => DATA.arrays[i].card || DATA.arrays[i].t.map(r => r.join(' ')).join('; ');
+const brief = index => DATA.arrays[index].summary || DATA.arrays[index].text.map(r => r.join(' ')).join('; ');
 function follow(n) {
   if (!n || (figure.scrollWidth <= figure.clientWidth && figure.scrollHeight <= figure.clientHeight)) return;
   const a = n.el.getBoundingClientRect(), b = figure.getBoundingClientRect();
-  figure.scrollBy({left: a.left + a.width / 2 - b.left - b.width / 2, top: a.top + a.height / 2 - b.top - b.height / 2, behavior: calm ? 'instant' : 'smooth'});
+  figure.scrollBy({left: a.left + a.width / 2 - b.left - b.width / 2, top: a.top + a.height / 2 - b.top - b.height / 2, behavior: reducedMotion ? 'instant' : 'smooth'});
 }
 
 // A film of the training.
 function film(n) {
-  const i = FILM.names.indexOf(n.name), f = FILM.frames[frame];
-  return i < 0 || f.v[i] == null ? null : [f.v[i], f.g[i]];
+  const i = FILM.names.indexOf(n.name), {values, gradients} = FILM.frames[frame];
+  return i >= 0 && values[i] != null && [values[i], gradients[i]];
 }
 function training() {
-  const f = FILM.frames[frame], [x, y] = FILM.points[frame];
+  const f = FILM.frames[frame], [x, y] = FILM.points[frame], loss = brief(f.loss);
   $('now').setAttribute('cx', 100 * x); $('now').setAttribute('cy', 20 * y);
-  $('at').textContent = `training step ${f.step}, loss ${DATA.arrays[f.loss].t[0][0]}`;
-  return [el('span', {class: 'tag'}, 'training'), el('h2', {}, `Step ${f.step}`), el('p', {class: 'say'}, `The loss is ${DATA.arrays[f.loss].t[0][0]}.`),
-    el('div', {class: 'boxes'}, nodes.filter(n => n.kind === 'parameter' && film(n)).map(n => el('div', {class: 'box'}, el('h3', {}, n.name),
-      row([{a: film(n)[0], r: 'value', l: 'value'}, {a: film(n)[1], r: 'gradient', l: n.d}]))))];
+  $('at').textContent = `training step ${f.step}, loss ${loss}`;
+  const box = (n, [value, gradient]) => el('div', {class: 'box'}, el('h3', {}, n.name), row([{array: value, role: 'value', label: 'value'},
+    {...n.gradient, array: gradient}]));
+  return [...heading('training', `Step ${f.step}`), ...notes([`The loss is ${loss}.`]),
+    el('div', {class: 'boxes'}, nodes.filter(n => n.kind === 'parameter' && film(n)).map(n => box(n, film(n))))];
 }
 if (FILM) {
   $('film').hidden = false; $('frame').max = FILM.frames.length - 1; $('frame').value = FILM.frames.length - 1;
@@ -210,26 +211,26 @@ if (FILM) {
 
 // Moving about.
 function go(to) {
-  step = Math.max(0, Math.min(view.steps.length - 1, to)); detail = frame = null; draw();
+  step = Math.max(0, Math.min(last, to)); detail = frame = null; draw();
   try { history.replaceState(null, '', '#step=' + (step + 1)); } catch { /* a frame without an address */ }
 }
 function play(on) {
   clearInterval(timer);
-  timer = on ? setInterval(() => step < view.steps.length - 1 ? go(step + 1) : play(false), 1600) : null;
+  timer = on ? setInterval(() => step < last ? go(step + 1) : play(false), 1600) : null;
   $('play').textContent = on ? '❚❚ pause' : '▶ play';
 }
-function toggle() { if (!timer && step === view.steps.length - 1) go(0); play(!timer); }
-const phase = p => view.steps.findIndex(s => s.p === p);
-const KEYS = {ArrowRight: () => go(step + 1), ArrowLeft: () => go(step - 1), Home: () => go(0), End: () => go(view.steps.length - 1), ' ': toggle, f: () => go(phase('forward')), b: () => go(phase('seed')), Escape: close};
+function toggle() { if (!timer && step === last) go(0); play(!timer); }
+const phase = name => view.steps.findIndex(s => s.phase === name);
+const KEYS = {ArrowRight: () => go(step + 1), ArrowLeft: () => go(step - 1), Home: () => go(0), End: () => go(last), ' ': toggle, f: () => go(phase('forward')), b: () => go(phase('seed')), Escape: close};
 addEventListener('keydown', e => {
   const busy = /TEXTAREA|BUTTON|SUMMARY/.test(e.target.tagName) && (e.key === ' ' || e.target.tagName === 'TEXTAREA');
   if (e.ctrlKey || e.metaKey || e.altKey || busy || !KEYS[e.key] || e.target.id === 'frame') return;
   e.preventDefault(); if (e.key !== ' ') play(false); KEYS[e.key]();
 });
-$('first').onclick = () => go(0); $('back1').onclick = () => go(step - 1); $('next').onclick = () => go(step + 1); $('last').onclick = () => go(view.steps.length - 1);
+$('first').onclick = () => go(0); $('back1').onclick = () => go(step - 1); $('next').onclick = () => go(step + 1); $('last').onclick = () => go(last);
 $('play').onclick = toggle; $('whole').onclick = () => open('');
 $('slider').oninput = e => { play(false); go(+e.target.value); };
-$('predict').onclick = e => { predicting = !predicting; shown.clear(); guesses.clear(); e.target.setAttribute('aria-pressed', predicting); draw(); };
+$('predict').onclick = e => { predicting = !predicting; revealed.clear(); guesses.clear(); e.target.setAttribute('aria-pressed', predicting); draw(); };
 $('theme').onclick = () => { const d = document.documentElement; d.dataset.theme = d.dataset.theme === 'dark' ? 'light' : 'dark'; };
 document.documentElement.dataset.theme = matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
 const hash = () => { const m = /step=(\d+)/.exec(location.hash); if (m) go(m[1] - 1); };

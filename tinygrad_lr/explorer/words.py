@@ -1,4 +1,4 @@
-"""What a step does, in words, as far as its numbers show it."""
+"""What a step does, in words, judged by its numbers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.drawing.cards import Card, LayerCard
-from tinygrad_lr.drawing.figures import number
-from tinygrad_lr.explorer.rules import Product
+from tinygrad_lr.drawing.formatting import number
+from tinygrad_lr.explorer.vjps import VJPCall
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 COUNTS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -28,101 +28,104 @@ PAGE = {
 }  # fmt: skip
 
 
-def told(p: Product, g: Any, card: Card, to: Card) -> list[str]:
-    """What the rule of `card` makes of the gradient g for the input `to`."""
-    said = [_multiplied(p) if p.local is not None else _moved(p, g, card, to)]
-    if np.shape(p.raw) != np.shape(p.sent):
-        shape = to.shape or "a single number"
-        said.append(
-            f"{to.title}, {shape}, was repeated to {np.shape(p.raw)} by broadcasting, so what "
-            f"arrives for each copy is added up."
+SEED = "The backward pass starts here: when {0} changes, {0} changes just as much."
+EFFECTS: dict[float, str] = {  # of a local derivative
+    1: "what arrives is passed on as it is",
+    -1: "what arrives is passed on with the opposite sign",
+    0: "nothing passes",
+}
+
+
+def describe(call: VJPCall, card: Card, target: Card) -> list[str]:
+    """What the rule of `card` does to the gradient on its way to the input `target`."""
+    notes = [_elementwise(call.local.array) if call.local else _moved(call, card, target)]
+    if np.shape(call.raw) != np.shape(call.gradient):
+        shape = target.shape or "a single number"
+        notes.append(
+            f"{target.title}, {shape}, was repeated to {np.shape(call.raw)} by broadcasting, so "
+            f"what arrives for each copy is added up."
         )
-    return said
+    return notes
 
 
-def _multiplied(p: Product) -> str:
-    local = np.asarray(p.local and p.local.array, dtype=float)
+def _elementwise(local: Any) -> str:
+    local = np.asarray(local, dtype=float)
     if not local.size or not np.isfinite(local).all():
         return "The local derivative is not finite everywhere."
-    least, most = float(local.min()), float(local.max())
-    if least == most == 1:
-        return "The local derivative is 1: what arrives is passed on as it is."
-    if least == most == -1:
-        return "The local derivative is −1: what arrives is passed on with the other sign."
-    if least == most == 0:
-        return "The local derivative is 0: nothing passes."
+    low, high = float(local.min()), float(local.max())
+    if low == high and low in EFFECTS:
+        return f"The local derivative is {number(low)}: {EFFECTS[low]}."
+    if low == high:
+        return f"What arrives is multiplied by the local derivative, {number(low)}."
     if set(np.unique(local)) == {0.0, 1.0}:
         zeros = int((local == 0).sum())
         return f"A gate: where it is 1 all passes, where it is 0 nothing ({zeros} of {local.size})."
-    if least == most:
-        return f"What arrives is multiplied by the local derivative, {number(most)}."
     return (
         f"Element by element, what arrives is multiplied by the local derivative, here "
-        f"{number(least)} … {number(most)}."
+        f"{number(low)} … {number(high)}."
     )
 
 
-def _moved(p: Product, g: Any, card: Card, to: Card) -> str:
-    g, raw = np.asarray(g), np.asarray(p.raw)
-    if p.sign == "@":
-        shapes = " @ ".join(str(np.shape(part.array)) for part in p.parts)
+def _moved(call: VJPCall, card: Card, target: Card) -> str:
+    """What a rule does that does not multiply element by element."""
+    g, raw, here, there = np.asarray(call.g), np.asarray(call.raw), card.title, target.title
+    if call.sign == "@":
+        shapes = " @ ".join(str(np.shape(factor.array)) for factor in call.factors)
         return (
-            f"A matrix product, {shapes} → {raw.shape}: each element of {to.title} collects what "
-            f"arrives at every element of {card.title} that it went into, times its weight there."
+            f"A matrix product, {shapes} → {raw.shape}: each element of {there} collects what "
+            f"arrives at every element of {here} that it went into, times its weight there."
         )
     if raw.size == g.size and np.array_equal(np.sort(raw, axis=None), np.sort(g, axis=None)):
-        return f"The same numbers go back to where they were in {to.title} {to.shape}."
+        return f"The same numbers go back to where they were in {there} {target.shape}."
     if np.isin(raw[raw != 0], g).all():
         if (raw == 0).any():
-            return f"What arrives goes to the elements that {card.title} took; the others get 0."
-        return f"Each number that arrives goes to every element that {card.title} combined."
-    if any(part.arrived and np.isin(part.array, g).all() for part in p.parts):
+            return f"What arrives goes to the elements that {here} took; the others get 0."
+        return f"Each number that arrives goes to every element that {here} combined."
+    if any(factor.has_gradient and np.isin(factor.array, g).all() for factor in call.factors):
         return (
-            f"What arrives goes to every element that {card.title} combined, each time multiplied "
-            f"by the local derivative of that element."
+            f"What arrives goes to every element that {here} combined, each time multiplied by "
+            f"the local derivative of that element."
         )
-    return f"Each element of {to.title} went into several of {card.title}, and collects from all."
+    return f"Each element of {there} went into several of {here}, and collects from all."
 
 
-def remembered(names: list[str]) -> str:
-    """What is kept for the way back."""
+def saved_values(names: list[str]) -> str:
+    """What is saved for the backward pass."""
     if not names:
-        return "Nothing needs to be remembered for the way back."
-    return f"Remembered for the way back: {', '.join(dict.fromkeys(names))}."
+        return "Nothing needs to be saved for the backward pass."
+    return f"Saved for the backward pass: {', '.join(dict.fromkeys(names))}."
 
 
-def seed(loss: str) -> str:
-    """How the way back starts."""
-    return f"The way back starts here: when {loss} changes, {loss} changes just as much."
+def no_gradient(card: Card) -> str:
+    """Why a card receives no gradient."""
+    kind = {"data": "data", "constant": "a constant"}.get(card.kind)
+    title = card.title
+    return (
+        f"{title} is {kind}: nothing is sent there." if kind else f"No gradient flows to {title}."
+    )
 
 
-def silent(card: Card) -> str:
-    """Why nothing is sent to a card."""
-    if card.kind in ("data", "constant"):
-        what = {"data": "data", "constant": "a constant"}[card.kind]
-        return f"{card.title} is {what}: nothing is sent there."
-    return f"No gradient flows to {card.title}."
-
-
-def contribution(n: int, uses: int, to: Card) -> str:
+def contribution(n: int, uses: int, target: Card) -> str:
     """Which of several contributions one is."""
     which = ORDINALS[n - 1] if n <= len(ORDINALS) else f"{n}th"
     count = COUNTS[uses - 1] if uses <= len(COUNTS) else str(uses)
-    return f"The {which} of {count} contributions to {to.title}."
+    return f"The {which} of {count} contributions to {target.title}."
 
 
 def layer(card: LayerCard) -> str:
-    """What a card stands for."""
+    """What a layer's card stands for."""
     return (
-        f"{card.formula or card.title}: {len(card.members)} arrays, {card.parameters:,} numbers "
-        f"to learn. A click on it opens it."
+        f"{card.formula or card.title}: {len(card.members)} arrays, {card.parameter_count:,} "
+        f"parameters. Click on it to open it."
     )
 
 
 def downhill(loss: str, before: float, after: float) -> str:
     """What a step of gradient descent does."""
-    told = f"{loss} goes from {number(before, 4)} to {number(after, 4)}"
-    return f"Every parameter moves a little against its gradient, and {told}."
+    return (
+        f"Every parameter moves a little against its gradient, and {loss} goes from "
+        f"{number(before, 4)} to {number(after, 4)}."
+    )
 
 
 def differences(gradient: Any, numerical: Any) -> str:
@@ -130,6 +133,6 @@ def differences(gradient: Any, numerical: Any) -> str:
     error = float(np.max(np.abs(np.asarray(gradient) - numerical), initial=1e-9))
     bound = 10.0 ** (np.floor(np.log10(error)) + 1) if np.isfinite(error) else error
     return (
-        f"The loss was computed again with each number a little larger, and a little smaller: its "
+        f"The loss was computed again with each element a little larger and a little smaller: its "
         f"slope differs from the gradient by less than {number(bound)}."
     )

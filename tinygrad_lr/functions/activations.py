@@ -1,4 +1,4 @@
-"""Activations and their kin: rules of their own keep them exact at both ends."""
+"""Activation functions: rules of their own keep them exact for arguments of any size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tinygrad_lr.ops import (
 @operation("σ(x)", lambda g, y, x: g * y * (1 - y))
 @np.errstate(over="ignore")  # below -709, exp(-x) is inf and 1 / inf the right 0
 def sigmoid(x: Array) -> Array:
-    """The logistic function 1 / (1 + exp(-x)), in [0, 1], right at both ends.
+    """The logistic function 1 / (1 + exp(-x)), in [0, 1], without overflow.
 
     >>> sigmoid(np.array([-1000.0, -100.0, 0.0, 1000.0])).tolist()
     [0.0, 3.7200759760208356e-44, 0.5, 1.0]
@@ -40,14 +40,14 @@ def softplus(x: Array) -> Array:
 
 
 def by_columns(x: Array, axis: Axis = -1) -> Array:
-    """x in the order of memory in which NumPy reduces short rows several times as fast."""
+    """x in column-major order, in which NumPy reduces short rows several times as fast."""
     short = isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] <= 32 and axis in (-1, 1)
     return np.asfortranarray(x) if short else x
 
 
 @operation("softmax(x, axis)", lambda g, y, x, axis: y * (g - (g * y).sum(axis, keepdims=True)))
 def softmax(x: Array, axis: Axis = -1) -> Array:
-    """exp(x) / sum(exp(x)) along an axis: positive, and sums to 1; without overflow.
+    """exp(x) / sum(exp(x)) along an axis, without overflow.
 
     >>> softmax(np.array([[1e4, 1e4], [0.0, np.log(3)]])).round(12).tolist()
     [[0.5, 0.5], [0.25, 0.75]]

@@ -1,4 +1,4 @@
-"""NumPy's functions that are composed of operations, and those of any number of arrays."""
+"""NumPy functions composed of operations, and operations on any number of arrays."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinygrad_lr.ops import (
     FUNCTIONS,
@@ -31,7 +31,7 @@ from tinygrad_lr.ops import (
 
 
 def _value(x: Any) -> Array:
-    return x if isinstance(x, Value) else np.asanyarray(x)  # an odd kind is refused as what it is
+    return x if isinstance(x, Value) else np.asanyarray(x)  # subclasses are refused by name
 
 
 @composed
@@ -49,17 +49,17 @@ def std(x: Array, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -
 
 @composed
 def prod(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    """The product, multiplied up in pairs: the derivatives are exact beside zeros, too."""
+    """The product, multiplied in pairs: the derivatives are exact beside zeros, too."""
     x = _value(x)
     axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
     rest = tuple(n for i, n in enumerate(x.shape) if i not in axes)
-    line = x if axis is None else moveaxis(x, axes, tuple(range(len(axes))))
-    line = line.reshape((count_reduced(x, axis), *rest))
-    while len(line) > 1:
-        half, odd = divmod(len(line), 2)
-        pairs = line[:half] * line[half : 2 * half]
-        line = concatenate([pairs, line[2 * half :]]) if odd else pairs
-    y = line[0] if len(line) else 1 + sum(line, 0)
+    factors = x if axis is None else moveaxis(x, axes, tuple(range(len(axes))))
+    factors = factors.reshape((count_reduced(x, axis), *rest))
+    while len(factors) > 1:
+        half, odd = divmod(len(factors), 2)
+        products = factors[:half] * factors[half : 2 * half]
+        factors = concatenate([products, factors[2 * half :]]) if odd else products
+    y = factors[0] if len(factors) else 1 + sum(factors, 0)
     return expand_dims(y, axes) if keepdims else y
 
 
@@ -73,7 +73,7 @@ def cumsum(x: Array, axis: int | None = None) -> Array:
 
 @composed
 def dot(a: Array, b: Array) -> Array:
-    """The product of numbers, vectors and matrices, as `numpy.dot`."""
+    """The product of scalars, vectors and matrices, as `numpy.dot`."""
     a, b = _value(a), _value(b)
     if a.ndim == 0 or b.ndim == 0:
         return multiply(a, b)
@@ -88,7 +88,7 @@ def outer(a: Array, b: Array) -> Array:
 
 @composed
 def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
-    """Sum of products over axes: the last of a with the first of b, or (axes_a, axes_b)."""
+    """Sum of products over the last axes of a and the first of b, or over (axes_a, axes_b)."""
     a, b = _value(a), _value(b)
     if isinstance(axes, int):
         axes = range(a.ndim - axes, a.ndim), range(axes)
@@ -106,17 +106,15 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
 
 
 def _einsum_rule(i: int, g: Array, y: Array, *operands: Array, subscripts: str) -> Array:
-    """The einsum of g and the other operands, repeated along letters that only operand i has."""
+    """The einsum of g and the other operands, repeated along indices that only operand i has."""
     sources, out = subscripts.split("->")
-    terms = sources.split(",")
-    own, shape = terms[i], operands[i].shape
-    others = [j for j in range(len(terms)) if j != i]
-    back = [out, *(terms[j] for j in others)]
-    found = "".join(letter for letter in own if letter in "".join(back))
-    dx = _einsum(g, *(operands[j] for j in others), subscripts=f"{','.join(back)}->{found}")
-    lengths = dict(zip(found, dx.shape, strict=True))
-    dx = dx.reshape(tuple(lengths.get(letter, 1) for letter in own))
-    return broadcast_to(dx, np.broadcast_shapes(dx.shape, shape))
+    terms, others = sources.split(","), [*operands]
+    term, x = terms.pop(i), others.pop(i)
+    shared = "".join(index for index in term if index in "".join([out, *terms]))
+    dx = _einsum(g, *others, subscripts=f"{','.join([out, *terms])}->{shared}")
+    lengths = dict(zip(shared, dx.shape, strict=True))
+    dx = dx.reshape(tuple(lengths.get(index, 1) for index in term))
+    return broadcast_to(dx, np.broadcast_shapes(dx.shape, x.shape))
 
 
 @operation("einsum(subscripts, *operands)", _einsum_rule)
@@ -126,7 +124,7 @@ def _einsum(*operands: Array, subscripts: str) -> Array:
 
 @composed
 def einsum(subscripts: str, *operands: Array) -> Array:
-    """Sum of products in Einstein's notation, with the output written out.
+    """Sum of products in Einstein's notation, with an explicit output.
 
     Raises ValueError for an implicit output or an ellipsis.
 
@@ -142,7 +140,7 @@ def einsum(subscripts: str, *operands: Array) -> Array:
     sources, out = subscripts.split("->")
     terms, values = sources.split(","), list(map(_value, operands))
     for n, term in enumerate(terms[: len(values)]):
-        while repeated := [letter for letter in term if term.count(letter) > 1]:
+        while repeated := [index for index in term if term.count(index) > 1]:
             i = term.index(repeated[0])
             j = term.index(repeated[0], i + 1)
             values[n] = diagonal(values[n], 0, i, j)
@@ -164,36 +162,32 @@ def ravel(x: Array, order: str = "C") -> Array:
     return reshape(x, (-1,))
 
 
+def _axes(x: Array) -> Any:
+    """An array whose shape is the numbers of the axes of x."""
+    return np.empty(range(np.ndim(x)), bool)
+
+
 @composed
 def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Array:
     """The same elements with axes moved to new places; the others keep their order."""
-    ndim = np.ndim(x)
-    places, axes = normalize_axis_tuple(destination, ndim), normalize_axis_tuple(source, ndim)
-    if len(places) != len(axes):
-        raise ValueError(f"moveaxis: {len(axes)} axes to {len(places)} places")
-    moved = dict(zip(places, axes, strict=True))
-    rest = iter([i for i in range(ndim) if i not in moved.values()])
-    return transpose(x, tuple(moved[i] if i in moved else next(rest) for i in range(ndim)))
+    return transpose(x, np.moveaxis(_axes(x), source, destination).shape)
 
 
 @composed
 def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
     """The same elements with two axes exchanged."""
-    order = list(range(np.ndim(x)))
-    i, j = (normalize_axis_index(axis, len(order)) for axis in (axis1, axis2))
-    order[i], order[j] = order[j], order[i]
-    return transpose(x, tuple(order))
+    return transpose(x, np.swapaxes(_axes(x), axis1, axis2).shape)
 
 
 @composed
 def squeeze(x: Array, axis: Axis = None) -> Array:
-    """The same elements without the axes of length 1, or without those of them that are named."""
+    """The same elements without the axes of length 1, all or those given."""
     shape = np.shape(x)
     if axis is None:
         return reshape(x, tuple(n for n in shape if n != 1))
     axes = normalize_axis_tuple(axis, len(shape))
     if any(shape[i] != 1 for i in axes):
-        raise ValueError(f"squeeze: an axis of {axis} is not of length 1 in the shape {shape}")
+        raise ValueError(f"squeeze: axis {axis} of the shape {shape} is not of length 1")
     return reshape(x, tuple(n for i, n in enumerate(shape) if i not in axes))
 
 
@@ -235,7 +229,7 @@ def hstack(arrays: Any) -> Array:
     return concatenate(arrays, 0 if np.ndim(arrays[0]) == 1 else 1)
 
 
-def _pad_rule(g: Array, y: Array, x: Array, pad_width: Any, **how: Any) -> Array:
+def _pad_rule(g: Array, y: Array, x: Array, pad_width: Any, **options: Any) -> Array:
     first = np.argwhere(np.pad(np.ones((1,) * x.ndim), pad_width))[0].tolist()
     return g[tuple(slice(i, i + n) for i, n in zip(first, x.shape, strict=True))]
 
@@ -253,8 +247,8 @@ def diagonal(x: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array
     """The elements whose indices on two axes differ by `offset`, along a new last axis."""
     x = moveaxis(_value(x), (axis1, axis2), (-2, -1))
     *rest, rows, columns = x.shape
-    chosen = np.diagonal(np.arange(rows * columns).reshape(rows, columns), offset)
-    return x.reshape((*rest, rows * columns))[..., chosen]
+    places = np.diagonal(np.arange(rows * columns).reshape(rows, columns), offset)
+    return x.reshape((*rest, rows * columns))[..., places]
 
 
 @composed

@@ -1,20 +1,20 @@
-"""What the user is told; each part is imported when there is something to tell."""
+"""Errors and warnings; each part is imported when there is something to say."""
 
 import importlib
 from typing import Any
 
 PARTS = {
-    "origin": "bracketed caller locate warn where_from",
+    "arguments": "check_count check_rate",
     "explain": "accumulated assigned_in_parts cut_by_float cut_off describe no_parameter no_scalar "
     "operation_failed other_shape requires_no_gradient stale warn_accidental_outer "
     "warn_kept_graphs",
-    "hints": "missing_name",
-    "refusals": "argument_refused function_refused method_refused",
+    "hints": "argument_refused function_refused method_refused missing_name",
+    "origin": "bracketed caller locate warn where_from",
 }
 
 
 class GradientError(ValueError, RuntimeError):
-    """A gradient that is not there; a ValueError as in NumPy and a RuntimeError as in PyTorch."""
+    """There is no such gradient. A ValueError, as in NumPy; a RuntimeError, as in PyTorch."""
 
     __module__ = "tinygrad_lr"
 
@@ -26,7 +26,7 @@ class ShapeError(ValueError):
 
 
 class TensorWarning(UserWarning):
-    """A computation that runs, but hardly does what its author means.
+    """The computation runs, but is hardly what its author means.
 
     Python's filters are the switch: `warnings.simplefilter("ignore", tg.TensorWarning)`, or
     "error".

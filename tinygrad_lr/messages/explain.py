@@ -1,11 +1,12 @@
-"""What went wrong, in the user's words: operands, shapes, line, and what would fit."""
+"""Errors and warnings in the user's own names: operands, shapes, line, and what would fit."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import FrameType, ModuleType
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -14,9 +15,11 @@ from tinygrad_lr.messages.frames import user_frame
 from tinygrad_lr.messages.origin import Instruction, bracketed, caller, locate, warn, where_from
 from tinygrad_lr.ops import FUNCTIONS, Op
 
-MAX_MEMBERS = 1000  # of a list or a dict that are searched for a name
+MAX_MEMBERS, MAX_SEARCHED = 1000, 10_000  # of a list or dict, and of a level below variables
 MAX_DEPTH = 3  # levels below a variable, as in model.layers[0].W
 MAX_TEXT = 40  # characters, up to which an expression is a name
+EXPRESSIONS: WeakValueDictionary[str, Any] = WeakValueDictionary()  # of tensors: a search is slow
+PLAIN = (int, float, complex, str, bytes, type(None), np.generic)  # these have no members
 
 
 def namespaces(frame: FrameType) -> list[Mapping[str, Any]]:
@@ -28,31 +31,45 @@ def namespaces(frame: FrameType) -> list[Mapping[str, Any]]:
 
 
 def members(x: Any) -> Iterator[tuple[str, Any]]:
-    """The parts of a list, a dict or an object, each with how it is reached: [0], ['W1'], .W."""
+    """The parts of a list, a dict or an object but plain ones, after their access: [0], .W."""
+    pairs: Iterable[tuple[Any, Any]] = ()
     if isinstance(x, (list, tuple)):
-        yield from ((f"[{i}]", part) for i, part in enumerate(x[:MAX_MEMBERS]))
+        pairs, access = enumerate(x[:MAX_MEMBERS]), "[{}]"
     elif isinstance(x, dict) and len(x) <= MAX_MEMBERS:
-        yield from ((f"[{key!r}]", part) for key, part in x.items())
+        pairs, access = x.items(), "[{!r}]"
     elif hasattr(x, "__dict__") and not isinstance(x, (type, ModuleType)):
-        yield from ((f".{name}", part) for name, part in vars(x).items())
+        pairs, access = vars(x).items(), ".{}"
+    return ((access.format(key), part) for key, part in pairs if not isinstance(part, PLAIN))
 
 
 def describe(x: Any) -> str:
     """A tensor by its name, else as the user's code reaches it, else by its shape."""
     if x.name:
         return str(x.name)
-    level = [pair for space in namespaces(user_frame()) for pair in space.items()]
+    frame = user_frame()
+    for expression, tensor in list(EXPRESSIONS.items()):
+        if tensor is x and _evaluates_to(x, expression, frame):
+            return expression
+    level = [pair for space in namespaces(frame) for pair in space.items()]
     for _ in range(1 + MAX_DEPTH):
-        for name, value in level:
+        for expression, value in level:
             if value is x:
-                return name
-        level = [(name + at, part) for name, value in level for at, part in members(value)]
-        level = level[: MAX_MEMBERS**2]
+                EXPRESSIONS[expression] = x
+                return expression
+        below = ((name + at, part) for name, value in level for at, part in members(value))
+        level = list(itertools.islice(below, MAX_SEARCHED))
     return f"a tensor of shape {x.shape}"
 
 
+def _evaluates_to(x: Any, expression: str, frame: FrameType) -> bool:
+    try:
+        return eval(expression, frame.f_globals, frame.f_locals) is x
+    except Exception:
+        return False
+
+
 def operand_names(place: Instruction, operands: Sequence[Any]) -> list[str]:
-    """What the user calls the operands: as in the expression, else by name, variable or number."""
+    """The operands as in the user's expression, else by name, variable or position."""
     spaces = namespaces(user_frame())
     modules = {n for space in spaces for n, x in space.items() if isinstance(x, ModuleType)}
     texts = place.operands(modules, FUNCTIONS)
@@ -66,7 +83,7 @@ def operand_names(place: Instruction, operands: Sequence[Any]) -> list[str]:
 
 
 def operation_failed(error: Exception, op: Op, operands: Sequence[Any]) -> Exception:
-    """The error that an operation raised, with the user's line."""
+    """The error of an operation, with the user's line; for shapes that clash, what would fit."""
     place = locate(caller())
     names, shapes = operand_names(place, operands), [np.shape(x) for x in operands]
     if isinstance(error, ValueError) and op.name == "matmul":
@@ -92,13 +109,13 @@ def _matmul_clash(names: list[str], shapes: list[Any]) -> tuple[str, str]:
     which = "second last" if len(n) > 1 else "only"
     clash = f"the last axis of {a} has length {inner}, the {which} axis of {b} {outer}"
     a, b = map(bracketed, names)
-    turned = {
+    candidates = {
         f"{a} @ {b}.T": (m, n[::-1]),
         f"{a}.T @ {b}": (m[::-1], n),
         f"{b} @ {a}": (n, m),
         f"{a}.T @ {b}.T": (m[::-1], n[::-1]),
     }
-    for text, (p, q) in turned.items():
+    for text, (p, q) in candidates.items():
         if len(p) == len(q) == 2 and p[-1] == q[-2]:
             return clash, f"\n{text} would fit: {p} @ {q} -> {(p[0], q[1])}"
     return clash, ""
@@ -113,22 +130,22 @@ def _broadcast(*shapes: tuple[int, ...]) -> bool:
 
 
 def _broadcast_clash(names: list[str], shapes: list[Any]) -> tuple[str, str]:
-    two = itertools.combinations(zip(map(bracketed, names), shapes, strict=True), 2)
-    (a, m), (b, n) = next(pair for pair in two if not _broadcast(*(shape for _, shape in pair)))
-    pairs = enumerate(zip(m[::-1], n[::-1], strict=False), 1)
-    axis, p, q = next((-i, p, q) for i, (p, q) in pairs if p != q and 1 not in (p, q))
+    pairs = itertools.combinations(zip(map(bracketed, names), shapes, strict=True), 2)
+    (a, m), (b, n) = next(pair for pair in pairs if not _broadcast(pair[0][1], pair[1][1]))
+    lengths = enumerate(zip(m[::-1], n[::-1], strict=False), 1)
+    axis, p, q = next((-i, p, q) for i, (p, q) in lengths if p != q and 1 not in (p, q))
     clash = f"axis {axis} has length {p} in {a} and {q} in {b}"
-    pairs_of = ((b, n, m), (a, m, n))
-    changed = [(f"{x}[:, None]", (*s, 1), t) for x, s, t in pairs_of if len(s) == 1 < len(t)]
-    changed += [(f"{x}.T", s[::-1], t) for x, s, t in pairs_of if len(s) > 1]
-    for text, shape, other in changed:
+    operands = ((b, n, m), (a, m, n))
+    columns = [(f"{x}[:, None]", (*s, 1), t) for x, s, t in operands if len(s) == 1 < len(t)]
+    transposed = [(f"{x}.T", s[::-1], t) for x, s, t in operands if len(s) > 1]
+    for text, shape, other in columns + transposed:
         if _broadcast(shape, other):
             return clash, f"\n{text} would fit: it is {shape}"
     return clash, ""
 
 
 def warn_accidental_outer(a: tuple[int, ...], b: tuple[int, ...], operands: Sequence[Any]) -> None:
-    """Warn of (n,) with (n, 1), unless the new axis is written there."""
+    """Warn of (n,) with (n, 1), unless the expression itself adds the axis."""
     n = a[0]
     place = locate(caller())
     names = operand_names(place, operands)
@@ -144,7 +161,7 @@ def warn_accidental_outer(a: tuple[int, ...], b: tuple[int, ...], operands: Sequ
 
 
 def warn_kept_graphs(operands: Sequence[Any]) -> None:
-    """A sum of losses of which one has had its backward pass."""
+    """Warn of a sum of losses if one has had its backward pass."""
     results = [x for x in operands if getattr(x, "op", None)]
     results += [y for x in results for y in x.inputs if getattr(y, "op", None)]
     if any(x.grad is not None for x in results):
@@ -156,7 +173,7 @@ def warn_kept_graphs(operands: Sequence[Any]) -> None:
 
 
 def accumulated(tensors: Sequence[Any]) -> str:
-    """Leaves to whose gradient backward() has added another."""
+    """backward() into leaves that had a gradient."""
     return (
         f"{', '.join(map(describe, tensors))} already had a gradient; backward() added to it. Call "
         f"zero_grad() first unless you want the sum"
@@ -166,47 +183,48 @@ def accumulated(tensors: Sequence[Any]) -> str:
 def no_parameter(result: Any) -> str:
     """zero_grad() of a result, as after `w = w - lr * w.grad`."""
     return (
-        f"zero_grad() of the result of {where_from(result.origin)}, which is no parameter: update "
-        f"one by `w.data -= lr * w.grad`, or every step keeps those before"
+        f"zero_grad() of the result of {where_from(result.origin)}, which is not a parameter: "
+        f"update parameters in place, `w.data -= lr * w.grad`, or each step keeps all before it"
     )
 
 
 def requires_no_gradient(output: Any) -> str:
-    """backward() of a tensor that no gradient flows back from."""
-    why = (
-        "nothing that it was computed from does: make the parameters with requires_grad=True, and "
-        "do not compute with .data, .numpy() or .detach()"
-    )
-    if output.origin is not None:
-        why = (
+    """backward() of a tensor through which no gradient flows."""
+    if output.origin is None:
+        reason = (
+            "nothing that it was computed from does: make the parameters with requires_grad=True, "
+            "and do not compute with .data, .numpy() or .detach()"
+        )
+    else:
+        reason = (
             f"{where_from(output.origin)} was computed under no_grad (to update a parameter, write "
             f"`w.data -= lr * w.grad`)"
         )
-    return f"{output!r} does not require a gradient: {why}"
+    return f"{describe(output)} does not require a gradient: {reason}"
 
 
 def stale(x: Any, node: Any) -> str:
-    """A leaf that was changed between an operation and its backward pass."""
+    """backward() after a leaf that an operation used was changed."""
     return (
         f"{describe(x)} was changed after {where_from(node.origin)} had used it, so the gradients "
-        f"would be wrong. Change data after backward(), or compute the output anew"
+        f"would be wrong. Change data after backward(), or compute the output again"
     )
 
 
 def assigned_in_parts() -> str:
     """t[index] = x."""
     return (
-        "a Tensor is not assigned to in parts, its history would be wrong: build the result with "
-        "where, concatenate or stack, or change t.data before computing with t"
+        "a Tensor does not support item assignment, its history would be wrong: build the result "
+        "with where, concatenate or stack, or change t.data before computing with t"
     )
 
 
 def cut_off(x: Any) -> str:
     """np.asarray(t) of a tensor that requires a gradient."""
     return (
-        f"an array of this Tensor of shape {x.shape} would cut it out of the graph. For plots, "
-        f"metrics and other libraries use t.data, of a loss loss.item(); to join tensors np.stack; "
-        f"for products np.dot(a, t) or a @ t, not a.dot(t)"
+        f"an array of {describe(x)} would cut it out of the graph. For plots, metrics and other "
+        f"libraries use the Tensor's values, t.data, of a loss loss.item(); to join tensors "
+        f"np.stack; for products np.dot(a, t) or a @ t, not a.dot(t)"
     )
 
 

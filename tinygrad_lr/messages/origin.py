@@ -12,12 +12,13 @@ from tinygrad_lr.messages.frames import Origin, user_frame
 
 
 class Instruction(NamedTuple):
-    """An instruction in the user's source; texts are empty where there is no source to read."""
+    """An instruction of the user's code; the texts are empty if there is no source."""
 
     file: str
     line: int
-    statement: str  # the line that it starts on
+    statement: str  # the line that it starts in
     text: str  # its expression
+    span: tuple[int | None, ...] = ()  # line and column of its start, line and column of its end
 
     def __str__(self) -> str:
         text = self.text or self.statement
@@ -25,7 +26,7 @@ class Instruction(NamedTuple):
 
     @property
     def node(self) -> Any:
-        """The syntax tree of the expression; None if it has none."""
+        """The syntax tree of the text, or None."""
         try:
             node: Any = ast.parse(self.text).body[0]
         except (SyntaxError, IndexError):
@@ -37,7 +38,9 @@ class Instruction(NamedTuple):
     ) -> list[str]:
         """The expressions of the operands, in order.
 
-        A call has operands if it is one of `functions`; the names of `modules` are none.
+        Args:
+            modules: names that are no operands: np in np.dot(a, b).
+            functions: names of the calls that have operands.
 
         >>> [Instruction("", 1, "", x).operands() for x in ("X @ W.T", "np.dot(X, w)", "X.sum(0)")]
         [['X', 'W.T'], ['X', 'w'], ['X', '0']]
@@ -63,7 +66,7 @@ class Instruction(NamedTuple):
 
 
 def caller(depth: int = 1) -> Origin:
-    """The user's instruction that runs now, for `locate`."""
+    """The instruction of the user that is running."""
     frame = user_frame(depth + 1)
     return frame.f_code, frame.f_lasti
 
@@ -77,15 +80,16 @@ def locate(origin: Origin) -> Instruction:
     statement = lines[0].strip() if lines else ""
     if not lines or start is None or end is None:
         return Instruction(code.co_filename, line, statement, "")
+    span = line, start, last, end
     pieces = [text.encode() for text in lines]  # positions count bytes
     pieces[-1] = pieces[-1][:end]
     pieces[0] = pieces[0][start:]
     text = " ".join(piece.decode().strip() for piece in pieces)
-    return Instruction(code.co_filename, line, statement, text)
+    return Instruction(code.co_filename, line, statement, text, span)
 
 
 def bracketed(text: str) -> str:
-    """An expression that an attribute or an index may follow: in brackets if it needs them."""
+    """An expression that an attribute or an index may follow, in brackets if needed."""
     try:
         node = ast.parse(text, mode="eval").body
     except SyntaxError:
@@ -95,7 +99,7 @@ def bracketed(text: str) -> str:
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn at the user's line, which Python's default filter does once a line and message."""
+    """Warn at the user's line; Python's default filter shows a message once a line."""
     frame = user_frame(2)
     registry = frame.f_globals.setdefault("__warningregistry__", {})
     module = frame.f_globals.get("__name__", "<unknown>")

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import ast
-import functools
 import itertools
 import keyword
-import linecache
 import re
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Sequence
 from types import FrameType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages.explain import members, namespaces
 from tinygrad_lr.messages.frames import Origin, user_frame
 from tinygrad_lr.messages.origin import Instruction, bracketed, locate
+from tinygrad_lr.naming.source_text import target_of
 from tinygrad_lr.nn import Module
 from tinygrad_lr.ops import FUNCTIONS
 from tinygrad_lr.tensor import Tensor, history
 
-Position = tuple[int | None, ...]
-SHORT, LONG = 24, 40  # characters, up to which a call, and an operand, is a name for itself
+MAX_CALL, MAX_OPERAND = 24, 40  # characters, up to which an expression is a name for itself
 
 
 def nodes(outputs: Sequence[Tensor]) -> list[Any]:
@@ -62,29 +62,23 @@ def find(
     """
     frame = frame or user_frame()
     values = nodes(outputs)
-    held = dict(variables(frame, values))
-    layers = paths(values, frame, model)
-    made = executions(values)
-    assigned = {id(results[-1]): place.target for place, results, whole in made if whole}
-    written = operands(made, frame) | {
-        id(results[-1]): place.instruction.text
-        for place, results, whole in made
-        if whole and len(results) > 1 and len(place.instruction.text) <= SHORT
+    runs = executions(values)
+    complete = {id(e.results[-1]): e for e in runs if e.complete}
+    labels = operand_texts(runs, frame) | {
+        i: e.instruction.text
+        for i, e in complete.items()
+        if len(e.results) > 1 and len(e.instruction.text) <= MAX_CALL
     }
-    taken: dict[str, int] = {}
-    names = {}
+    labels |= {i: target for i, e in complete.items() if (target := target_of(e.instruction))}
+    arrays = {id(x) for x in values if isinstance(x, (Tensor, np.ndarray))}  # a 2 may be any 2
+    labels |= {id(x): name for name, x in scope(frame) if id(x) in arrays}
+    labels |= paths(values, frame, model)
+    labels |= {id(x): str(x.name) for x in values if getattr(x, "name", None)}
+    counts: dict[str, int] = {}
+    names = {id(x): unique(labels[id(x)], counts) for x in values if labels.get(id(x))}
     for x in values:
-        if name := (
-            getattr(x, "name", None)
-            or layers.get(id(x))
-            or held.get(id(x))
-            or assigned.get(id(x))
-            or written.get(id(x))
-        ):
-            names[id(x)] = unique(str(name), taken)
-    for x in values:
-        if id(x) not in names and (other := turned(x, values)) in names:
-            names[id(x)] = unique(f"{bracketed(names[other])}.T", taken)
+        if id(x) not in names and (base := transpose_base(x, values)) in names:
+            names[id(x)] = unique(f"{bracketed(names[base])}.T", counts)
     return names
 
 
@@ -102,49 +96,41 @@ def identifier(name: str) -> str:
     return f"{name}_" if keyword.iskeyword(name) or name in ("np", "float", "len") else name
 
 
-def unique(name: str, taken: dict[str, int]) -> str:
-    """The name, or else name_2, name_3: the first that is not taken, and is from now on.
+def unique(name: str, counts: dict[str, int]) -> str:
+    """The name, or else name_2, name_3: the first that is not in use, and is from now on.
 
-    >>> taken = {}
-    >>> [unique(name, taken) for name in ("h", "h_2", "h", "h")]
+    >>> counts = {}
+    >>> [unique(name, counts) for name in ("h", "h_2", "h", "h")]
     ['h', 'h_2', 'h_3', 'h_4']
     """
-    free = name
-    while free in taken:
-        taken[name] += 1
-        free = f"{name}_{taken[name]}"
-    taken[free] = 1
-    return free
+    new = name
+    while new in counts:
+        counts[name] += 1
+        new = f"{name}_{counts[name]}"
+    counts[new] = 1
+    return new
 
 
-def turned(x: Any, values: Iterable[Any]) -> int:
-    """The id of the array of which x is the transpose, by its memory; 0 if of none."""
-    if isinstance(x, np.ndarray) and x.ndim > 1 and x.base is not None:
-        for y in values:
-            array = y._array if isinstance(y, Tensor) else y
-            if isinstance(array, np.ndarray) and array.shape == x.shape[::-1]:
-                here, there = x.__array_interface__["data"], array.__array_interface__["data"]
-                if here == there and x.strides == array.strides[::-1]:
-                    return id(y)
-    return 0
+def transpose_base(x: Any, values: Iterable[Any]) -> int:
+    """The id of the value of which x is the transpose, by its memory; 0 if there is none."""
+    if not isinstance(x, np.ndarray) or x.ndim < 2 or x.base is None:
+        return 0
+    arrays = [(id(y), unwrap(y)) for y in values]
+    memory = x.T.__array_interface__
+    same = (i for i, y in arrays if isinstance(y, np.ndarray) and y.__array_interface__ == memory)
+    return next(same, 0)
 
 
-def parts(name: str, x: Any) -> Iterator[tuple[str, Any]]:
-    """What a variable holds one level down: weights[0], W1 of a dict, W of self.W."""
-    for at, part in () if isinstance(x, Module) else members(x):
-        yield (name + at if isinstance(x, (list, tuple)) else at.strip(".[]'")), part
+def scope(frame: FrameType) -> Iterator[tuple[str, Any]]:
+    """(name, value) of what the variables of a frame hold, and of them: the best names last.
 
-
-def variables(frame: FrameType, values: Iterable[Any]) -> Iterator[tuple[int, str]]:
-    """(id, variable) for the values that a variable of the frame holds, the best name last.
-
-    Numbers are left out: a variable that holds a 2 says nothing about the 2 of x ** 2.
+    One level down that is weights[0], W1 of a dict, W of self.W.
     """
-    wanted = {id(x) for x in values if isinstance(x, (Tensor, np.ndarray))}
-    levels = [[(name, x) for name, x in space.items()] for space in reversed(namespaces(frame))]
-    levels[:0] = [[part for name, x in level for part in parts(name, x)] for level in levels]
-    for level in levels:
-        yield from ((id(x), name) for name, x in reversed(level) if id(x) in wanted)
+    spaces = [[*reversed(space.items())] for space in reversed(namespaces(frame))]
+    for variable, value in itertools.chain(*spaces):
+        for at, part in () if isinstance(value, Module) else members(value):
+            yield (variable + at if isinstance(value, (list, tuple)) else at.strip(".[]'")), part
+    yield from itertools.chain(*spaces)
 
 
 def modules(
@@ -158,20 +144,18 @@ def modules(
     if model is not None:
         return {"": model}
     leaves = {id(x) for x in values if isinstance(x, Tensor) and x.is_leaf}
-    known = {
+    candidates = {
         id(x): (name, x, leaves.intersection(map(id, x.named_tensors().values())))
-        for space in reversed(namespaces(frame))
-        for variable, value in reversed(space.items())
-        for name, x in ((variable, value), *parts(variable, value))
+        for name, x in scope(frame)
         if isinstance(x, Module)
     }
-    found: dict[str, Module] = {}
-    by_size = sorted(known.values(), key=lambda m: (-len(m[2]), -len(list(m[1].named_modules()))))
-    for name, module, held in by_size:
-        if held & leaves:
-            found[name] = module
-            leaves -= held
-    return dict.fromkeys([""], *found.values()) if len(found) == 1 else found
+    holders: dict[str, Module] = {}
+    by_size = lambda m: (-len(m[2]), -len(list(m[1].named_modules())))  # noqa: E731
+    for name, module, tensors in sorted(candidates.values(), key=by_size):
+        if tensors & leaves:
+            holders[name] = module
+            leaves -= tensors
+    return dict.fromkeys([""], *holders.values()) if len(holders) == 1 else holders
 
 
 def paths(values: Iterable[Any], frame: FrameType, model: Module | None = None) -> dict[int, str]:
@@ -183,123 +167,78 @@ def paths(values: Iterable[Any], frame: FrameType, model: Module | None = None) 
     }
 
 
-@functools.lru_cache(maxsize=64)
-def targets(source: str) -> dict[Position, str]:
-    """The variable that is assigned to, for the place of every right-hand side in a source."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return {}
-    found: dict[Position, str] = {}
-
-    def add(target: ast.expr, value: Any) -> None:
-        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-            for pair in zip(target.elts, value.elts, strict=False):
-                add(*pair)
-        elif isinstance(target, (ast.Name, ast.Attribute)):
-            name = ast.unparse(target).removeprefix("self.")
-            found[value.lineno, value.col_offset, value.end_lineno, value.end_col_offset] = name
-
-    for node in ast.walk(tree):
-        match node:
-            case ast.Assign():
-                add(node.targets[0], node.value)
-            case ast.AnnAssign() | ast.NamedExpr() if node.value:
-                add(node.target, node.value)
-            case ast.AugAssign():
-                add(node.target, node)
-    return found
-
-
-class Place(NamedTuple):
-    """An instruction: what it calls with which arguments, and what it is assigned to."""
+class Execution(NamedTuple):
+    """An instruction that ran: an operation, or a call of a composed function, a layer, a loss."""
 
     instruction: Instruction
-    called: str = ""
-    arguments: tuple[str, ...] = ()
-    target: str = ""
-
-    @classmethod
-    def of(cls, origin: Origin) -> Place:
-        """The place of an instruction.
-
-        >>> def f(w):
-        ...     z = np.exp(w)
-        ...     return z
-        >>> place = Place.of(f(Tensor(0.0, requires_grad=True)).origin)
-        >>> place.instruction.text, place.called, place.arguments, place.target
-        ('np.exp(w)', 'exp', ('w',), 'z')
-        """
-        instruction = locate(origin)
-        node = instruction.node
-        call = node if isinstance(node, ast.Call) else None
-        function = call.func if call else None
-        arguments = tuple(map(ast.unparse, call.args)) if call else ()
-        called = str(getattr(function, "attr", None) or getattr(function, "id", ""))
-        code, offset = origin
-        line, last, start, end = list(code.co_positions())[offset // 2]
-        source = "".join(linecache.getlines(code.co_filename))
-        if called == "grad":  # it says nothing of what a backward pass computes
-            return cls(Instruction(instruction.file, instruction.line, "", ""))
-        target = targets(source).get((line, start, last, end), "")
-        return cls(instruction, called, arguments, target)
+    function: str  # that is called; "" for an operator
+    arguments: list[str]
+    results: list[Tensor]  # that are in the graph
+    complete: bool  # whether the last of them is what the instruction returned
 
 
-class Execution(NamedTuple):
-    """An instruction that ran, and the results that it made, of those that are in the graph.
-
-    All but the calls of composed functions, layers and losses make one; of theirs it is `whole`
-    if the last one is there for sure, which is what the call returned.
-    """
-
-    place: Place
-    results: list[Tensor]
-    whole: bool
+def _read(origin: Origin) -> tuple[Instruction, str, list[str]]:
+    """An instruction, the name of the function that it calls, and the arguments."""
+    instruction = locate(origin)
+    match instruction.node:
+        case ast.Call(function, arguments):
+            name = str(getattr(function, "attr", None) or getattr(function, "id", ""))
+            if name == "grad":  # it says nothing of what a backward pass computes
+                return instruction._replace(text="", span=()), "", []
+            return instruction, name, [*map(ast.unparse, arguments)]
+    return instruction, "", []
 
 
 def executions(values: Iterable[Any]) -> list[Execution]:
-    """The instructions that made the results, in order."""
-    places: dict[Origin, Place] = {}
-    found: list[Execution] = []
-    last = 0
-    for x in values:
-        if not (isinstance(x, Tensor) and x.op and x.origin):
-            continue
-        if x.origin not in places:
-            places[x.origin] = Place.of(x.origin)
-        place = places[x.origin]
-        single = place.called in ("", x.op.name)
-        if not single and found and found[-1].place is place:
-            found[-1].results.append(x)
-        else:
-            if found and not found[-1].whole:
-                found[-1] = found[-1]._replace(whole=x.serial == last + 1)
-            found.append(Execution(place, [x], single))
-        last = x.serial
-    return [*found[:-1], *(execution._replace(whole=True) for execution in found[-1:])]
+    """The instructions that computed the results, in order.
+
+    >>> w = Tensor(0.0, requires_grad=True)
+    >>> z = np.exp(w)
+    >>> [(e.function, e.arguments, target_of(e.instruction)) for e in executions(nodes([z]))]
+    [('exp', ['w'], 'z')]
+    """
+    results: list[Any] = [x for x in values if isinstance(x, Tensor) and x.op and x.origin]
+    calls = {origin: _read(origin) for origin in dict.fromkeys(x.origin for x in results)}
+
+    def call(x: Any) -> Any:
+        return id(x) if calls[x.origin][1] in ("", x.op.name) else x.origin
+
+    groups = [list(group) for _, group in itertools.groupby(results, call)]
+    runs = []
+    for group, following in itertools.zip_longest(groups, groups[1:]):
+        last = group[-1]
+        complete = call(last) == id(last) or not following
+        complete = complete or following[0].serial == last.serial + 1
+        runs.append(Execution(*calls[last.origin], group, complete))
+    return runs
 
 
-def operands(made: Iterable[Execution], frame: FrameType) -> dict[int, str]:
+def _uses(runs: Iterable[Execution], modules: set[str]) -> Iterator[tuple[Any, str, str]]:
+    """(value, text, function) for every operand; the text is "" where the source has none."""
+    for instruction, function, arguments, results, _ in runs:
+        texts = instruction.operands(modules, FUNCTIONS) or arguments
+        for result in results:
+            own = texts[: len(result.inputs)] if result is results[0] else []
+            for x, text in itertools.zip_longest(result.inputs, own, fillvalue=""):
+                yield x, text, function
+
+
+def operand_texts(runs: Iterable[Execution], frame: FrameType) -> dict[int, str]:
     """What the source calls leaves, arrays and numbers where they first go into the graph.
 
     A number has a name only if all its uses have the same variable: Python keeps one 2 for the 2
     of x ** 2 and an n that is 2. An array made of a variable of another shape has not its name.
     """
-    scope: dict[str, Any] = {}
-    for space in reversed(namespaces(frame)):
-        scope |= space
-    packages = {name for name, x in scope.items() if isinstance(x, ModuleType)} | {"np", "tg"}
-    found: dict[int, str] = {}
+    variables: ChainMap[str, Any] = ChainMap(*map(dict, namespaces(frame)))
+    modules = {name for name, x in variables.items() if isinstance(x, ModuleType)} | {"np", "tg"}
+    texts: dict[int, str] = {}
     numbers: dict[int, set[str]] = {}
-    for place, results, _ in made:
-        texts = place.instruction.operands(packages, FUNCTIONS) or place.arguments
-        for result in results:
-            said = texts[: len(result.inputs)] if result is results[0] else ()
-            for x, text in itertools.zip_longest(result.inputs, said, fillvalue=""):
-                if not (isinstance(x, Tensor) or np.ndim(x)):
-                    numbers.setdefault(id(x), set()).add("" if place.called else text)
-                elif text and len(text) <= LONG and not getattr(x, "op", None):
-                    same = text not in scope or np.shape(scope[text]) == np.shape(x)
-                    found |= {id(x): text} if same and id(x) not in found else {}
-    variables = {i: text for i, (text, *more) in numbers.items() if not more}
-    return found | {i: t for i, t in variables.items() if t.replace(".", "").isidentifier()}
+    for x, text, function in _uses(runs, modules):
+        if not (isinstance(x, Tensor) or np.ndim(x)):
+            numbers.setdefault(id(x), set()).add("" if function else text)
+        elif getattr(x, "op", None) or len(text) > MAX_OPERAND:
+            continue
+        elif text and np.shape(variables.get(text, x)) == np.shape(x):
+            texts.setdefault(id(x), text)
+    names = {i: text for i, (text, *others) in numbers.items() if not others}
+    return texts | {i: text for i, text in names.items() if text.replace(".", "").isidentifier()}

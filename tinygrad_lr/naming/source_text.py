@@ -11,38 +11,36 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.messages.frames import Origin
+from tinygrad_lr.messages.origin import Instruction, locate
+
 BUILTINS = {"np": np, "float": float, "int": int, "bool": bool, "abs": abs}
+BUILTINS["len"] = lambda x: np.shape(x)[0]  # a Length, if x is a Symbol
 
 
-def expression(text: str) -> ast.expr | None:
-    """The tree of an expression; None for a text that is none."""
+def parse_expression(text: str) -> ast.expr | None:
+    """The tree of an expression; None if the text is no expression."""
     try:
         return ast.parse(text, mode="eval").body
     except SyntaxError:
         return None
 
 
-def traced(text: str) -> tuple[CodeType, list[str]] | None:
-    """An expression that Symbols trace, compiled, and the variables in it; None without any.
+def traceable(text: str) -> tuple[CodeType, list[str]] | None:
+    """An expression compiled to run on Symbols, and its variables; None if it has no variables.
 
-    In it len(x) is x.shape[0], which a Symbol tells as a Length, and a quotient is a call of
-    `divide`. What draws random numbers is no expression that may be run again.
+    In it a quotient is a call of `divide`, as Lengths would give a float. What draws random
+    numbers is not traceable either.
     """
-    if (body := expression(text)) is None:
+    if (body := parse_expression(text)) is None:
         return None
-    tree = ast.fix_missing_locations(ast.Expression(_Traced().visit(body)))
-    used = sorted(_variables(tree) - {"divide", *BUILTINS})
-    return (compile(tree, "<user>", "eval"), used) if used and not _draws(tree) else None
+    tree = ast.fix_missing_locations(ast.Expression(_Traceable().visit(body)))
+    names = sorted(_variables(tree) - {"divide", *BUILTINS})
+    usable = names and "random" not in names
+    return (compile(tree, "<user>", "eval"), names) if usable else None
 
 
-class _Traced(ast.NodeTransformer):
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.func, ast.Name) and node.func.id == "len" and len(node.args) == 1:
-            shape = ast.Attribute(node.args[0], "shape", ast.Load())
-            return ast.Subscript(shape, ast.Constant(0), ast.Load())
-        return node
-
+class _Traceable(ast.NodeTransformer):
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.op, ast.Div):
@@ -50,100 +48,115 @@ class _Traced(ast.NodeTransformer):
         return node
 
 
-def replaced(text: str, told: Mapping[str, str]) -> str:
-    """An expression with expressions in place of variables.
+class _Substitution(ast.NodeTransformer):
+    def __init__(self, expressions: Mapping[str, ast.expr]) -> None:
+        self.expressions = expressions
 
-    >>> replaced("a / n", {"n": "len(X) + 1"})
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        return self.expressions.get(node.id, node)
+
+
+def template(text: str, **expressions: ast.expr) -> Any:
+    """The tree of an expression, with expressions in place of variables.
+
+    >>> ast.unparse(template("a / n", n=template("len(X) + 1")))
     'a / (len(X) + 1)'
     """
-    expressions = {name: ast.parse(text, mode="eval").body for name, text in told.items()}
-
-    class Replaced(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.AST:
-            return expressions.get(node.id, node)
-
-    return ast.unparse(Replaced().visit(ast.parse(text, mode="eval")))
+    return _Substitution(expressions).visit(ast.parse(text, mode="eval").body)
 
 
-@functools.lru_cache(maxsize=1024)
-def assigned(name: str, code: CodeType, offset: int) -> str:
-    """What the code assigned to a variable last, before an instruction; "" if that is not told."""
-    line = list(code.co_positions())[offset // 2][0] or 0
+@functools.lru_cache(maxsize=64)
+def _assignments(source: str) -> list[tuple[int, str, Any]]:
+    """(line, variable, value) of every assignment in a source."""
     try:
-        tree = ast.parse("".join(linecache.getlines(code.co_filename)))
+        tree = ast.parse(source)
     except SyntaxError:
-        return ""
-    found = [
-        (node.lineno, ast.unparse(value))
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and code.co_firstlineno <= node.lineno < line
-        for target in node.targets
-        for value in _given(name, target, node.value)
-    ]
-    return max(found)[1] if found else ""
+        return []
+    assignments: list[tuple[int, str, Any]] = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign)):
+            value = node if isinstance(node, ast.AugAssign) else node.value
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                pairs = _unpacked(target, value) if value else ()
+                assignments += ((node.lineno, *pair) for pair in pairs)
+    return assignments
 
 
-def _given(name: str, target: ast.expr, value: ast.expr) -> Iterator[ast.expr]:
-    """What an assignment gives to a variable, as X.shape[0] to the m of m, n = X.shape."""
-    if isinstance(target, ast.Name) and target.id == name:
-        yield value
+def _unpacked(target: ast.expr, value: Any) -> Iterator[tuple[str, Any]]:
+    """(variable, value) pairs: for m, n = X.shape these are (m, X.shape[0]), (n, X.shape[1])."""
+    if isinstance(target, ast.Name | ast.Attribute):
+        yield ast.unparse(target), value
     elif isinstance(target, ast.Tuple):
         places = map(ast.Constant, range(len(target.elts)))
-        values: list[Any] = [ast.Subscript(value, place, ast.Load()) for place in places]
-        values = value.elts if isinstance(value, ast.Tuple) else values
-        for pair in zip(target.elts, values, strict=False):
-            yield from _given(name, *pair)
+        items: list[Any] = [ast.Subscript(value, place, ast.Load()) for place in places]
+        items = value.elts if isinstance(value, ast.Tuple) else items
+        for pair in zip(target.elts, items, strict=False):
+            yield from _unpacked(*pair)
+
+
+@functools.lru_cache(maxsize=64)
+def _targets(source: str) -> dict[tuple[int | None, ...], str]:
+    """The variable that is assigned to, by the span of the right-hand side."""
+    return {
+        (value.lineno, value.col_offset, value.end_lineno, value.end_col_offset): variable
+        for _, variable, value in reversed(_assignments(source))  # of a = b = x the first counts
+        if hasattr(value, "lineno")
+    }
+
+
+def _source(file: str) -> str:
+    return "".join(linecache.getlines(file))
+
+
+def target_of(instruction: Instruction) -> str:
+    """The variable or the attribute that an instruction is assigned to; "" if there is none."""
+    variable = _targets(_source(instruction.file)).get(instruction.span, "")
+    return variable.removeprefix("self.")
+
+
+def last_assigned(variable: str, origin: Origin | None) -> str:
+    """What a variable was assigned last before an instruction of its function; "" if unknown."""
+    if origin is None:
+        return ""
+    code, _ = origin
+    values = [
+        (line, ast.unparse(value))
+        for line, name, value in _assignments(_source(code.co_filename))
+        if name == variable and code.co_firstlineno <= line < locate(origin).line
+    ]
+    return max(values, default=(0, ""))[1]
 
 
 def metadata_texts(text: str) -> list[str]:
-    """What an index or a call has for metadata, number by number, "" for one left out.
+    """What an index or a call has for metadata, part by part, "" for one left out.
 
-    >>> metadata_texts("z[: m // 2, 0]"), metadata_texts("np.reshape(z, (m, -1))")
-    (['', 'm // 2', '', '0'], ['m', '-1'])
+    >>> metadata_texts("z[: m // 2, rows]"), metadata_texts("np.reshape(z, (m, -1))")
+    (['', 'm // 2', '', 'rows'], ['m', '-1'])
     """
-    node = expression(text)
-    if isinstance(node, ast.Subscript):
-        return _leaves(node.slice)
-    if not isinstance(node, ast.Call):
-        return []
-    owner = getattr(node.func, "value", None)
-    of_module = isinstance(owner, ast.Name) and owner.id in ("np", "tg")
-    return [leaf for part in node.args[of_module:] for leaf in _leaves(part)]
+    match parse_expression(text):
+        case ast.Subscript(_, index):
+            return _leaf_texts(index)
+        case ast.Call(function, args) if not any(isinstance(x, ast.Starred) for x in args):
+            module = getattr(getattr(function, "value", None), "id", "") in ("np", "tg")
+            return [leaf for argument in args[module:] for leaf in _leaf_texts(argument)]
+    return []
 
 
-def _leaves(node: ast.expr | None) -> list[str]:
+def _leaf_texts(node: ast.expr | None) -> list[str]:
     if isinstance(node, ast.Tuple | ast.List):
-        return [leaf for part in node.elts for leaf in _leaves(part)]
+        return [leaf for part in node.elts for leaf in _leaf_texts(part)]
     if isinstance(node, ast.Slice):
-        return [leaf for part in (node.lower, node.upper, node.step) for leaf in _leaves(part)]
+        return [leaf for part in (node.lower, node.upper, node.step) for leaf in _leaf_texts(part)]
     return [ast.unparse(node) if node else ""]
 
 
-def index_texts(text: str) -> list[str]:
-    """What an expression like x[rows, y] has in its brackets, but for slices.
-
-    >>> index_texts("p[np.arange(m), 1:, y]")
-    ['np.arange(m)', 'y']
-    """
-    node = expression(text)
-    index = node.slice if isinstance(node, ast.Subscript) else ast.Tuple([])
-    parts = index.elts if isinstance(index, ast.Tuple) else [index]
-    return [ast.unparse(part) for part in parts if not isinstance(part, ast.Slice)]
-
-
 def is_literal(text: str) -> bool:
-    """Whether an expression gives the same array in every run."""
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return False
-    return _variables(tree) <= BUILTINS.keys() and not _draws(tree)
+    """Whether an expression gives the same array in every run; an empty text does."""
+    tree = parse_expression(text or "()")
+    return tree is not None and _variables(tree) <= BUILTINS.keys()
 
 
 def _variables(tree: ast.AST) -> set[str]:
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-
-
-def _draws(tree: ast.AST) -> bool:
-    """Whether an expression draws random numbers, which running it again would change."""
-    return any(getattr(node, "attr", "") == "random" for node in ast.walk(tree))
+    """The variables of an expression, and "random" if it draws random numbers."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return names | {"random" for node in ast.walk(tree) if getattr(node, "attr", "") == "random"}

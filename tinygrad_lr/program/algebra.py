@@ -5,70 +5,67 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction as Rational
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.array.lengths import Length
-from tinygrad_lr.program.symbols import Book, Symbol, is_number, same, value_of
+from tinygrad_lr.program.symbols import Symbol, Trace, is_number, same, value_of
 
-Poly = dict[tuple[Any, ...], Any]  # {((atom, power), ...): coefficient}
+Term = tuple[tuple[int, int], ...]  # ((atom, power), ...), the atoms by number
+Poly = dict[Term, Any]  # {term: coefficient}, the coefficients rational
 ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.negative, np.square}
-MOST_TERMS, MOST_OPERATIONS = 40, 25  # of an expression that is looked into
+MAX_TERMS, MAX_OPERATIONS = 40, 25  # of an expression that is simplified
 
 
 class Fraction:
     """A quotient of polynomials in atoms: what arithmetic of arrays of one shape comes to.
 
-    The denominator is a product of polynomials with their powers.
+    The denominator is a product: polynomials, as frozen sets of their items, with their powers.
     """
 
-    def __init__(self, above: Poly, below: dict[Any, int] | None = None) -> None:
-        self.above, self.below = above, below or {}
+    def __init__(self, numerator: Poly, denominator: Iterable[Any] | Counter[Any] = ()) -> None:
+        self.numerator = numerator
+        self.denominator: Counter[frozenset[Any]] = Counter(denominator)
 
     def __add__(self, other: Fraction) -> Fraction:
-        below = dict(self.below)
-        for f, n in other.below.items():
-            below[f] = max(n, below.get(f, 0))
-        above = _plus(self._over(below), other._over(below))
-        return Fraction(above, below)
+        common = self.denominator | other.denominator
+        terms = [_times(f.numerator, *(common - f.denominator).elements()) for f in (self, other)]
+        return Fraction(_plus(*terms), common)
 
-    def _over(self, below: dict[Any, int]) -> Poly:
-        above = self.above
-        for f, n in below.items():
-            for _ in range(n - self.below.get(f, 0)):
-                above = _times(above, dict(f))
-        return above
+    def __neg__(self) -> Fraction:
+        return Fraction({term: -c for term, c in self.numerator.items()}, self.denominator)
+
+    def __sub__(self, other: Fraction) -> Fraction:
+        return self + -other
 
     def __mul__(self, other: Fraction) -> Fraction:
-        below = dict(self.below)
-        for f, n in other.below.items():
-            below[f] = below.get(f, 0) + n
-        return Fraction(_times(self.above, other.above), below).reduced()
+        numerator = _times(self.numerator, other.numerator.items())
+        return Fraction(numerator, self.denominator + other.denominator).reduced()
 
     def __truediv__(self, other: Fraction) -> Fraction:
-        upside = Fraction({(): 1})
-        for f, n in other.below.items():
-            for _ in range(n):
-                upside = upside * Fraction(dict(f))
-        term, rest = _content(other.above)
-        factors: dict[Any, int] = {frozenset({(((atom, 1),), 1)}): n for atom, n in term}
-        c = rest[_leading(rest)] if len(rest) == 1 else -1 if rest.get((), 1) < 0 else 1
+        inverse = Fraction(_times({(): 1}, *other.denominator.elements()))
+        content, rest = _content(other.numerator)
+        factors: Counter[Any] = Counter({frozenset({(((atom, 1),), 1)}): n for atom, n in content})
+        c = Rational(*rest.values() if len(rest) == 1 else [-1 if rest.get((), 1) < 0 else 1])
         if len(rest) > 1:
-            factors[frozenset((t, d / c if c != 1 else d) for t, d in rest.items())] = 1
-        return self * upside * Fraction({(): 1 / c if c not in (1, -1) else c}, factors)
+            factors[frozenset((t, d / c) for t, d in rest.items())] = 1
+        return self * inverse * Fraction({(): 1 / c}, factors)
 
     def reduced(self) -> Fraction:
-        """Without the factors that are above and below."""
-        above, below = self.above, {}
-        for f, n in self.below.items():
-            left = n
-            while left and (quotient := _divided(above, dict(f))) is not None:
-                above, left = quotient, left - 1
-            if left:
-                below[f] = left
-        return Fraction(above, below)
+        """Without the factors that numerator and denominator share."""
+        numerator, denominator = self.numerator, []
+        for f in self.denominator.elements():
+            quotient = _divided(numerator, dict(f))
+            if quotient is None:
+                denominator.append(f)
+            else:
+                numerator = quotient
+        return Fraction(numerator, denominator)
 
 
 def _plus(p: Poly, q: Poly) -> Poly:
@@ -80,54 +77,51 @@ def _plus(p: Poly, q: Poly) -> Poly:
     return total
 
 
-def _product(s: tuple[Any, ...], t: tuple[Any, ...]) -> tuple[Any, ...]:
+def _product(s: Term, t: Term, sign: int = 1) -> Term:
+    """The product of terms, with a `sign` of -1 the quotient."""
     powers = dict(s)
     for atom, n in t:
-        powers[atom] = powers.get(atom, 0) + n
-    return tuple(sorted(powers.items()))
+        powers[atom] = powers.get(atom, 0) + sign * n
+    return tuple(sorted((atom, n) for atom, n in powers.items() if n))
 
 
-def _times(p: Poly, q: Poly) -> Poly:
-    if len(p) * len(q) > MOST_TERMS**2:
-        raise OverflowError
-    total: Poly = {}
-    for (s, c), (t, d) in itertools.product(p.items(), q.items()):
-        total = _plus(total, {_product(s, t): c * d})
-    return total
+def _times(p: Poly, *others: Iterable[tuple[Term, Any]]) -> Poly:
+    for q in others:
+        if len(p) * len(items := list(q)) > MAX_TERMS**2:
+            raise OverflowError
+        product: Poly = {}
+        for (s, c), (t, d) in itertools.product(p.items(), items):
+            product = _plus(product, {_product(s, t): c * d})
+        p = product
+    return p
 
 
-def _content(p: Poly) -> tuple[tuple[Any, ...], Poly]:
-    """The letters that all terms have in common, and the polynomial without them."""
+def _content(p: Poly) -> tuple[Term, Poly]:
+    """The term that all terms have in common, and the polynomial divided by it."""
     first, *others = p
-    shared = {a: min([n, *(dict(t).get(a, 0) for t in others)]) for a, n in first}
-    rest = {
-        tuple((a, n - shared.get(a, 0)) for a, n in t if n > shared.get(a, 0)): c
-        for t, c in p.items()
-    }
-    return tuple((a, n) for a, n in shared.items() if n), rest
+    powers = {a: min([n, *(dict(t).get(a, 0) for t in others)]) for a, n in first}
+    content = tuple((a, n) for a, n in powers.items() if n)
+    return content, {_product(t, content, -1): c for t, c in p.items()}
 
 
-def _leading(p: Poly) -> tuple[Any, ...]:
-    return max(p, key=lambda term: (sum(n for _, n in term), [(a, n) for a, n in term]))
+def _leading(p: Poly) -> Term:
+    return max(p, key=lambda term: (sum(n for _, n in term), term))
 
 
 def _divided(p: Poly, q: Poly) -> Poly | None:
     """p / q, if it is a polynomial."""
     quotient: Poly = {}
-    top = _leading(q)
-    for _ in range(MOST_TERMS):
+    divisor = _leading(q)
+    for _ in range(MAX_TERMS):
         if not p:
             return quotient
         lead = _leading(p)
-        powers = dict(lead)
-        for atom, n in top:
-            powers[atom] = powers.get(atom, 0) - n
-        if any(n < 0 for n in powers.values()):
+        term = _product(lead, divisor, -1)
+        if any(n < 0 for _, n in term):
             return None
-        term = tuple(sorted((a, n) for a, n in powers.items() if n))
-        c = p[lead] / q[top] if p[lead] % q[top] else p[lead] // q[top]
+        c = Rational(p[lead], q[divisor])
         quotient = _plus(quotient, {term: c})
-        p = _plus(p, _times({term: -c}, q))
+        p = _plus(p, _times({term: -c}, q.items()))
     return None
 
 
@@ -135,55 +129,44 @@ class Algebra:
     """Simplifies the arithmetic behind a Symbol.
 
     Args:
-        atoms: whether a Symbol is a letter of the formula, not to be looked into.
+        is_atom: whether a Symbol is an atom of the polynomials, not looked into.
     """
 
-    def __init__(self, atoms: Callable[[Symbol], bool]) -> None:
-        self.is_atom = atoms
-        self.book = Book()
-        self.letters: dict[int, Any] = {}
-        self._index: dict[Any, int] = {}
+    def __init__(self, is_atom: Callable[[Symbol], bool]) -> None:
+        self.is_atom = is_atom
+        self.trace = Trace()
+        self.atoms: dict[int, Any] = {}
+        self._numbers: dict[Any, int] = {}
 
-    def letter(self, x: Any) -> Fraction:
-        """An atom as a fraction; equal numbers asked of shapes are one atom."""
+    def atom(self, x: Any) -> Fraction:
+        """An atom as a fraction; equal numbers and equal lengths are one atom."""
         key = factors(x) if isinstance(x, Length) else id(x)
         key = float(value_of(x)) if is_number(x) else key
-        i = self._index.setdefault(key, len(self._index))
-        self.letters.setdefault(i, x)
+        i = self._numbers.setdefault(key, len(self._numbers))
+        self.atoms.setdefault(i, x)
         return Fraction({((i, 1),): 1})
 
-    def fraction(self, x: Any) -> Fraction:
+    def fraction(self, x: Any) -> Any:
         """The arithmetic behind an argument."""
         if is_number(x):
             n = float(value_of(x))
-            if not (4 * n).is_integer():  # a number to be seen again as it is
-                return self.letter(x)
-            return Fraction({(): int(n) if n.is_integer() else n} if n else {})
+            if not (4 * n).is_integer():  # it shall be written as it is
+                return self.atom(x)
+            return Fraction({(): Rational(n)} if n else {})
         if not isinstance(x, Symbol) or x.function not in ARITHMETIC or self.is_atom(x):
-            return self.letter(x)
-        a, *rest = (self.fraction(arg) for arg in x.args)
-        if x.function is np.negative:
-            return Fraction({(): -1}) * a
-        if x.function is np.square:
-            return a * a
-        (b,) = rest
-        if x.function is np.add:
-            return a + b
-        if x.function is np.subtract:
-            return a + Fraction({(): -1}) * b
-        return a * b if x.function is np.multiply else a / b
+            return self.atom(x)
+        return x.function(*map(self.fraction, x.args))  # NumPy leaves it to the objects' operators
 
     def simplest(self, x: Symbol, spread: bool = False) -> Any:
         """The arithmetic behind a Symbol, in the fewest operations.
 
-        What will be `spread` over its shape may be a number in place of equal ones.
+        A Symbol that will be `spread` over its shape may be a number, for equal elements.
         """
-        self.book = x.book
-        if self.cost(x) > MOST_OPERATIONS:
+        self.trace = x.trace
+        if self.cost(x) > MAX_OPERATIONS:
             return x
         try:
-            f = self.fraction(x).reduced()
-            y = self.written(f)
+            y = self.to_expression(self.fraction(x).reduced())
         except (OverflowError, ZeroDivisionError):
             return x
         if not isinstance(y, Symbol) or not same(
@@ -193,59 +176,46 @@ class Algebra:
         return y if self.cost(y) < self.cost(x) else x
 
     def cost(self, x: Any) -> int:
-        """How many operations are written in an expression, or that they are too many."""
-        n, waiting = 0, [x]
-        while waiting and n <= MOST_OPERATIONS:
-            y = waiting.pop()
+        """The number of operations in an expression, or one that is too large."""
+        n, stack = 0, [x]
+        while stack and n <= MAX_OPERATIONS:
+            y = stack.pop()
             if isinstance(y, Symbol) and y.function in ARITHMETIC and not self.is_atom(y):
                 n += 1
-                waiting += y.args
+                stack += y.args
         return n
 
-    def written(self, f: Fraction) -> Any:
-        """A fraction as arithmetic: common * (sum) / denominator."""
-        if not f.above:
+    def to_expression(self, f: Fraction) -> Any:
+        """A fraction as arithmetic: number * common * (sum) / denominator."""
+        if not f.numerator:
             return 0.0
-        shared, above = _content(f.above)
-        terms = list(above.items())
-        numbers = [c for _, c in terms]
-        common = functools.reduce(_common, numbers, 0)
-        if all(c < 0 for c in numbers):
-            common = -common
-        rest = [(t, c / common) for t, c in terms]
-        rest.sort(key=lambda term: term[1] < 0)
-        result = self._sum(rest)
-        for a, n in shared:
-            result = _by(self._power(a, n), result)
-        below = None
-        for g, n in f.below.items():
-            for _ in range(n):
-                below = _by(below, self._sum([*g]))
-        over, under = _ratio(common)
-        if result is None:
-            result = over
-        elif over == -1:
-            result = -result
-        elif over != 1:
-            result = over * result
-        if under != 1:
-            below = _by(under, below)
-        return result if below is None else self.book.record(np.divide, result, below)
+        content, rest = _content(f.numerator)
+        c = functools.reduce(_common_divisor, rest.values(), Rational(0))
+        c = -c if all(d < 0 for d in rest.values()) else c
+        terms = sorted(((t, d / c) for t, d in rest.items()), key=lambda term: term[1] < 0)
+        result = functools.reduce(
+            lambda y, x: _mul(x, y), map(self._power, content), self._sum(terms)
+        )
+        denominator = functools.reduce(_mul, map(self._sum, f.denominator.elements()), None)
+        if abs(c.numerator) == 1:
+            result = 1 if result is None else result
+            result = -result if c < 0 else result
+            denominator = _mul(None if c.denominator == 1 else c.denominator, denominator)
+        else:
+            result = _mul(_number(c), result)
+        return result if denominator is None else self.trace.emit(np.divide, result, denominator)
 
-    def _power(self, a: int, n: int) -> Any:
-        return self.letters[a] if n == 1 else self.letters[a] ** n
+    def _power(self, power: tuple[int, int]) -> Any:
+        a, n = power
+        return self.atoms[a] if n == 1 else self.atoms[a] ** n
 
-    def _sum(self, terms: list[tuple[Any, Any]]) -> Any:
+    def _sum(self, terms: Iterable[tuple[Term, Any]]) -> Any:
         """A sum of products; None for 1."""
         total: Any = None
         for term, c in terms:
-            product: Any = None
-            for a, n in term:
-                product = _by(product, self._power(a, n))
-            size = abs(c)
-            size = int(size) if float(size).is_integer() else size
-            if size != 1 or product is None:
-                product = _by(size, product)
+            product = functools.reduce(_mul, map(self._power, term), None)
+            if abs(c) != 1 or product is None:
+                product = _mul(_number(abs(c)), product)
             if total is None:
                 total = product if c > 0 else -product
             else:
@@ -253,27 +223,29 @@ class Algebra:
         return None if type(total) is int and total == 1 else total
 
 
-def _by(a: Any, b: Any) -> Any:
+def _mul(a: Any, b: Any) -> Any:
     """a * b, where None is a 1 that is not written."""
     return b if a is None else a if b is None else a * b
 
 
-def _common(a: Any, b: Any) -> Any:
-    """A number that both are multiples of, the size of one of them if they are not whole."""
-    if not a:
-        return abs(b)
-    whole = all(float(n).is_integer() for n in (a, b))
-    return math.gcd(int(a), int(b)) if whole else min(abs(a), abs(b))
+def _number(c: Rational) -> float:
+    """A number as it is written."""
+    return int(c) if c.denominator == 1 else float(c)
 
 
-def _ratio(c: Any) -> tuple[Any, Any]:
-    """A number as one above and one below: 0.25 as 1 and 4."""
-    if c and not float(c).is_integer():
-        upside = 1 / c
-        if abs(upside - round(upside)) < 1e-9 * abs(upside):
-            sign = 1 if upside > 0 else -1
-            return sign, abs(round(upside))
-    return (int(c) if float(c).is_integer() else c), 1
+def _common_divisor(a: Rational, b: Rational) -> Rational:
+    """The largest number of which both are multiples."""
+    numerator = math.gcd(a.numerator * b.denominator, b.numerator * a.denominator)
+    return Rational(numerator, a.denominator * b.denominator)
+
+
+def multiplied(n: Length) -> Iterator[Any]:
+    """The numbers that a length is the product of, without ones."""
+    if n.terms[0] is operator.mul:
+        for term in n.terms[1:]:
+            yield from multiplied(term) if isinstance(term, Length) else [term] * (term != 1)
+    else:
+        yield n
 
 
 def factors(n: Any) -> Any:
@@ -281,7 +253,7 @@ def factors(n: Any) -> Any:
     if not isinstance(n, Length):
         return int(n), ()
     number, lengths = 1, []
-    for f in n.factors():
+    for f in multiplied(n):
         if isinstance(f, Length):
             lengths.append((id(f.terms[0]), *map(str, f.terms[1:])))
         else:

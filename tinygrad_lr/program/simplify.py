@@ -1,7 +1,7 @@
-"""Rewriting of programs: what a person would not write that way is written otherwise.
+"""Rewrite rules towards what a person would write.
 
-Every rewriting is an identity of arithmetic, and its result is compared with what it replaces in
-the recorded run; one that differs there by more than rounding is not used.
+Every rule is an identity of arithmetic, and its result is compared with what it replaces in the
+recorded run; one that differs there by more than rounding is not used.
 """
 
 from __future__ import annotations
@@ -16,27 +16,24 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.array.lengths import Length
-from tinygrad_lr.program.algebra import ARITHMETIC, MOST_OPERATIONS, Algebra, factors
+from tinygrad_lr.program.algebra import ARITHMETIC, MAX_OPERATIONS, Algebra, factors
+from tinygrad_lr.program.calls import ELEMENTWISE, add_at, astype, put
 from tinygrad_lr.program.symbols import (
-    ELEMENTWISE,
-    Book,
     Symbol,
-    add_at,
-    astype,
-    axes_of,
+    Trace,
     is_call,
     is_number,
     ordered,
-    parts,
-    put,
-    put_in,
     same,
+    substitute,
+    symbols_in,
     value_of,
 )
 
 Rule = Callable[[Symbol], Any]
 RULES: dict[Any, list[Rule]] = defaultdict(list)  # by the functions whose calls they rewrite
 numpy: Any = np  # whose own types do not know of Symbols
+FREE_AXES = None, ..., slice(None)  # in an index
 
 
 def rule(*functions: Any) -> Callable[[Rule], Rule]:
@@ -50,20 +47,24 @@ def rule(*functions: Any) -> Callable[[Rule], Rule]:
     return register
 
 
-def tidy(x: Symbol, facts: bool = True) -> Any:
-    """A call in fewer words, if one of the rules knows how.
+def tidy(x: Symbol, assumptions: bool = True) -> Any:
+    """A call in fewer words, if there is a rule for it.
 
-    `facts` of the recorded data, as that labels have one 1 in every row, may be taken for granted
-    or not.
+    `assumptions` about the data, as that labels have one 1 in every row, may be made or not.
     """
     for rewrite in RULES.get(x.function, ()):
-        y = rewrite(x) if facts or rewrite is not _one_hot else None
+        y = rewrite(x) if assumptions or rewrite is not _one_hot else None
         if y is not None and y is not x and same(x, y):
             return y
     return x
 
 
-tidy_always = functools.partial(tidy, facts=False)
+tidy_exactly = functools.partial(tidy, assumptions=False)
+
+
+def commuted(x: Symbol) -> tuple[tuple[Any, ...], ...]:
+    """Two operands, in either order."""
+    return x.args, x.args[::-1]
 
 
 @rule(np.add, np.subtract, np.multiply, np.divide, np.power)
@@ -86,62 +87,56 @@ def _is_all(x: Any, n: int) -> bool:
 @rule(np.negative)
 def _minus(x: Symbol) -> Any:
     """-(-x), -(a * b) with a number or a minus in it."""
-    a = x.args[0]
-    if not isinstance(a, Symbol):
-        return None
-    if a.function is np.negative:
-        return a.args[0]
-    if a.function in (np.multiply, np.divide) and _is_free(a):
-        b, c = a.args
-        if is_call(b, np.negative):
-            return a.function(b.args[0], c)
-        if is_number(b) and value_of(b) < 0:
-            return a.function(-value_of(b), c)
+    match x.args[0]:
+        case Symbol(np.negative, (a,)):
+            return a
+        case Symbol(np.multiply | np.divide, (a, b)) as product if is_free(product):
+            if is_call(a, np.negative):
+                return product.function(a.args[0], b)
+            if is_number(a) and value_of(a) < 0:
+                return product.function(-value_of(a), b)
     return None
 
 
-def _is_free(x: Symbol) -> bool:
+def is_free(x: Symbol) -> bool:
     """Whether it is written where it is used, and nowhere else."""
-    return not (x.name or x in x.book.shared)
+    return not (x.name or x in x.trace.shared)
 
 
 @rule(np.multiply)
 def _numbers(x: Symbol) -> Any:
     """(-1) * x; a number times a number times x; a number divided by n, times x."""
-    for a, b in (x.args, x.args[::-1]):
-        if is_number(a):
-            if value_of(a) == -1:
-                return -b
-            if is_call(b, np.multiply) and not b.name:
-                for c, d in (b.args, b.args[::-1]):
-                    if is_number(c):
-                        return value_of(a) * value_of(c) * d
-        elif is_call(a, np.divide) and not (a.name or is_number(b)):
-            above, below = a.args
-            if is_number(above) and isinstance(below, Length):
-                return above * b / below
+    for a, b in commuted(x):
+        if is_number(a) and value_of(a) == -1:
+            return -b
+        if is_number(a) and is_call(b, np.multiply) and not b.name:
+            for c, d in commuted(b):
+                if is_number(c):
+                    return value_of(a) * value_of(c) * d
+        if is_call(a, np.divide) and not (a.name or is_number(b)):
+            numerator, denominator = a.args
+            if is_number(numerator) and isinstance(denominator, Length):
+                return numerator * b / denominator
     return None
 
 
 @rule(np.transpose)
-def _turned(x: Symbol) -> Any:
+def _transposed(x: Symbol) -> Any:
     """A transpose of a transpose, and of a product with one."""
-    a = x.args[0]
-    if not isinstance(a, Symbol):
-        return None
-    if a.function is np.transpose:
-        orders = [(y.args[1:] or (None,))[0] for y in (a, x)]
-        first, second = (
-            range(x.ndim)[::-1] if o is None else [i % x.ndim for i in o] for o in orders
-        )
-        if [first[i] for i in second] == list(range(x.ndim)):
-            return a.args[0]
-    if a.function is np.matmul and _is_free(a):
-        left, right = a.args
-        turned = [y for y in a.args if is_call(y, np.transpose)]
-        if left.ndim == right.ndim == 2 and turned:
-            return right.T @ left.T
+    match x.args[0]:
+        case Symbol(np.transpose, (a, *_)) as inner:
+            axes = _axes(inner)
+            return a if [axes[i] for i in _axes(x)] == list(range(x.ndim)) else None
+        case Symbol(np.matmul, (a, b)) as product if is_free(product):
+            if a.ndim == b.ndim == 2 and (is_call(a, np.transpose) or is_call(b, np.transpose)):
+                return b.T @ a.T
     return None
+
+
+def _axes(x: Symbol) -> list[int]:
+    """The order of axes that a transpose gives."""
+    (axes,) = x.args[1:] or (None,)
+    return list(range(x.ndim)[::-1]) if axes is None else [i % x.ndim for i in axes]
 
 
 @rule(np.reshape, np.broadcast_to, np.transpose, np.copy, astype)
@@ -177,7 +172,7 @@ def _broadcast(x: Symbol) -> Any:
     args = [a.args[0] if is_call(a, np.broadcast_to) else a for a in x.args]
     if x.kwargs or all(a is b for a, b in zip(args, x.args, strict=True)):
         return None
-    function: Any = x.function
+    function = x.function
     y = function(*args)
     if np.shape(value_of(y)) == x.value.shape:
         return y
@@ -187,53 +182,48 @@ def _broadcast(x: Symbol) -> Any:
 @rule(np.divide)
 def _mean(x: Symbol) -> Any:
     """A sum divided by the number of summands is a mean."""
-    total, n = x.args
-    if not (isinstance(total, Symbol) and isinstance(n, int)):
-        return None
-    if total.function is np.negative and isinstance(total.args[0], Symbol):
-        y = total.args[0] / n
-        return -y if y.function is np.mean else None
-    if total.function == np.add.reduce and isinstance(total.args[0], Symbol):
-        counted = total.args[0]
-        if factors(n) == factors(math.prod(counted.shape[i] for i in axes_of(total))):
-            return numpy.mean(counted, **total.kwargs)
+    match x.args:
+        case Symbol(np.negative, (Symbol() as a,)), int(n):
+            y = a / n
+            return -y if is_call(y, np.mean) else None
+        case Symbol(np.add.reduce, (Symbol() as a,)) as total, int(n):
+            if factors(n) == factors(math.prod(a.shape[i] for i in total.axes)):
+                return numpy.mean(a, **total.kwargs)
     return None
 
 
 @rule(np.add.reduce)
 def _sum(x: Symbol) -> Any:
     """The sum of what has a minus or a number in front has it itself."""
-    a = x.args[0]
-    if not (isinstance(a, Symbol) and _is_free(a)):
-        return None
-    if a.function is np.negative:
-        return -np.add.reduce(a.args[0], **x.kwargs)
-    if a.function in (np.multiply, np.divide):
-        for i, b in enumerate(a.args):
-            if np.ndim(value_of(b)) == 0 and (i == 1 or a.function is np.multiply):
-                return a.function(np.add.reduce(a.args[1 - i], **x.kwargs), b)
+    match x.args[0]:
+        case Symbol(np.negative, (a,)) as y if is_free(y):
+            return -np.add.reduce(a, **x.kwargs)
+        case Symbol(np.multiply | np.divide, args) as y if is_free(y):
+            for i, b in enumerate(args):
+                if np.ndim(value_of(b)) == 0 and (i == 1 or y.function is np.multiply):
+                    return y.function(np.add.reduce(args[1 - i], **x.kwargs), b)
     return None
 
 
-def _added(x: Any) -> tuple[Any, Any] | None:
-    """(index, value), if it is zeros with a value added at an index."""
+def _scattered(x: Any) -> tuple[Any, Any] | None:
+    """(index, value), if it is zeros with a value put or added at an index."""
     return x.args[1:] if is_call(x, add_at, put) and is_call(x.args[0], np.zeros) else None
 
 
 @rule(np.multiply)
 def _scattered_product(x: Symbol) -> Any:
     """A product with zeros at all but an index is computed there."""
-    for a, b in (x.args, x.args[::-1]):
+    for a, b in commuted(x):
         if not (isinstance(a, Symbol) and isinstance(b, Symbol) and b.args):
             continue
         if a.value.shape != x.value.shape:
             continue
-        if b.function in (np.add, np.subtract) and _added(b.args[0]):
+        if b.function in (np.add, np.subtract) and _scattered(b.args[0]):
             return b.function(a * b.args[0], a * b.args[1])
-        if at := _added(b):
-            index, value = at
-            there = Algebra(lambda _: False).simplest(value * a[index], spread=True)
-            return x.book.record(add_at, b.args[0], index, there)
+        if scattered := _scattered(b):
+            index, value = scattered
+            product = Algebra(lambda _: False).simplest(value * a[index], spread=True)
+            return x.trace.emit(add_at, b.args[0], index, product)
     return None
 
 
@@ -241,48 +231,42 @@ def _scattered_product(x: Symbol) -> Any:
 def _scattered_sum(x: Symbol) -> Any:
     """To add zeros with a value at an index is to add the value there."""
     for sign, (a, b) in ((1, x.args), (-1, x.args[::-1])):
-        whole = isinstance(a, Symbol) and a.value.shape == x.value.shape
-        if whole and (at := _added(b)) and not _added(a):
-            index, value = at
+        full = isinstance(a, Symbol) and a.value.shape == x.value.shape
+        if full and (scattered := _scattered(b)) and not _scattered(a):
+            index, value = scattered
             if x.function is np.subtract:
                 a, value = (a, -value) if sign == 1 else (-a, value)
-            return x.book.record(add_at, a, index, value)
+            return x.trace.emit(add_at, a, index, value)
     return None
 
 
 @rule(np.add.reduce)
-def _total_of_rows(x: Symbol) -> Any:
-    """The sums of rows that hold one value each, which is then what they come to."""
-    at = _added(x.args[0])
-    if at is None or x.args[0].ndim != 2 or axes_of(x) != [1]:
-        return None
-    index, value = at
-    if not (isinstance(index, tuple) and len(index) == 2 and is_call(index[0], np.arange)):
-        return None
-    if np.ndim(value_of(value)) == 0:
-        return numpy.broadcast_to(value, x.shape)
-    return value[:, None] if x.kwargs.get("keepdims") else value
+def _sum_of_rows(x: Symbol) -> Any:
+    """Rows that hold one value each add up to that value."""
+    match _scattered(x.args[0]):
+        case ((rows, _), value) if is_call(rows, np.arange):
+            if x.args[0].ndim != 2 or x.axes != [1]:
+                return None
+            if np.ndim(value_of(value)) == 0:
+                return numpy.broadcast_to(value, x.shape)
+            return value[:, None] if x.kwargs.get("keepdims") else value
+    return None
 
 
 @rule(put)
-def _put_whole(x: Symbol) -> Any:
+def _filled(x: Symbol) -> Any:
     """What is put into zeros through new axes and fills them is them, in another shape."""
-    at = _added(x)
-    if at is None or not isinstance(at[1], Symbol) or at[1].value.size != x.value.size:
+    index, value = _scattered(x) or (None, None)
+    if not isinstance(value, Symbol) or value.value.size != x.value.size:
         return None
-    index = at[0] if isinstance(at[0], tuple) else (at[0],)
-    plain = all(i is None or i is ... or i == slice(None) for i in index if not _is_array(i))
-    if not plain or any(map(_is_array, index)):
+    index = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(i, (Symbol, np.ndarray, list)) or i not in FREE_AXES for i in index):
         return None
-    a, sign = (at[1].args[0], -1) if at[1].function is np.negative else (at[1], 1)
-    if a.function == np.add.reduce and a.kwargs.get("keepdims"):
+    a, sign = (value.args[0], -1) if value.function is np.negative else (value, 1)
+    if is_call(a, np.add.reduce) and a.kwargs.get("keepdims"):
         y = numpy.add.reduce(*a.args, axis=a.kwargs["axis"])
         return sign * y if y.value.shape == x.value.shape else None
-    return numpy.reshape(at[1], x.shape)
-
-
-def _is_array(x: Any) -> bool:
-    return isinstance(x, (Symbol, np.ndarray, list))
+    return numpy.reshape(value, x.shape)
 
 
 @rule(np.add.reduce)
@@ -293,55 +277,68 @@ def _one_hot(x: Symbol) -> Any:
         return None
     if any(y.fixed for y in ordered([labels])) or not np.isin(labels.value, (0, 1)).all():
         return None
-    x.book.facts[labels] = axis
-    return numpy.broadcast_to(x.book.number(np.ones((), x.dtype)), x.shape)
+    x.trace.assumptions[labels] = axis
+    return numpy.broadcast_to(x.trace.number(np.ones((), x.dtype)), x.shape)
 
 
-def simplified(results: list[Any], book: Book, gradients: int, facts: bool = True) -> list[Any]:
-    """The results, with the arithmetic of the backward pass in as few operations as it needs.
+class _Improvement:
+    """What stands for a Symbol of a program that is simplified; see `simplified`."""
 
-    What takes part in the output, the first of the results, is not looked into, but for sums with
-    a number, as 1 - A; and neither is what comes after the `gradients`. `facts` of the recorded
-    data, as that labels have one 1 in every row, may be taken for granted or not.
-    """
-    forward = set(ordered(results[:1]))
-    backward = set(ordered(results[:gradients])) - forward
-    symbols = ordered(results)
-    roots = {x for x in symbols if x.name} | set(parts(*results))
-    roots.update(a for x in symbols if x.function not in ARITHMETIC for a in x.inputs)
-    computed: set[Symbol] = set()  # in the forward pass
-    letters: set[Any] = set()
-    spelled: dict[Any, Any] = {}  # the arithmetic of the backward pass, as it was
+    def __init__(self, results: list[Any], trace: Trace, gradients: int) -> None:
+        symbols = ordered(results)
+        self.trace = trace
+        self.forward = set(ordered(results[:1]))
+        self.backward = set(ordered(results[:gradients])) - self.forward
+        self.roots = {x for x in symbols if x.name} | set(symbols_in(results))
+        self.roots.update(a for x in symbols if x.function not in ARITHMETIC for a in x.inputs)
+        self.results: set[Symbol] = set()  # in the forward pass
+        self.atoms: set[Any] = set()
+        self.originals: dict[Any, Any] = {}  # the arithmetic of the backward pass, as it was
 
-    def improve(x: Symbol, y: Any, args: Any) -> Any:
+    def __call__(self, x: Symbol, y: Any, args: Any) -> Any:
+        """What stands for x, which has become y; args are its new arguments."""
         if not (isinstance(y, Symbol) and y.function):
             return y
-        if x in forward or y not in computed:
-            y.stand_for(x)
-        if x in forward:
-            computed.add(y)
-        if y.whole or (x in forward and (x.name or not _with_number(y))):
-            letters.add(y)
+        if x in self.forward or y not in self.results:
+            y.inherit_labels(x)
+        if x in self.forward:
+            self.results.add(y)
+        if y.composite or (x in self.forward and (x.name or not _with_number(y))):
+            self.atoms.add(y)
             return y
-        if x not in backward or y.function not in ARITHMETIC:
+        if x not in self.backward or y.function not in ARITHMETIC:
             return y
-        call, args = (x.function, args) if x.function in ARITHMETIC else (y.function, y.args)
-        long = put_in(args, lambda a: spelled.get(a, a) if isinstance(a, Symbol) else a)
-        spelled[y] = first = tidy(Symbol(book, x.value, call, long, name=x.name))
-        if x not in roots:
-            return y
-        expanded = Algebra(lambda a: a in letters)
-        kept = Algebra(lambda a: a in letters or _with_number(a))
-        better = min(expanded.simplest(y), kept.simplest(y), key=expanded.cost)
+        function, args = (x.function, args) if x.function in ARITHMETIC else (y.function, y.args)
+        args = substitute(args, self.originals)
+        self.originals[y] = tidy(Symbol(self.trace, x.value, function, args, name=x.name))
+        return self.shortest(x, y) if x in self.roots else y
+
+    def shortest(self, x: Symbol, y: Symbol) -> Any:
+        """The arithmetic behind y in the fewest operations, with its derivation."""
+        first = self.originals[y]
+        fine = Algebra(lambda a: a in self.atoms)
+        coarse = Algebra(lambda a: a in self.atoms or _with_number(a))
+        better = min(fine.simplest(y), coarse.simplest(y), key=fine.cost)
         if better is y or not isinstance(better, Symbol):
             return y
-        if 3 < expanded.cost(first) <= MOST_OPERATIONS and better not in letters:
-            book.because.setdefault(better, (first, kept.simplest(first)))
-        better.stand_for(x)
-        spelled[better] = first
+        if 3 < fine.cost(first) <= MAX_OPERATIONS and better not in self.atoms:
+            self.trace.derivations.setdefault(better, (first, coarse.simplest(first)))
+        better.inherit_labels(x)
+        self.originals[better] = first
         return better
 
-    return book.rewritten(results, tidy if facts else tidy_always, improve)
+
+def simplified(
+    results: list[Any], trace: Trace, gradients: int, assumptions: bool = True
+) -> list[Any]:
+    """The results, with the arithmetic of the backward pass in as few operations as it needs.
+
+    The arithmetic of the output, the first of the results, stays as it is, but for sums with a
+    number, as 1 - A; and so does what comes after the `gradients`. `assumptions` about the data,
+    as that labels have one 1 in every row, may be made or not.
+    """
+    rewrite = tidy if assumptions else tidy_exactly
+    return trace.rewritten(results, rewrite, _Improvement(results, trace, gradients))
 
 
 def _with_number(x: Any) -> bool:

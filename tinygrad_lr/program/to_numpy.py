@@ -10,20 +10,28 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.messages.frames import user_frame
-from tinygrad_lr.naming import names
+from tinygrad_lr.naming.names import find
 from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.program.canonical import canonical
-from tinygrad_lr.program.lowering import Lowering
+from tinygrad_lr.program.from_source import SourceLowering
 from tinygrad_lr.program.simplify import simplified
-from tinygrad_lr.program.symbols import ordered
+from tinygrad_lr.program.symbols import Symbol, ordered
 from tinygrad_lr.program.writer import Writer
 from tinygrad_lr.tensor import Tensor
 
+STEP = """\
+import numpy as np
+
+
+def step({parameters}):
+    {body}
+    return {outputs}
+"""
 LOOP = """
 
 def train({arguments}, steps=1000):
 {start}    for i in range(steps):
-        {results} = step({given})
+        {results} = step({inputs})
         if i % max(1, steps // 10) == 0:
             print(f"step {{i}}: {loss} {{{loss}:.6g}}")
     return {loss}, {parameters}
@@ -57,11 +65,11 @@ class Program:
         self._step = space["step"]
 
     def __call__(self, **arrays: Any) -> Any:
-        """Run it, as `program(X=X, W=W.data)`; what is not given is as in the recorded run.
+        """Run it, as `program(X=X, W=W.data)`; other arguments are as in the recorded run.
 
         Raises:
-            TypeError: for a name that is no argument.
-            ValueError: for a shape that the program was not made for.
+            TypeError: if a name is no argument.
+            ValueError: if the program is not for the shape of an array.
         """
         if unknown := arrays.keys() - self.inputs.keys():
             raise TypeError(
@@ -69,19 +77,15 @@ class Program:
                 f"{', '.join(self.inputs)}"
             )
         for name, x in arrays.items():
-            self._check(name, np.shape(x), np.shape(self.inputs[name]))
+            shape, recorded = np.shape(x), np.shape(self.inputs[name])
+            if len(shape) != len(recorded) or (name in self._fixed and shape != recorded):
+                raise ValueError(f"{name} has the shape {shape}; the program is for {recorded}")
+            if any(n == 1 != m for n, m in zip(recorded, shape, strict=True)):
+                raise ValueError(
+                    f"{name} has the shape {shape}, and the program was made from {recorded}: one "
+                    f"sample does not show what is summed over samples, so make it from two or more"
+                )
         return self._step(**(self.inputs | arrays))
-
-    def _check(self, name: str, shape: tuple[int, ...], recorded: tuple[int, ...]) -> None:
-        """Refuse a shape that would be broadcast where the recorded one was not."""
-        wrong = name in self._fixed and shape != recorded
-        if wrong or len(shape) != len(recorded):
-            raise ValueError(f"{name} has the shape {shape}; the program is for {recorded}")
-        if any(n == 1 != m for n, m in zip(recorded, shape, strict=True)):
-            raise ValueError(
-                f"{name} has the shape {shape}, and the program was made from {recorded}: one "
-                f"sample does not tell what is summed over samples, so make it from two or more"
-            )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the source to a file."""
@@ -108,15 +112,15 @@ def to_numpy(
 
     Names are the user's, a gradient's is d + the name. Arrays that went into the graph are
     arguments, data first, then parameters, then numbers that have a name. What was computed from
-    them, as 1 - Y, is computed from them again, and lengths are asked of their shapes, so that the
+    them, as 1 - Y, is computed from them again, and lengths are those of their shapes, so that the
     program is right for other data, of any number of samples, too.
 
     Args:
         output: a tensor with one element, or of any shape without `wrt`.
         wrt: the tensors whose gradients are wanted; default none, with an optimizer its parameters.
         simplify: whether to rewrite what a person would write otherwise. Each rewriting is an
-            identity, and compared with what it replaces in the recorded run. A comment tells what
-            was taken for granted of the data: that one-hot labels add up to 1.
+            identity, and compared with what it replaces in the recorded run. A comment says what
+            was assumed about the data: that one-hot labels add up to 1.
         comments: whether to say of every line what shape it has and which rule it is.
         optimizer: add its update: the program returns the output, the new parameters, and the
             optimizer's state.
@@ -124,8 +128,8 @@ def to_numpy(
 
     Raises:
         GradientError: if the output has more than one element or does not depend on one of `wrt`.
-        TypeError: for an output or a `wrt` that is no Tensor.
-        ValueError: for a loop without an optimizer.
+        TypeError: if the output or one of `wrt` is no Tensor.
+        ValueError: if a loop is wanted without an optimizer.
 
     >>> X, W = np.ones((3, 2)), Tensor([[1.0], [2.0]], requires_grad=True)
     >>> Y = np.zeros((3, 1))
@@ -150,70 +154,80 @@ def to_numpy(
     >>> program(X=X, Y=Y, W=W.data)[0].item()
     9.0
     """
-    if not isinstance(output, Tensor):
-        raise TypeError(f"output is a Tensor, as a loss is, not {output!r}")
     if loop and optimizer is None:
         raise ValueError("a loop needs an optimizer: to_numpy(loss, optimizer=opt, loop=True)")
-    if wrt is None and optimizer is not None:
-        wrt = optimizer.params
+    wrt = optimizer.params if wrt is None and optimizer else wrt
     wrt = [wrt] if isinstance(wrt, Tensor) else list(wrt or [])
-    if wrong := [x for x in wrt if not isinstance(x, Tensor)]:
-        raise TypeError(f"wrt is a list of Tensors, as model.parameters(), not of {wrong[0]!r}")
+    _check_tensors(output, wrt)
     frame = user_frame(2)
-    known = names.find([output], frame)
+    names = find([output], frame)
     if simplify:
-        output, wrt, known = canonical(output, wrt, known)
-    lowered = Lowering(known, {**frame.f_globals, **frame.f_locals})
-    results = lowered.run(output, wrt)
-    state = lowered.update(optimizer, wrt, results[1:]) if optimizer else {}
+        output, wrt, names = canonical(output, wrt, names)
+    lowering = SourceLowering(names, {**frame.f_globals, **frame.f_locals})
+    results, n = lowering.run(output, wrt), 1 + len(wrt)
+    if isinstance(results[0], Symbol):
+        results[0].name = results[0].name or "loss"
+    state = lowering.update(optimizer, wrt, results[1:]) if optimizer else {}
     results += state.values()
     if simplify:
-        results = simplified(results, lowered.book, 1 + len(wrt))
-    forward, backward = set(ordered(results[:1])), set(ordered(results[: 1 + len(wrt)]))
-    if optimizer:
-        state = dict(zip(state, results[1 + len(wrt) :], strict=True))
-        results = [results[0], *state.values()]
-    writer = Writer(results, state)
-    sections = {"forward": [], "backward": writer.facts(lowered.book), "update": []}
-    for x, lines in writer.statements(lowered.book, comments):
-        section = "forward" if x in forward else "backward" if x in backward else "update"
-        sections[section] += lines
-    numbers = set(lowered.numbers.values())
-    arguments = [x for x in lowered.inputs if x in writer.names]
-    arguments.sort(key=lambda x: (x in numbers, x.fixed))
-    given = [writer.names[x] + (f"={x.value}" if x in numbers else "") for x in arguments]
-    told = [ast.unparse(writer.expression(x)) for x in results]
-    body = [line for name, lines in sections.items() if lines for line in (f"# {name}", *lines)]
-    body.append(f"return {', '.join(told)}")
-    head = ["import numpy as np", "", "", f"def step({', '.join(given)}):"]
-    source = "\n".join([*head, *(f"    {line}" for line in body)]) + "\n"
+        results = simplified(results, lowering.trace, n)
+    state = dict(zip(state, results[n:], strict=True))
+    returned = [results[0], *state.values()] if optimizer else results
+    writer = Writer(returned, state, lowering.trace)
+    body = _body(writer, results[:1], results[:n], comments)
+    numbers = set(lowering.numbers.values())
+    order = sorted(lowering.inputs, key=lambda x: (x in numbers, x.fixed))
+    arguments = {writer.names[x]: x for x in order if x in writer.names}
+    parameters = [f"{name}={x.value}" if x in numbers else name for name, x in arguments.items()]
+    outputs = [ast.unparse(writer.expression(x)) for x in returned]
+    source = STEP.format(
+        parameters=", ".join(parameters), body="\n    ".join(body), outputs=", ".join(outputs)
+    )
     if loop:
-        arrays = {writer.names[x]: x.value for x in arguments if x not in numbers}
-        source += training(arrays, told, len(wrt))
-    fixed = {writer.names[x] for x in arguments if x.fixed}
-    inputs = {writer.names[x]: x.value.copy() if x.fixed else x.value for x in arguments}
+        arrays = {name: x.value for name, x in arguments.items() if x not in numbers}
+        source += training(arrays, outputs, len(wrt))
+    fixed = {name for name, x in arguments.items() if x.fixed}
+    inputs = {name: x.value.copy() if x.fixed else x.value for name, x in arguments.items()}
     return Program(source, inputs, fixed)
 
 
-def training(inputs: Mapping[str, Any], told: list[str], parameters: int) -> str:
+def _check_tensors(output: Any, wrt: list[Any]) -> None:
+    """Raise if one of them is no Tensor."""
+    if not isinstance(output, Tensor):
+        raise TypeError(f"output is a Tensor, as a loss is, not {output!r}")
+    for x in wrt:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"wrt is a list of Tensors, as model.parameters(), not of {x!r}")
+
+
+def _body(writer: Writer, output: list[Any], gradients: list[Any], comments: bool) -> list[str]:
+    """The lines of `step`, but for the last, in the sections forward, backward and update."""
+    forward, backward = set(ordered(output)), set(ordered(gradients))
+    sections = {"forward": [], "backward": writer.assumptions(), "update": []}
+    for x, lines in writer.statements(comments):
+        section = "forward" if x in forward else "backward" if x in backward else "update"
+        sections[section] += lines
+    return [line for name, lines in sections.items() if lines for line in (f"# {name}", *lines)]
+
+
+def training(inputs: Mapping[str, Any], outputs: list[str], parameters: int) -> str:
     """The function `train`, and the command line around it.
 
     Args:
         inputs: the arguments of `step`.
-        told: what it returns: the loss, the parameters, the optimizer's state.
-        parameters: how many.
+        outputs: what it returns: the loss, so many parameters, the optimizer's state.
     """
-    loss, new, kept = told[0], told[1 : 1 + parameters], told[1 + parameters :]
-    outer = [name for name in inputs if name not in kept]
-    zeros = (
-        (name, "0" if np.ndim(inputs[name]) == 0 else f"np.zeros_like({name.partition('_')[2]})")
-        for name in kept
-    )
+    loss, new, state = outputs[0], outputs[1 : 1 + parameters], outputs[1 + parameters :]
+    outer = [name for name in inputs if name not in state]
+    start = ""
+    for name in state:
+        zeros = f"np.zeros_like({name.partition('_')[2]})" if np.ndim(inputs[name]) else "0"
+        start += f"    {name} = {zeros}\n"
     return LOOP.format(
         arguments=", ".join(outer),
-        start="".join(f"    {name} = {zero}\n" for name, zero in zeros),
-        results=", ".join(told),
-        given=", ".join(inputs),
+        start=start,
+        results=", ".join(outputs),
+        inputs=", ".join(inputs),
         loss=loss,
         parameters=", ".join(new),
         data=", ".join(outer),

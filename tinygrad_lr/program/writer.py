@@ -1,10 +1,10 @@
-"""Symbols as Python: the program that computes them, as a person would write it."""
+"""A program that computes Symbols, line by line, as a person would write it."""
 
 from __future__ import annotations
 
 import ast
+import functools
 import operator
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,39 +12,28 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.array.lengths import Length
-from tinygrad_lr.naming.names import identifier
+from tinygrad_lr.naming.names import identifier, unique
+from tinygrad_lr.naming.source_text import template
+from tinygrad_lr.program.algebra import multiplied
+from tinygrad_lr.program.calls import REDUCTIONS, SIGNS, add_at, astype, expand_index, put
 from tinygrad_lr.program.symbols import (
-    Book,
     Symbol,
-    add_at,
-    asked,
-    astype,
-    in_full,
+    Trace,
     is_call,
     is_number,
+    lengths_in,
     ordered,
-    parts,
-    put,
+    symbols_in,
     value_of,
 )
 
-BINARY: dict[Any, type[ast.operator]] = {
-    np.add: ast.Add, np.subtract: ast.Sub, np.multiply: ast.Mult, np.divide: ast.Div,
-    np.matmul: ast.MatMult, np.power: ast.Pow,
-    operator.add: ast.Add, operator.sub: ast.Sub, operator.mul: ast.Mult,
-    operator.floordiv: ast.FloorDiv, operator.mod: ast.Mod,
-}  # fmt: skip
-COMPARE: dict[Any, type[ast.cmpop]] = {
-    np.greater: ast.Gt, np.greater_equal: ast.GtE, np.less: ast.Lt, np.less_equal: ast.LtE,
-    np.equal: ast.Eq, np.not_equal: ast.NotEq,
-}  # fmt: skip
 REDUCED: dict[Any, str] = {np.add.reduce: "sum", np.maximum.reduce: "max", np.minimum.reduce: "min"}
 METHODS = REDUCED | {np.mean: "mean", np.reshape: "reshape", astype: "astype"}
 TEMPORARY = {
     "exp": "e", "sum": "total", "max": "top", "tanh": "h", "maximum": "h", "equal": "one_hot",
     "arange": "rows",
 }  # fmt: skip
-WIDTH, DEEPEST = 96, 20  # characters of a line, calls within each other
+WIDTH, MAX_DEPTH = 96, 20  # characters of a line, calls within each other
 
 
 class Writer:
@@ -53,59 +42,61 @@ class Writer:
     Args:
         outputs: what the program computes.
         rebound: those that take over the name of an argument, by that name.
+        trace: knows how expressions were simplified, and under which assumptions.
     """
 
-    def __init__(self, outputs: Sequence[Any], rebound: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        outputs: Sequence[Any],
+        rebound: Mapping[str, Any] | None = None,
+        trace: Trace | None = None,
+    ) -> None:
         self.names: dict[Symbol, str] = {}
-        self.taken: set[str] = set()
-        self._vanished = False
-        self.rebound = {x: name for name, x in (rebound or {}).items() if isinstance(x, Symbol)}
+        self._by_name = False  # whether a name that is not in `names` is written as well
+        self.trace = trace or Trace()
+        self._counts: dict[str, int] = {}  # of names
         self.order = ordered(outputs)
-        self.uses = Counter(x for y in self.order for x in y.inputs)
-        self.lines: set[Symbol] = {x for x in parts(*outputs) if x.function}
-        self.asked = {x for y in self.order for x in parts(asked(y.args, *y.kwargs.values()))}
+        self.lines = self._lines(outputs)
+        own = {x: name for name, x in (rebound or {}).items() if isinstance(x, Symbol)}
         for x in self.order:
-            if x.given:
+            if x.is_argument:
                 self.names[x] = self.free(x.name or "x")
-            elif (
-                x.name
-                or (self.uses[x] > 1 and x.function and not is_cheap(x))
-                or x in self.asked
-                or x.function in (put, add_at)
-            ):
-                self.lines.add(x)
-        depth: dict[Symbol, int] = {}
-        for x in self.order:
-            inner = (depth.get(y, 0) for y in parts(*x.args) if y not in self.lines)
-            depth[x] = 1 + max(inner, default=0)
-            if depth[x] > DEEPEST and x.function:
-                self.lines.add(x)
         for x in self.order:
             if x in self.lines:
-                self.names[x] = self.rebound.get(x) or self.free(x.name or self.temporary(x))
+                self.names[x] = own.get(x) or self.free(x.name or self.temporary(x))
         self._shorten()
+
+    def _lines(self, outputs: Sequence[Any]) -> set[Symbol]:
+        """The Symbols with a line of their own: named, used twice, or deep in an expression."""
+        uses = Counter(x for y in self.order for x in y.inputs)
+        measured = set(symbols_in(lengths_in(*((y.args, y.kwargs) for y in self.order))))
+        lines = {x for x in symbols_in(*outputs) if x.function}
+        depth: dict[Symbol, int] = {}
+        for x in self.order:
+            depth[x] = 1 + max((depth[y] for y in symbols_in(x.args) if y not in lines), default=0)
+            if not x.is_argument and (
+                x.name
+                or x in measured
+                or x.function in (put, add_at)
+                or (x.function and (depth[x] > MAX_DEPTH or (uses[x] > 1 and not is_cheap(x))))
+            ):
+                lines.add(x)
+        return lines
 
     def free(self, name: str) -> str:
         """The name as an identifier, with a number if it is taken."""
-        name = base = identifier(name)
-        n = 1
-        while name in self.taken:
-            n += 1
-            name = f"{base}_{n}"
-        self.taken.add(name)
-        return name
+        return unique(identifier(name), self._counts)
 
     def temporary(self, x: Symbol) -> str:
         """A name for a value that the user has none for."""
-        if x.hint:
-            return x.hint
+        if x.suggested_name:
+            return x.suggested_name
         inner = [a.function for a in x.args if isinstance(a, Symbol)]
         if np.equal in inner and x.function is np.multiply:
             return "one_hot"
         if np.maximum.reduce in inner and x.function is np.subtract:
             return "shifted"
-        name = REDUCED.get(x.function) or name_of(x.function)
-        return TEMPORARY.get(name, "u")
+        return TEMPORARY.get(name_of(x.function), "u")
 
     def _shorten(self) -> None:
         """Give parts of expressions that are too long for a line lines of their own."""
@@ -113,224 +104,171 @@ class Writer:
             if x.function in (put, add_at):
                 continue
             while x in self.lines and len(self.text(x)) > WIDTH - len(self.names[x]) - 7:
-                inner = [y for y in self.inside(x) if 8 < len(self.text(y)) < WIDTH]
-                if not inner:
+                half = len(self.text(x)) // 2
+                sizes = {y: n for y in self.inside(x) if 8 < (n := len(self.text(y))) < WIDTH}
+                if not sizes:
                     break
-                whole = len(self.text(x))
-                best = min(inner, key=lambda y: abs(len(self.text(y)) - whole // 2))
+                best = min(sizes, key=lambda y: abs(sizes[y] - half))
                 self.lines.add(best)
                 self.names[best] = self.free(self.temporary(best))
 
     def inside(self, x: Symbol) -> list[Symbol]:
         """What is written within the expression of a Symbol."""
-        found, waiting = [], [x]
-        while waiting:
-            for y in parts(*waiting.pop().args):
-                if y.function and y not in self.names:
-                    found.append(y)
-                    waiting.append(y)
-        return found
+        inner = [y for y in symbols_in(x.args) if y.function and y not in self.names]
+        return [z for y in inner for z in (y, *self.inside(y))]
 
-    def statements(self, book: Book, comments: bool) -> Iterator[tuple[Symbol, list[str]]]:
+    def statements(self, comments: bool) -> Iterator[tuple[Symbol, list[str]]]:
         """Every line that is needed, in order, with the Symbol that it computes.
 
         Args:
-            book: tells why an expression was replaced, and what was taken for granted.
             comments: whether to say of every line what shape it has, and which rule it is.
         """
         for x in self.order:
             if x not in self.lines:
                 continue
-            name, note = self.names[x], ""
+            *before, line = self.assignment(x)
             if comments:
-                note = f"  # {x.value.shape}" + (f": {x.said}" if x.said else "")
-            if x.function in (put, add_at):
-                out, index, value = x.args
-                before = ast.unparse(self.expression(out))
-                if isinstance(out, Symbol) and out in self.names:
-                    before += ".copy()"
-                place = ast.unparse(self.subscript(ast.Name(name), index, x.ndim))
-                zeros = is_call(out, np.zeros)
-                told = ast.unparse(self.expression(value))
-                text = f"{place} = {told}"
-                if x.function is add_at and not names_once(index):
-                    text = f"np.add.at({name}, {ast.unparse(self.expression(index))}, {told})"
-                elif x.function is add_at and not zeros:
-                    text = f"{place} += {told}"
-                    if (less := negated(self.expression(value))) is not None:
-                        text = f"{place} -= {ast.unparse(less)}"
-                yield x, [f"{name} = {before}", text + note]
-            else:
-                yield x, [*self.because(x, book), f"{name} = {self.text(x)}{note}"]
+                line += f"  # {x.value.shape}" + (f": {x.comment}" if x.comment else "")
+            yield x, [*self.derivation(x), *before, line]
 
-    def facts(self, book: Book) -> list[str]:
-        """Comments on what was taken for granted of the data."""
+    def assignment(self, x: Symbol) -> list[str]:
+        """The lines that assign a Symbol to its name."""
+        name = self.names[x]
+        if x.function not in (put, add_at):
+            return [f"{name} = {self.text(x)}"]
+        out, index, value = x.args
+        copied = isinstance(out, Symbol) and out in self.names
+        start = ast.unparse(self.expression(out)) + ".copy()" * copied
+        target = ast.unparse(self.subscript(ast.Name(name), index, x.ndim))
+        node = self.expression(value)
+        sign = "" if x.function is put or is_call(out, np.zeros) else "+"
+        if x.function is add_at and not names_once(index):
+            places = ast.unparse(self.expression(index))
+            change = f"np.add.at({name}, {places}, {ast.unparse(node)})"
+        elif sign and (positive := negated(node)):
+            change = f"{target} -= {ast.unparse(positive)}"
+        else:
+            change = f"{target} {sign}= {ast.unparse(node)}"
+        return [f"{name} = {start}", change]
+
+    def assumptions(self) -> list[str]:
+        """Comments on what was assumed about the data."""
         return [
             f"# as {ast.unparse(self.expression(labels))} adds up to 1 along axis {axis}"
-            for labels, axis in book.facts.items()
+            for labels, axis in self.trace.assumptions.items()
             if labels in set(self.order)
         ]
 
-    def because(self, x: Symbol, book: Book) -> list[str]:
+    def derivation(self, x: Symbol) -> list[str]:
         """Comments on how the expression came to be so short."""
-        if x not in book.because:
+        if x not in self.trace.derivations or x.function in (put, add_at):
             return []
-        lines = []
-        first, step = book.because[x]
-        texts = [
-            self.text(y, vanished) for y, vanished in ((first, True), (first, False), (step, False))
-        ]
-        texts = list(dict.fromkeys([*texts, self.text(x)]))
-        line = f"# because {texts[0]}"
-        for text in texts[1:]:
+        first, step = self.trace.derivations[x]
+        texts = [self.text(first, by_name=True), self.text(first), self.text(step), self.text(x)]
+        lines, line, *rest = [], "# because ", *dict.fromkeys(texts)
+        line += rest.pop(0)
+        for text in rest:
             if len(line) + len(text) + 3 > WIDTH:
                 lines.append(line)
                 line = "#        "
             line += f" = {text}"
         return [*lines, line]
 
-    def text(self, x: Any, vanished: bool = False) -> str:
-        """The expression of a value, also if it has a name.
+    def text(self, x: Any, by_name: bool = False) -> str:
+        """The expression of a Symbol, also if it has a name.
 
-        What has `vanished`, as it was simplified away, can be told by its name.
+        What was simplified away is in it `by_name`, or as an expression.
         """
-        self._vanished = vanished
+        self._by_name = by_name
         node = self.call(x) if isinstance(x, Symbol) and x.function else self.expression(x)
-        self._vanished = False
+        self._by_name = False
         return ast.unparse(node)
 
-    def expression(self, x: Any) -> ast.expr:
+    def expression(self, x: Any) -> Any:
         """An argument: a name, an expression, or a constant."""
-        if isinstance(x, Symbol) and is_number(x):
-            x = x.value.item()
-        if isinstance(x, Symbol):
-            name = self.names.get(x) or (self._vanished and x.name)
+        if isinstance(x, Symbol) and not is_number(x):
+            name = self.names.get(x) or (self._by_name and x.name)
             return ast.Name(name) if name else self.call(x)
         if isinstance(x, Length):
             return self.length(x)
         if isinstance(x, (tuple, list)):
             items = [self.expression(part) for part in x]
             return (ast.Tuple if isinstance(x, tuple) else ast.List)(items, ast.Load())
-        if isinstance(x, np.ndarray) and x.ndim:
-            return constant(x)
-        if isinstance(x, np.dtype):
-            return parsed("float" if x == np.float64 else f"np.{x.name}")
         if isinstance(x, slice):
             ends = [self.expression(end) for end in (x.start, x.stop, x.step)]
             return ast.Call(ast.Name("slice"), ends, [])
-        if isinstance(x, (np.generic, np.ndarray)):
-            x = x.item()
-        if isinstance(x, float):
-            x = short(x)
-        if isinstance(x, float) and x.is_integer() and abs(x) < 1e15:
-            x = int(x)
-        if isinstance(x, float) and not np.isfinite(x):
-            return parsed("-np.inf" if x < 0 else f"np.{x}")
-        if isinstance(x, (int, float)) and x < 0:
-            return ast.UnaryOp(ast.USub(), ast.Constant(-x))
-        if isinstance(x, range):
-            return parsed(repr(x))
-        return ast.Constant(x)
+        return constant(value_of(x))
 
-    def operand(self, x: Any, operands: Sequence[Any]) -> ast.expr:
+    def operand(self, x: Any, operands: Sequence[Any]) -> Any:
         """A number as 2.0 beside integers, which a 2 would leave integers, and as 2 elsewhere."""
-        number = is_number(x) and np.asarray(value_of(x)).dtype.kind == "f"
-        others = [np.asarray(value_of(a)).dtype.kind for a in operands if not is_number(a)]
-        if number and others and "f" not in others and np.isfinite(value_of(x)):
-            return ast.Constant(short(float(value_of(x))))
+        kinds = [np.asarray(value_of(a)).dtype.kind for a in operands if not is_number(a)]
+        n = np.asarray(value_of(x))
+        if is_number(x) and n.dtype.kind == "f" and kinds and "f" not in kinds and np.isfinite(n):
+            return ast.Constant(short(float(n)))
         return self.expression(x)
 
-    def length(self, n: Length) -> ast.expr:
-        """A number that is asked of a shape."""
-        if isinstance(n.terms[0], Symbol):
-            x, axis = n.terms
-            shape = ast.Attribute(self.expression(x), "shape", ast.Load())
-            if axis == 0:
-                return ast.Call(ast.Name("len"), [self.expression(x)], [])
-            return ast.Subscript(shape, ast.Constant(axis), ast.Load())
-        if n.terms[0] is operator.mul:
-            factors = list(n.factors())
-            owners = {f.terms[0] for f in factors if isinstance(f, Length)}
-            if len(owners) == 1 and len(factors) > 1:
-                x = owners.pop()
-                if isinstance(x, Symbol) and int(n) == x.value.size and len(factors) == x.ndim:
-                    return ast.Attribute(self.expression(x), "size", ast.Load())
-            result = self.expression(factors[0])
-            for factor in factors[1:]:
-                result = ast.BinOp(result, ast.Mult(), self.expression(factor))
-            return result
-        if n.terms[0] is operator.neg:
-            return ast.UnaryOp(ast.USub(), self.expression(n.terms[1]))
-        sign, a, b = n.terms
-        return ast.BinOp(self.expression(a), BINARY[sign](), self.expression(b))
+    def length(self, n: Length) -> Any:
+        """A number that is computed from shapes."""
+        first, *terms = n.terms
+        if isinstance(first, Symbol):
+            x, (axis,) = self.expression(first), terms
+            return template(f"x.shape[{axis}]" if axis else "len(x)", x=x)
+        if first is operator.neg:
+            return template("-x", x=self.expression(*terms))
+        if first is operator.mul:
+            terms = list(multiplied(n))
+            x, *others = {f.terms[0] for f in terms if isinstance(f, Length)}
+            own = isinstance(x, Symbol) and not others and len(terms) == x.ndim > 1
+            if own and int(n) == x.value.size:
+                return template("x.size", x=self.expression(x))
+        operands = map(self.expression, terms)
+        return functools.reduce(lambda a, b: infix(a, SIGNS[first], b), operands)
 
-    def subscript(self, x: ast.expr, index: Any, ndim: int) -> ast.expr:
+    def subscript(self, x: ast.expr, index: Any, ndim: int) -> Any:
         """x[index], with its slices as colons."""
 
-        def part(i: Any) -> ast.expr:
+        def part(i: Any) -> Any:
             if not isinstance(i, slice):
                 return self.expression(i)
             ends = (None if e is None else self.expression(e) for e in (i.start, i.stop, i.step))
             return ast.Slice(*ends)
 
-        if isinstance(index, tuple) and index:
-            colons = ndim - sum(i is not None and i is not ... for i in index)
-            if any(i is ... for i in index) and colons <= 2 and not masked(index):
-                index = in_full(index, ndim)
-            inner: ast.expr = ast.Tuple([part(i) for i in index], ast.Load())
-        else:
-            inner = part(index)
-        return ast.Subscript(x, inner, ast.Load())
+        if not isinstance(index, tuple) or not index:
+            return ast.Subscript(x, part(index))
+        colons = ndim - sum(i is not None and i is not ... for i in index)
+        if any(i is ... for i in index) and colons <= 2 and not masked(index):
+            index = expand_index(index, ndim)
+        return ast.Subscript(x, ast.Tuple([part(i) for i in index]))
 
-    def call(self, x: Symbol) -> ast.expr:
+    def call(self, x: Symbol) -> Any:
         """The call that computes a Symbol, with operators and methods where there are."""
         function, args, kwargs = x.function, x.args, x.kwargs
-        if function in BINARY and len(args) == 2:
-            whole = function is not np.divide
-            left, right = (self.operand(a, args if whole else ()) for a in args)
-            return ast.BinOp(left, BINARY[function](), right)
-        if function in COMPARE:
-            left, right = map(self.expression, args)
-            return ast.Compare(left, [COMPARE[function]()], [right])
+        if function in SIGNS:
+            beside = () if function is np.divide or x.dtype == bool else args
+            left, right = (self.operand(a, beside) for a in args)
+            return infix(left, SIGNS[function], right)
         if function is np.negative:
-            return ast.UnaryOp(ast.USub(), self.expression(args[0]))
+            return template("-x", x=self.expression(args[0]))
         if function is operator.getitem:
             return self.subscript(self.expression(args[0]), args[1], np.ndim(value_of(args[0])))
-        if function is np.transpose and isinstance(args[0], Symbol):
-            order = args[1] if len(args) > 1 else kwargs.get("axes")
-            n = args[0].ndim
-            if order is None or tuple(order) == tuple(range(n))[::-1]:
-                return ast.Attribute(self.expression(args[0]), "T", ast.Load())
-            if tuple(i % n for i in order) == (*range(n - 2), n - 1, n - 2):
-                return ast.Attribute(self.expression(args[0]), "mT", ast.Load())
-        method = METHODS.get(function)
-        if name_of(function) == "reduce" and not kwargs.get("keepdims") and x.ndim == 0:
+        if function is np.transpose and (attribute := _transpose(*args, **kwargs)):
+            return ast.Attribute(self.expression(args[0]), attribute)
+        if function in REDUCTIONS and not kwargs.get("keepdims") and x.ndim == 0:
             kwargs = {}
-        given = [
+        if function is np.reshape and isinstance(args[1], tuple) and args[1]:
+            args = (args[0], *args[1])
+        keywords = [
             ast.keyword(name, self.expression(single(value) if name == "axis" else value))
             for name, value in kwargs.items()
             if value is not None and value is not False
         ]
-        if method == "reshape" and isinstance(args[1], tuple) and args[1]:
-            args = (args[0], *args[1])
-        if method:
-            return self.method(method, args, given)
-        owner = ast.Attribute(ast.Name("np"), name_of(function), ast.Load())
-        told = list(map(self.expression, args))
+        texts = list(map(self.expression, args))
+        if function in METHODS:
+            array = np.ndim(value_of(args[0])) > 0  # not a number of Python's
+            return method(METHODS[function], texts, keywords, array)
         if function is np.broadcast_to and x.dtype == np.float32 and not np.ndim(value_of(args[0])):
-            told[0] = ast.Call(parsed("np.float32"), told[:1], [])
-        return ast.Call(owner, told, given)
-
-    def method(self, name: str, args: Sequence[Any], given: list[ast.keyword]) -> ast.expr:
-        """x.name(...), or np.name(x, ...) for a function of an expression."""
-        first, *rest = map(self.expression, args)
-        simple = isinstance(first, (ast.Name, ast.Call, ast.Attribute, ast.Subscript))
-        whole = isinstance(first, ast.BinOp) and args[0].ndim > 0  # not a number of Python's
-        if name == "reshape" and not (simple or whole):
-            rest = [ast.Tuple(rest, ast.Load())] if len(rest) > 1 else rest
-        elif simple or name in ("astype", "reshape"):
-            return ast.Call(ast.Attribute(first, name, ast.Load()), rest, given)
-        return ast.Call(ast.Attribute(ast.Name("np"), name, ast.Load()), [first, *rest], given)
+            texts[0] = template("np.float32(x)", x=texts[0])
+        return ast.Call(template(f"np.{name_of(function)}"), texts, keywords)
 
 
 def names_once(index: Any) -> bool:
@@ -342,22 +280,54 @@ def names_once(index: Any) -> bool:
 
 def negated(node: ast.expr) -> ast.expr | None:
     """b * c for -b * c; None if there is no minus in front."""
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return node.operand
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
-        left = negated(node.left)
-        return ast.BinOp(left, node.op, node.right) if left else None
+    match node:
+        case ast.UnaryOp(ast.USub(), operand):
+            return operand
+        case ast.BinOp(left, ast.Mult() | ast.Div() as sign, right) if positive := negated(left):
+            return ast.BinOp(positive, sign, right)
     return None
 
 
-def parsed(text: str) -> ast.expr:
-    """The tree of an expression."""
-    return ast.parse(text, mode="eval").body
+def is_cheap(x: Symbol) -> bool:
+    """Whether a person would rather write it twice than give it a name: X.T, 1 - A."""
+    if x.function is np.transpose:
+        return True
+    named = sum(isinstance(a, Symbol) and a.name is not None for a in x.args)
+    return x.function in (np.add, np.subtract) and named == 1 and any(map(is_number, x.args))
+
+
+def infix(left: ast.expr, sign: str, right: ast.expr) -> Any:
+    """An operator between two operands."""
+    return template(f"a {sign} b", a=left, b=right)
+
+
+def _transpose(x: Any, axes: Any = None) -> str:
+    """The attribute that is the transpose, T or mT; "" if there is none."""
+    if not isinstance(x, Symbol):
+        return ""
+    n = x.ndim
+    if axes is None or tuple(axes) == tuple(range(n))[::-1]:
+        return "T"
+    return "mT" if tuple(i % n for i in axes) == (*range(n - 2), n - 1, n - 2) else ""
+
+
+def method(
+    name: str, args: list[ast.expr], keywords: list[ast.keyword], is_array: bool
+) -> ast.expr:
+    """x.name(...), or np.name(x, ...) for a function of an expression."""
+    first, *rest = args
+    simple = isinstance(first, (ast.Name, ast.Call, ast.Attribute, ast.Subscript))
+    sum_or_product = isinstance(first, ast.BinOp) and is_array
+    if simple or name == "astype" or (name == "reshape" and sum_or_product):
+        return ast.Call(ast.Attribute(first, name), rest, keywords)
+    if name == "reshape" and len(rest) > 1:
+        rest = [ast.Tuple(rest)]
+    return ast.Call(template(f"np.{name}"), [first, *rest], keywords)
 
 
 def name_of(function: Any) -> str:
     """What NumPy's users call a function."""
-    name: str = getattr(function, "__name__", "")
+    name = str(REDUCED.get(function) or getattr(function, "__name__", ""))
     return {"absolute": "abs"}.get(name, name)
 
 
@@ -377,27 +347,28 @@ def single(axis: Any) -> Any:
     return axis[0] if isinstance(axis, tuple) and len(axis) == 1 else axis
 
 
-def constant(x: np.ndarray[Any, Any]) -> ast.expr:
+def constant(x: Any) -> Any:
+    """A number, an array or a dtype, written out."""
+    if isinstance(x, np.ndarray) and x.ndim:
+        return array_literal(x)
+    if isinstance(x, np.dtype):
+        return template("float" if x == np.float64 else f"np.{x.name}")
+    if isinstance(x, (np.generic, np.ndarray)):
+        x = x.item()
+    if isinstance(x, float):
+        if not np.isfinite(x):
+            return template("-np.inf" if x < 0 else f"np.{x}")
+        x = int(x) if x.is_integer() and abs(x) < 1e15 else short(x)
+    return ast.Constant(x) if x is ... else template(repr(x))
+
+
+def array_literal(x: np.ndarray[Any, Any]) -> Any:
     """A small array, written out."""
-    n = x.size
-    if x.ndim == 1 and x.dtype.kind == "i" and n > 1 and (x == np.arange(n)).all():
-        return parsed(f"np.arange({n})")
+    n, dtype = x.size, x.dtype
+    if x.ndim == 1 and dtype.kind == "i" and n > 1 and (x == np.arange(n)).all():
+        return template(f"np.arange({n})")
     if not n:
-        return parsed(f"np.zeros({x.shape}, np.{x.dtype.name})")
-    with np.printoptions(threshold=sys.maxsize):
-        told = np.array2string(x, separator=", ", formatter={"float": repr_float})
-    dtype = f", dtype=np.{x.dtype.name}" if x.dtype not in (np.float64, np.int64, bool) else ""
-    return parsed(f"np.array({told}{dtype})")
-
-
-def repr_float(x: Any) -> str:
-    """A float as it is written."""
-    return repr(float(x)) if np.isfinite(x) else f"float('{x}')"
-
-
-def is_cheap(x: Symbol) -> bool:
-    """Whether a person would rather write it twice than give it a name: X.T, 1 - A."""
-    if x.function is np.transpose:
-        return True
-    named = sum(isinstance(a, Symbol) and a.name is not None for a in x.args)
-    return x.function in (np.add, np.subtract) and named == 1 and any(map(is_number, x.args))
+        return template(f"np.zeros({x.shape}, np.{dtype.name})")
+    values = template(repr(x.tolist()), inf=template("np.inf"), nan=template("np.nan"))
+    keyword = "" if dtype in (np.float64, np.int64, bool) else f", dtype=np.{dtype.name}"
+    return template(f"np.array(x{keyword})", x=values)

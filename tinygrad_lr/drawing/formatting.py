@@ -1,4 +1,4 @@
-"""Numbers as a person would print them, how strongly to colour them, and texts on one line."""
+"""Numbers in few digits, arrays in few words, texts on one line."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 NDArray = npt.NDArray[Any]
-STRENGTHS = 8
-CAP = 48  # characters of a text
+LEVELS = 8  # of colour, from weak to strong
+MAX_TEXT = 48  # characters
 
 
-def plain(text: str, cap: int = CAP) -> str:
-    """A text as one line without control characters, of `cap` characters at most.
+def one_line(text: str, limit: int = MAX_TEXT) -> str:
+    """A text as one line without control characters, of at most `limit` characters.
 
-    >>> plain("two\\n lines\\x00"), plain("abcdef", 4)
+    >>> one_line("two\\n lines\\x00"), one_line("abcdef", 4)
     ('two lines', 'abc…')
     """
     line = " ".join(text.split())
     line = "".join(c for c in line if c == "\u200d" or unicodedata.category(c)[0] != "C")
-    return line if len(line) <= cap else line[: cap - 1] + "…"
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def number(x: float, digits: int = 3) -> str:
@@ -32,10 +32,10 @@ def number(x: float, digits: int = 3) -> str:
     ['0.574', '−0.5', '1', '1235', '0.0005', '2.35e−6', '0']
     """
     x = float(x)
+    size = math.floor(math.log10(abs(x))) if x and math.isfinite(x) else 0
     if not math.isfinite(x):
-        return str(x).replace("-", "−")
-    size = math.floor(math.log10(abs(x))) if x else 0
-    if x == int(x) and size < 6:
+        text = str(x)
+    elif x == int(x) and size < 6:
         text = str(int(x))
     elif -5 < size < 6:
         text = f"{x:.{max(0, digits - 1 - size)}f}"
@@ -47,7 +47,7 @@ def number(x: float, digits: int = 3) -> str:
 
 
 def table(x: NDArray) -> list[list[str]]:
-    """The elements of an array of at most two axes, with the same number of decimals in all.
+    """The elements of an array of at most two axes, all with the same number of decimals.
 
     >>> table(np.array([[1.5, -2.0], [0.25, 0.0]])), table(np.array([1.0, -0.0]))
     ([['1.50', '−2.00'], ['0.25', '0.00']], [['1', '0']])
@@ -58,22 +58,17 @@ def table(x: NDArray) -> list[list[str]]:
     size = math.floor(math.log10(largest)) if largest else 0
     if not -5 < size < 6:
         return [[number(v, 2) for v in row] for row in x]
-    most = 1 - size if size < 0 else max(0, 2 - size)
-    rounded = finite.round(most)
-    decimals = next(d for d in range(most + 1) if (rounded.round(d) == rounded).all())
-    return [[_fixed(v, decimals) for v in row] for row in x.tolist()]
+    limit = 1 - size if size < 0 else max(0, 2 - size)
+    rounded = finite.round(limit)
+    decimals = next(d for d in range(limit + 1) if (rounded.round(d) == rounded).all())
+    return [[f"{v:z.{decimals}f}".replace("-", "−") for v in row] for row in x.tolist()]
 
 
-def _fixed(v: float, decimals: int) -> str:
-    text = f"{v:.{decimals}f}"
-    return (text.lstrip("-") if v == v and float(text) == 0 else text).replace("-", "−")
-
-
-def span(x: NDArray) -> str:
+def value_range(x: NDArray) -> str:
     """The range of an array that is too large to print.
 
-    >>> span(np.zeros(99)), span(np.linspace(-2.56, 2, 99)), span(np.linspace(1, 1.001, 99))
-    ('all 0', '−2.6 … 2', '≈ 1')
+    >>> [value_range(x) for x in (np.zeros(9), np.linspace(-2.56, 2, 9), np.linspace(1, 1.001, 9))]
+    ['all 0', '−2.6 … 2', '≈ 1']
     """
     finite = np.asarray(x, dtype=float)[np.isfinite(x)]
     if not finite.size:
@@ -84,27 +79,33 @@ def span(x: NDArray) -> str:
     return f"{low} … {high}"
 
 
-def flaw(x: NDArray) -> str:
-    """What of an array is not finite, in words; empty if all is well.
+def nonfinite(x: NDArray) -> str:
+    """How many elements are nan or inf, in words; empty if none is.
 
-    >>> flaw(np.array([1.0, np.nan, -np.inf])), flaw(np.ones(3))
+    >>> nonfinite(np.array([1.0, np.nan, -np.inf])), nonfinite(np.ones(3))
     ('1 nan, 1 inf of 3', '')
     """
     x = np.asarray(x, dtype=float)
     counts = {"nan": int(np.isnan(x).sum()), "inf": int(np.isinf(x).sum())}
-    told = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
-    return f"{told} of {x.size}" if told and x.size > 1 else told
+    text = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n)
+    return f"{text} of {x.size}" if text and x.size > 1 else text
 
 
-def strengths(x: NDArray) -> list[list[int]]:
-    """How strongly to colour each element of a table: 0 to STRENGTHS - 1, by |x| / max |x|.
+def summary(x: NDArray) -> str:
+    """An array in a few words."""
+    if x.size == 1:
+        return number(x.item())
+    return value_range(x) + (f" ({text})" if (text := nonfinite(x)) else "")
 
-    >>> strengths(np.array([0.0, -0.5, 1.0, np.inf]))
+
+def levels(x: NDArray) -> list[list[int]]:
+    """How strongly to colour each element of a table: 0 to LEVELS - 1, by |x| / max |x|.
+
+    >>> levels(np.array([0.0, -0.5, 1.0, np.inf]))
     [[0, 4, 7, 0]]
     """
     size = np.abs(np.atleast_2d(np.asarray(x, dtype=float)))
     size[~np.isfinite(size)] = 0
-    levels: list[list[int]] = (
-        np.rint(size / (size.max(initial=0) or 1) * (STRENGTHS - 1)).astype(int).tolist()
-    )
-    return levels
+    shares = size / (size.max(initial=0) or 1)
+    rounded: list[list[int]] = np.rint(shares * (LEVELS - 1)).astype(int).tolist()
+    return rounded

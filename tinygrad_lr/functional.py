@@ -1,0 +1,56 @@
+"""Gradients as values: for another derivative, or for an update of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinygrad_lr.messages import GradientError
+from tinygrad_lr.recording import RecordAll, recording
+from tinygrad_lr.tensor import Tensor, gradients
+
+
+def as_tensors(node: Any) -> list[Any]:
+    """A node and its inputs, so that what rules make of them has a history."""
+    return [node, *node.inputs]
+
+
+def grad(
+    output: Tensor,
+    inputs: Tensor | Sequence[Tensor],
+    gradient: Any = None,
+    create_graph: bool = False,
+) -> list[Any]:
+    """The gradients of an output with respect to inputs, without touching any `.grad`.
+
+    Args:
+        output: a tensor with one element, or of any shape if `gradient` is given.
+        inputs: one tensor or several, leaves or not.
+        gradient: what the output's own gradient is; 1 by default.
+        create_graph: whether the gradients shall be Tensors, to be differentiated again.
+
+    Returns:
+        A list with one ndarray (or Tensor) an input, also if there is only one.
+
+    Raises:
+        GradientError: if the output does not depend on one of the inputs.
+
+    >>> x = Tensor(2.0, requires_grad=True)
+    >>> dx, = grad(x ** 3, [x], create_graph=True)
+    >>> grad(dx, [x])
+    [array(12.)]
+    """
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if create_graph:
+        with recording(RecordAll):
+            grads = gradients(output, gradient, as_tensors)
+    else:
+        grads = gradients(output, gradient)
+    for x in inputs:
+        if not x.requires_grad:
+            raise GradientError(f"{x!r} requires no gradient: make it with requires_grad=True")
+        if x not in grads:
+            raise GradientError(f"{output!r} does not depend on {x!r}, so it has no gradient there")
+    return [grads[x] if create_graph else np.array(grads[x]) for x in inputs]

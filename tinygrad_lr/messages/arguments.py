@@ -1,0 +1,21 @@
+"""Numbers that functions take, and the errors for those out of range."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def check_count(name: str, n: Any) -> None:
+    """Raise ValueError for anything but a whole number of at least 1."""
+    if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
+        raise ValueError(f"{name} is a whole number of at least 1, not {n!r}")
+
+
+def check_rate(name: str, value: Any, below: float = math.inf) -> None:
+    """Raise ValueError for anything but a number in [0, below)."""
+    if not isinstance(value, (int, float, np.number)) or not 0 <= value < below:
+        kind, limit = ("finite ", "") if below == math.inf else ("", f" and below {below}")
+        raise ValueError(f"{name} is a {kind}number of at least 0{limit}, not {value!r}")
