@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.check.derivation.cautions import named_sizes
+from tinygrad_lr.check.derivation.data import named_sizes
 from tinygrad_lr.check.derivation.diagnosis import close, diagnose, ratio
-from tinygrad_lr.check.derivation.mistakes import elementwise_mistakes, mistakes
 from tinygrad_lr.check.derivation.report import RIGHT
 from tinygrad_lr.drawing.cards import Card, Graph
 from tinygrad_lr.drawing.labels import is_table
+from tinygrad_lr.explorer.mistakes import activation_mistakes, mistaken_rules
 from tinygrad_lr.explorer.page import Json
 from tinygrad_lr.explorer.vjps import VJPCall
 from tinygrad_lr.messages.origin import locate
@@ -29,7 +29,7 @@ SAMPLE = np.array([[1.0, 3.0, 4.0], [2.0, 7.0, 9.0]])
 def verdicts(graph: Graph) -> Json:
     """The verdicts on an entry, in the words of `check_backward`."""
     data = {c.name: c.value for c in graph.cards if c.kind == "data" and c.value.ndim}
-    sizes = named_sizes(data, {})
+    sizes = named_sizes(data)
     ratios = [f for n in (2.0, *sizes) for f in (float(n), 1 / n)]
     ratios += [n / k for n, k in itertools.permutations(sizes, 2)]
     factors = [-1.0, *(s * f for f in dict.fromkeys(ratios) for s in (1, -1))]
@@ -95,15 +95,14 @@ def _mistaken(
     titles = {id(c.node): c.title for c in graph.cards}
     operands = [titles.get(id(x), "it") for x in node.inputs]
     shapes = {np.shape(x) for x in call.inputs}
-    values = {c.title: [c.value] for c in graph.cards if c.value.ndim and c.shape in shapes}
+    values = {c.title: c.value for c in graph.cards if c.value.ndim and c.shape in shapes}
     text = locate(node.origin).text if node.origin else card.formula
-    sizes = [np.size(x) for x in call.inputs]
-    for words, rule in mistakes(op, call.i, text, operands, values, sizes, uses > 1):
+    for words, rule in mistaken_rules(op, call.i, text, operands, values, uses > 1):
         try:
-            x = rule(0, call.g, node._array, *call.inputs, **node.params)
+            x = rule(call.g, node._array, *call.inputs, **node.params)
             yield words, unbroadcast(np.asarray(x), call.gradient)
         except ValueError:  # shapes that do not fit: nobody could have computed it
             continue
     if op.name in ACTIVATIONS and call.local:
         names = target.title, card.title
-        yield from elementwise_mistakes(*names, call.inputs[0], node._array, call.g)
+        yield from activation_mistakes(*names, call.inputs[0], node._array, call.g)
