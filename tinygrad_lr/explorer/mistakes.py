@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ def mistaken_rules(
         values: what may be taken for an input by mistake, by name.
         several: whether the input is used elsewhere, too.
     """
-    rule: Rule = list(op.rules)[i]
+    rule: Rule = next(itertools.islice(op.rules, i, None))
     if several:
         through = f"the term that comes through `{text}`"
         yield f"{through} is missing", lambda *a, **k: 0 * rule(*a, **k)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_lr.check.derivation.data import named_sizes
+from tinygrad_lr.check.derivation.data import named_lengths
 from tinygrad_lr.check.derivation.diagnosis import close, diagnose, ratio
 from tinygrad_lr.check.derivation.report import RIGHT
 from tinygrad_lr.drawing.cards import Card, Graph
@@ -29,7 +29,7 @@ SAMPLE = np.array([[1.0, 3.0, 4.0], [2.0, 7.0, 9.0]])
 def verdicts(graph: Graph) -> Json:
     """The verdicts on an entry, in the words of `check_backward`."""
     data = {c.name: c.value for c in graph.cards if c.kind == "data" and c.value.ndim}
-    sizes = named_sizes(data)
+    sizes = named_lengths(data)
     ratios = [f for n in (2.0, *sizes) for f in (float(n), 1 / n)]
     ratios += [n / k for n, k in itertools.permutations(sizes, 2)]
     factors = [-1.0, *(s * f for f in dict.fromkeys(ratios) for s in (1, -1))]

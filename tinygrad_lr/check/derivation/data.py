@@ -91,20 +91,24 @@ def number_of_samples(data: Mapping[str, Any]) -> int | None:
     return common.pop() if len(common) == 1 else max(common, default=None)
 
 
-def named_sizes(data: Mapping[str, Any]) -> dict[int, str]:
-    """Names for the numbers that a gradient may be divided by."""
-    sizes: dict[int, str] = {}
+def named_lengths(data: Mapping[str, Any]) -> dict[int, str]:
+    """Names for the lengths of axes that a gradient may be divided by."""
+    lengths: dict[int, str] = {}
     m = number_of_samples(data)
     if m:
-        sizes[m] = "the number of samples"
+        lengths[m] = "the number of samples"
     for name, x in data.items():
         for n in x.shape:
             if x.dtype.kind == "f" and x.ndim == 2 and name[:1] in "xX":
-                sizes.setdefault(n, "the number of features")
-    for name, x in data.items():
-        sizes.setdefault(x.size, f"the number of elements of {name}")
-    sizes.pop(1, None)
-    return sizes
+                lengths.setdefault(n, "the number of features")
+    lengths.pop(1, None)
+    return lengths
+
+
+def named_sizes(data: Mapping[str, Any]) -> dict[int, str]:
+    """Names for all numbers that a gradient may be divided by."""
+    counts = {x.size: f"the number of elements of {name}" for name, x in data.items() if x.size > 1}
+    return counts | named_lengths(data)
 
 
 def blind_spots(inputs: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import gc
 import linecache
 from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinygrad_lr.check.derivation.watch import Statement
 
@@ -27,11 +27,24 @@ def substituted(node: Any, new: Mapping[int, Any]) -> Any:
     return ast.copy_location(type(node)(**fields), node)
 
 
+class _Place(NamedTuple):
+    """Where a statement stands in the tree of its file.
+
+    Attributes:
+        body, i: the list that holds it, and its number there.
+        outer: the smallest part of the file that can be compiled by itself.
+    """
+
+    body: list[ast.stmt]
+    i: int
+    outer: ast.stmt
+
+
 class Rewriter:
     """Changes statements in the functions of a file, and puts everything back."""
 
     def __init__(self) -> None:
-        self._trees: dict[str, ast.Module] = {}
+        self._places: dict[str, dict[Any, _Place]] = {}
         self._functions: dict[str, list[FunctionType]] = {}
 
     @contextlib.contextmanager
@@ -44,7 +57,7 @@ class Rewriter:
         before: list[tuple[FunctionType, CodeType]] = []
         try:
             for file in {statement.file for statement in edits}:
-                codes = self._codes(file, edits)
+                codes = self._codes(file, {s: e for s, e in edits.items() if s.file == file})
                 for function in self._of(file):
                     if new := codes.get(_key(function.__code__)):
                         before.append((function, function.__code__))
@@ -56,20 +69,24 @@ class Rewriter:
 
     def _codes(self, file: str, edits: Edits) -> dict[tuple[str, int], CodeType]:
         """The new code of the functions that statements are in, by name and line."""
-        if file not in self._trees:
-            self._trees[file] = ast.parse("".join(linecache.getlines(file)))
-        found: dict[tuple[str, int], CodeType] = {}
-        for part in self._trees[file].body:
-            new = {}
-            for node in ast.walk(part):
-                for statement, edit in edits.items():
-                    if statement.file == file and _is_at(node, statement.node):
-                        new[id(node)] = edit
-            if new:
-                module = ast.Module([substituted(part, new)], [])
-                code = compile(ast.fix_missing_locations(module), file, "exec")
-                found |= {_key(c): c for c in _inner(code)}
-        return found
+        if file not in self._places:
+            tree = ast.parse("".join(linecache.getlines(file)))
+            self._places[file] = dict(_statements(tree.body, None))
+        old: list[tuple[_Place, ast.stmt]] = []
+        try:
+            for statement, edit in edits.items():
+                place = self._places[file].get(_position(statement.node))
+                if place is not None:
+                    old.append((place, place.body[place.i]))
+                    place.body[place.i] = ast.fix_missing_locations(
+                        ast.copy_location(edit, place.body[place.i])
+                    )
+            parts = {id(place.outer): place.outer for place, _ in old}
+            codes = [compile(ast.Module([part], []), file, "exec") for part in parts.values()]
+        finally:
+            for place, node in reversed(old):
+                place.body[place.i] = node
+        return {_key(inner): inner for code in codes for inner in _inner(code)}
 
     def _of(self, file: str) -> list[FunctionType]:
         if file not in self._functions:
@@ -78,12 +95,25 @@ class Rewriter:
         return self._functions[file]
 
 
-def _is_at(node: ast.AST, statement: ast.AST) -> bool:
-    """Whether a node is a statement of another parse of the same text."""
-    return type(node) is type(statement) and all(
-        getattr(node, name, None) == getattr(statement, name)
-        for name in ("lineno", "col_offset", "end_lineno")
-    )
+def _statements(body: list[ast.stmt], outer: Any) -> Iterator[tuple[Any, _Place]]:
+    """Where every statement stands, by its position.
+
+    A method is compiled in a class without the other methods, a function in a function with all.
+    """
+    for i, node in enumerate(body):
+        around = outer or node
+        if isinstance(outer, ast.ClassDef) and isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            around = ast.copy_location(ast.ClassDef(outer.name, [], [], [node], []), outer)
+        yield _position(node), _Place(body, i, around)
+        for name in ("body", "orelse", "finalbody"):
+            yield from _statements(getattr(node, name, []), around)
+        for handler in getattr(node, "handlers", []):
+            yield from _statements(handler.body, around)
+
+
+def _position(node: ast.AST) -> Any:
+    """What a statement has in common with itself in another parse of the same text."""
+    return type(node), *(getattr(node, name, 0) for name in ("lineno", "col_offset", "end_lineno"))
 
 
 def _key(code: CodeType) -> tuple[str, int]:
