@@ -8,6 +8,7 @@ right and none that was right goes wrong, the statements after it are right and 
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ from tinygrad_lr.check.derivation.diagnosis import as_shape, close, ratio
 from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.tensor import Tensor
 
-MAX_RUNS = 120  # to find one culprit
+MAX_RUNS, ALL_RUNS = 120, 600  # to find one culprit, and to find and explain them all
 MAX_READINGS = 8  # of one statement
 
 Pair = tuple[Change, Tensor]  # a value, and of what it should be the gradient
@@ -72,6 +73,9 @@ class Blame:
         sizes: Mapping[int, str],
     ) -> None:
         self.comparison, self.truth, self.names, self.sizes = comparison, truth, names, sizes
+        pairs = [(x, name) for name, versions in names.items() for x in versions]
+        self._titles = {x: name for x, name in reversed(pairs)}
+        self.later = next(iter(sizes), 0)  # the number of samples, by which many divide at the end
         self.scaled = True  # whether a factor that may be applied later may be a mistake as well
         self.experiment, self.outcome = comparison.experiment, comparison.outcome
         self.changes = [c for c in self.outcome.run.changes if not isinstance(c.value, Tensor)]
@@ -118,7 +122,7 @@ class Blame:
         for statement, changes in self._suspects():
             if statement in done:
                 continue
-            readings = list(self._readings(changes))[:MAX_READINGS]
+            readings = list(itertools.islice(self._readings(changes), MAX_READINGS))
             scales = [all(self._is_scaled(c, x) for c, x in pairs) for pairs in readings]
             for rank, (pairs, scaled) in enumerate(zip(readings, scales, strict=True)):
                 unlike = [place[id(c)] for c, x in pairs if not self._is_scaled(c, x)]
@@ -136,11 +140,13 @@ class Blame:
         for scaled, *_, pairs in trials:
             if scaled and not self.scaled:
                 continue
-            if self.experiment.runs > started + MAX_RUNS:
+            if self.experiment.runs > min(started + MAX_RUNS, ALL_RUNS):
                 break
             culprit = self._put(pairs, 1.0, wrong, right, overrides)
             if isinstance(culprit, float):
                 culprit = self._put(pairs, culprit, wrong, right, overrides)
+            if culprit is None and self.later:
+                culprit = self._put(pairs, self.later, wrong, right, overrides)
             if culprit is None and any(c.value.shape != x.shape for c, x in pairs):
                 culprit = self._put(pairs, 1.0, wrong, right, overrides, reshaped=True)
             if isinstance(culprit, Culprit) and not scaled:
@@ -225,7 +231,7 @@ class Blame:
 
     def title(self, x: Tensor) -> str:
         """What the learner calls a value of forward's; "" if nothing."""
-        return next((n for n, versions in self.names.items() if any(v is x for v in versions)), "")
+        return self._titles.get(x, "")
 
     def _readings(self, changes: list[Change]) -> Iterator[list[Pair]]:
         """What a statement's values may be the gradients of, the likeliest first."""
@@ -237,10 +243,11 @@ class Blame:
         singles.sort(key=lambda s: s[:2], reverse=True)
         if len(changes) > 1:
             yield from self._series(changes)
-        seen: list[Any] = []
+        seen: set[bytes] = set()
         for *_, x in singles:
-            if not any(g is self.truth[x] or close(g, self.truth[x]) for g in seen):
-                seen.append(self.truth[x])
+            content = np.asarray(self.truth[x], dtype=np.float32).tobytes()  # but for rounding
+            if content not in seen:
+                seen.add(content)
                 yield [(last, x)]
 
     def _series(self, changes: list[Change]) -> list[list[Pair]]:

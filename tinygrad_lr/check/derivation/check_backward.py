@@ -236,7 +236,8 @@ class _Marking:
         order = sorted(wanted, key=lambda n: position[claims[n].place])
         changes = {id(c): i for i, c in enumerate(self.run.changes)}
         computed = sorted(wanted, key=lambda n: changes.get(id(claims[n].change), len(changes)))
-        by_kind = sorted(wanted, key=lambda n: n.rstrip("0123456789"))
+        stems = [n.rstrip("0123456789") for n in wanted]
+        by_kind = sorted(wanted, key=lambda n: stems.index(n.rstrip("0123456789")))
         named = not any(claims[n].place.name.startswith("returned value") for n in wanted)
         data = [n for n in self.left_out if n in wanted]
         rest = [n for n in wanted if n not in data]
@@ -401,11 +402,8 @@ class _Marking:
             statement = explanation.statement
             at = [order[id(c)] for c in self.run.changes if c.statement == statement]
             same = statement == culprit.statement
-            label = (
-                culprit.name
-                if same
-                else next(c.name for c in self.run.changes if c.statement == statement)
-            )
+            names = (c.name for c in self.run.changes if c.statement == statement)
+            label = culprit.name if same else next(names, statement.text)
             off = difference(culprit.value, culprit.expected) if same else (np.nan, np.nan)
             shape = np.shape(culprit.value) if same else ()
             placed[label] = (

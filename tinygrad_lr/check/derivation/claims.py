@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -174,6 +175,7 @@ def plain_name(name: str) -> str:
     return SYNONYMS.get(base, base) + digits + bracket + index
 
 
+@functools.lru_cache(maxsize=2**14)
 def evidence(name: str, other: str, bare: bool = False) -> int:
     """How much a name says that it is the gradient of another one: 2 all, 1 its family, 0 nothing.
 

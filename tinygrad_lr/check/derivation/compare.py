@@ -96,6 +96,11 @@ class Comparison:
             gradients = {name: outcome.places[p] for name, p in self.matched(outcome).items()}
         return frozenset(name for name, g in gradients.items() if self.is_right(name, g))
 
+    def moved(self, before: Outcome, after: Outcome) -> frozenset[str]:
+        """The inputs of which two runs give different gradients."""
+        pairs = {name: (self.gradient(before, name), self.gradient(after, name)) for name in self.claims}
+        return frozenset(name for name, (a, b) in pairs.items() if a is None or b is None or not same(a, b))
+
     def is_right(self, name: str, value: Any) -> bool:
         """Whether a gradient is the true one, but for axes of length 1 and rounding."""
         g = self.truth[name]

@@ -351,6 +351,10 @@ def _operators(node: ast.expr, edit: Any) -> Iterator[Edit]:
             last = right if isinstance(op, ast.Add) else ast.UnaryOp(ast.USub(), right)
             yield edit(2.5, f"the term {b} is too much", node, left)
             yield edit(2.5, f"the term {a} is too much", node, last)
+            for factor in _product_of(left):
+                f = ast.unparse(factor)
+                new = ast.BinOp(left, op, parsed(f"{bracketed(b)} * {bracketed(f)}"))
+                yield edit(2.5, f"the term {b} is not multiplied by {f}", node, new)
             words = f"{b} is {'added' if isinstance(op, ast.Add) else 'subtracted'}, not multiplied"
             yield edit(2.6, words, node, ast.BinOp(left, ast.Mult(), right))
         case ast.BinOp(left=left, op=ast.Pow()):
@@ -365,6 +369,15 @@ def _operators(node: ast.expr, edit: Any) -> Iterator[Edit]:
                 if type(other) is not type(op):
                     new = ast.Compare(node.left, [other], node.comparators)
                     yield edit(3, "the mask is turned round", node, new)
+
+
+def _product_of(node: ast.expr) -> Iterator[ast.expr]:
+    """The last factors of a product: c, and b * c, of a * b * c."""
+    tail: ast.expr | None = None
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        tail = node.right if tail is None else ast.BinOp(node.right, ast.Mult(), tail)
+        yield tail
+        node = node.left
 
 
 def _calls(node: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.check.derivation.blame import Blame, Culprit, Key
+from tinygrad_lr.check.derivation.blame import ALL_RUNS, Blame, Culprit, Key
 from tinygrad_lr.check.derivation.compare import same
 from tinygrad_lr.check.derivation.diagnosis import diagnose
 from tinygrad_lr.check.derivation.edits import Edit
 from tinygrad_lr.check.derivation.experiment import Overrides
-from tinygrad_lr.check.derivation.repair import repairs, variants
+from tinygrad_lr.check.derivation.repair import Variants, repairs
 from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.tensor import Tensor
 
-CHEAP = 2.4  # the cost of an edit that needs no comparison with others
+CHEAP = 1.6  # the cost of an edit that needs no comparison with others
 MAX_CULPRITS = 6
-MAX_TRIALS = 400  # edits that are tried in a run
 MAX_STEPS = 60_000  # changes that these runs make in all
 
 
@@ -134,12 +134,27 @@ class Explainer:
 
         Or, if `some` of it is enough, at least what the culprit is to blame for.
         """
-        nearby = self._nearby(culprit)
-        trials = [(s, e) for s, e in variants(self.experiment, overrides, nearby) if e.cost < bound]
-        budget = MAX_STEPS // max(1, len(self.blame.outcome.run.changes))
+        experiment, changes = self.experiment, self.blame.outcome.run.changes
+        if experiment.runs >= ALL_RUNS:
+            return None
+        nearby, times = self._nearby(culprit), Counter(c.statement for c in changes)
+        repeated = {statement for statement in times if times[statement] > 1}
+        trial: list[Variants] = []
+
+        def follower(function: Callable[..., Any]) -> Variants:
+            trial.append(Variants(function, overrides, nearby, repeated))
+            return trial[0]
+
+        experiment.run(follower)
+        needed = culprit.inputs if some else wrong
+        suspects = self._influential(nearby, trial[0].disturbed, needed)
+        pairs = [(s, e) for s in suspects for e in trial[0].found.get(s, ()) if e.cost < bound]
+        pairs.sort(key=lambda pair: round(pair[1].cost, 1))
         partly = None
-        for statement, edit in trials[: min(budget, MAX_TRIALS)]:
-            outcome = self.experiment.rewritten({statement: edit.node})
+        for statement, edit in pairs[: min(MAX_STEPS // max(1, len(changes)), ALL_RUNS)]:
+            if experiment.runs >= ALL_RUNS:
+                break
+            outcome = experiment.rewritten({statement: edit.node})
             if outcome and not outcome.run.error:
                 right = self.comparison.right(outcome)
                 if right >= wrong:
@@ -148,17 +163,41 @@ class Explainer:
                     partly = partly or (statement, edit)
         return partly
 
+    def _influential(
+        self, nearby: list[Change], disturbed: Mapping[Statement, ast.stmt], needed: frozenset[str]
+    ) -> list[Statement]:
+        """The statements on which all of some gradients depend, and none that is right already."""
+        comparison, statements = self.comparison, [c.statement for c in nearby]
+        if self.blame.outcome.run.error or not comparison.claims:
+            return statements
+        now = self.experiment.rewritten({})
+        if now is None:
+            return statements
+        right, kept = comparison.right(now), []
+        for statement in statements:
+            outcome = self.experiment.rewritten({statement: disturbed[statement]}) if statement in disturbed else None
+            if outcome and not outcome.run.error:
+                moved = comparison.moved(now, outcome)
+                if not moved >= needed or moved & right:
+                    continue
+            kept.append(statement)
+        return kept
+
     def _nearby(self, culprit: Culprit) -> list[Change]:
-        """The statements before the wrong one that its value may come from, the nearest first."""
+        """The statements, where each ran first, those nearest to the wrong one first."""
         changes = self.blame.outcome.run.changes
-        own = [i for i, c in enumerate(changes) if c.statement == culprit.statement]
-        before = changes[: own[-1] + 1] if own else changes
-        found: dict[Statement, Change] = {}
-        for change in reversed(before):
-            if change.statement.node is not None and change.statement != culprit.statement:
-                found[change.statement] = change  # where it ran first
+        at = [i for i, c in enumerate(changes) if c.statement == culprit.statement]
+        here = at[-1] if at else len(changes)
+        first: dict[Statement, Change] = {}
+        distance: dict[Statement, int] = {}
+        for i, change in enumerate(changes):
+            if change.statement.node is not None:
+                first.setdefault(change.statement, change)
+                distance[change.statement] = min(abs(i - here), distance.get(change.statement, i + here))
         error = self.blame.outcome.run.error
-        return [c for c in found.values() if error or not self.blame.is_multiple(c.value)]
+        near = sorted(first.values(), key=lambda c: distance[c.statement])
+        own = culprit.statement
+        return [c for c in near if error or c.statement == own or not self.blame.is_multiple(c.value)]
 
     def _number(self, culprit: Culprit) -> Explanation:
         name = self.blame.sizes[culprit.expected]

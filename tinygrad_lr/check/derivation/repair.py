@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -119,44 +119,50 @@ def repairs(
     return trial[0].survivors()
 
 
-class _Variants(Replay):
-    """The edits of statements where they run first, of those with the same effect one."""
+class Variants(Replay):
+    """Edits of several statements, found where each runs first.
 
-    def __init__(self, function: Any, overrides: Overrides, changes: list[Change]) -> None:
+    Args:
+        changes: what each did then.
+        repeated: those that run again; of the others' edits with the same effect there is one.
+
+    Attributes:
+        found: the edits, the plainest first.
+        disturbed: the statements with other numbers, to see what depends on them.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        overrides: Overrides,
+        changes: list[Change],
+        repeated: Collection[Statement],
+    ) -> None:
         super().__init__(function, overrides)
         self.waiting = {(change.statement, change.n): change for change in changes}
+        self.repeated = repeated
         self.found: dict[Statement, list[Edit]] = {}
+        self.disturbed: dict[Statement, ast.stmt] = {}
 
     def start(self, scope: Scope, statement: Statement, n: int) -> None:
-        change = self.waiting.pop((statement, n), None)
-        if change is None:
+        change, node = self.waiting.pop((statement, n), None), statement.node
+        if change is None or node is None:
             return
         env, seen, kept = Environment(scope), {_bytes(change.value)}, []
-        found = edits_of(statement, env, change.path, change.value)
-        for edit in sorted(found, key=lambda e: e.cost):
-            if type(edit.node) is type(statement.node) and not isinstance(edit.node, (ast.For, ast.If)):
+        for edit in sorted(edits_of(statement, env, change.path, change.value), key=lambda e: e.cost):
+            simple = type(edit.node) is type(node) and not isinstance(node, (ast.For, ast.If))
+            if simple and statement not in self.repeated:
                 value = env.effect(edit.node, change.path)
                 if not isinstance(value, (np.ndarray, float, np.number)) or _bytes(value) in seen:
                     continue
                 seen.add(_bytes(value))
             kept.append(edit)
         self.found[statement] = kept
-
-
-def variants(
-    experiment: Experiment, overrides: Overrides, changes: list[Change]
-) -> list[tuple[Statement, Edit]]:
-    """Edits of several statements, the plainest first, and of those alike the ones given first."""
-    trial: list[_Variants] = []
-
-    def follower(function: Callable[..., Any]) -> Follower:
-        trial.append(_Variants(function, overrides, changes))
-        return trial[0]
-
-    experiment.run(follower)
-    found = trial[0].found
-    pairs = [(c.statement, e) for c in changes for e in found.get(c.statement, ())]
-    return sorted(pairs, key=lambda pair: round(pair[1].cost, 1))
+        whole = right_side(node, env, change.path, change.value)
+        value = None if whole is None else env.value(whole)
+        if isinstance(value, (float, np.floating, np.ndarray)) and np.asarray(value).dtype.kind == "f":
+            more = parsed(f"1.37 * {bracketed(ast.unparse(whole))}")
+            self.disturbed[statement] = substituted(node, {id(whole): more})
 
 
 def _bytes(x: Any) -> Any:
