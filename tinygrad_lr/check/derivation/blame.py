@@ -21,7 +21,7 @@ from tinygrad_lr.check.derivation.diagnosis import as_shape, close, ratio
 from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.tensor import Tensor
 
-MAX_RUNS, ALL_RUNS = 120, 600  # to find one culprit, and to find and explain them all
+MAX_RUNS, ALL_RUNS = 120, 900  # to find one culprit, and to find and explain them all
 MAX_READINGS = 8  # of one statement
 
 Pair = tuple[Change, Tensor]  # a value, and of what it should be the gradient
@@ -82,6 +82,7 @@ class Blame:
         self.values = {_content(x._array) for x in truth} | {
             _content(x) for x in self.experiment.before.values()
         }
+        self._directions: dict[tuple[int, ...], Any] = {}
         self.gradients: dict[tuple[int, ...], list[tuple[Tensor, Any]]] = {}
         for x, g in truth.items():
             self.gradients.setdefault(_long_axes(np.shape(g)), []).append((x, g))
@@ -100,6 +101,17 @@ class Blame:
             if r is not None and self.is_natural(r) and np.size(g) > 1:
                 return True
         return False
+
+    def is_any_multiple(self, value: Any) -> bool:
+        """Whether a value is a true gradient but for any factor."""
+        shape, length = np.shape(value), float(np.linalg.norm(value))
+        if shape not in self._directions:
+            rows = [np.ravel(g) for _, g in self.gradients.get(_long_axes(shape), ()) if np.any(g)]
+            self._directions[shape] = np.array([row / np.linalg.norm(row) for row in rows])
+        rows = self._directions[shape]
+        if not rows.size or not 0 < length < np.inf:
+            return False
+        return bool(np.max(np.abs(rows @ np.ravel(value))) > length * (1 - 1e-12))
 
     def first(
         self,

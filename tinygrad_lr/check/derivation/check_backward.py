@@ -403,7 +403,9 @@ class _Marking:
             at = [order[id(c)] for c in self.run.changes if c.statement == statement]
             same = statement == culprit.statement
             names = (c.name for c in self.run.changes if c.statement == statement)
-            label = culprit.name if same else next(names, statement.text)
+            kind = {ast.For: "the loop", ast.If: "the branch"}
+            other = kind.get(type(statement.node), "returned value")
+            label = culprit.name if same else next(names, other)
             off = difference(culprit.value, culprit.expected) if same else (np.nan, np.nan)
             shape = np.shape(culprit.value) if same else ()
             placed[label] = (

@@ -96,10 +96,26 @@ class Comparison:
             gradients = {name: outcome.places[p] for name, p in self.matched(outcome).items()}
         return frozenset(name for name, g in gradients.items() if self.is_right(name, g))
 
-    def moved(self, before: Outcome, after: Outcome) -> frozenset[str]:
-        """The inputs of which two runs give different gradients."""
-        pairs = {name: (self.gradient(before, name), self.gradient(after, name)) for name in self.claims}
-        return frozenset(name for name, (a, b) in pairs.items() if a is None or b is None or not same(a, b))
+    def elements(self, outcome: Outcome) -> Any:
+        """The elements of all claims in a row, of those whose shape does not fit nan."""
+        rows = []
+        for name in self.claims:
+            shape = np.shape(self.truth[name])
+            value = as_shape(self.gradient(outcome, name), shape)
+            rows.append(np.ravel(np.full(shape, np.nan) if value is None else value))
+        return np.concatenate(rows) if rows else np.zeros(0)
+
+    def inputs_of(self, elements: Any) -> frozenset[str]:
+        """The inputs that some of the elements, marked in such a row, belong to."""
+        sizes = [np.size(self.truth[name]) for name in self.claims]
+        parts = np.split(elements, np.cumsum(sizes)[:-1])
+        return frozenset(name for name, part in zip(self.claims, parts, strict=True) if part.any())
+
+    def right_elements(self, row: Any) -> Any:
+        """Which elements of such a row are right."""
+        truths = [np.ravel(self.truth[name]) for name in self.claims]
+        size = np.concatenate([np.full(g.shape, largest(g)) for g in truths])
+        return np.abs(row - np.concatenate(truths)) <= self.rtol * size
 
     def is_right(self, name: str, value: Any) -> bool:
         """Whether a gradient is the true one, but for axes of length 1 and rounding."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 import ast
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.check.derivation.diagnosis import ratio
 from tinygrad_lr.check.derivation.rewrite import substituted
-from tinygrad_lr.check.derivation.watch import Path, Scope, leaves, written
+from tinygrad_lr.check.derivation.watch import Path, Scope, Statement, is_own, leaves, written
 from tinygrad_lr.messages.origin import bracketed
 
 MAX_ARRAYS = 60  # of the learner's that may stand where another does
 DERIVED = ("1 - {0}", "{0} * (1 - {0})", "1 - {0} ** 2", "({0} > 0)", "{0} ** 2", "1 / {0}")
+APPLIED = ("np.tanh({0})", "np.exp({0})", "np.log({0})", "np.sqrt({0})")
 PRODUCTS = ("{0} @ {1}", "{0}.T @ {1}", "{0} @ {1}.T", "{1} @ {0}", "{1}.T @ {0}", "{1} @ {0}.T")
 
 
@@ -56,7 +58,11 @@ class Environment:
         arrays: the arrays of floats that the variables hold, by the learner's expressions.
     """
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, statement: Statement) -> None:
+        self.steps = {
+            x: name for name, x in scope.locals.items()
+            if type(x) is int and (len(name) == 1 or name in statement.names)
+        }  # fmt: skip
         self.names = {**scope.globals, **scope.locals}
         self.locals = dict(scope.locals)
         self.arrays: dict[str, Any] = {}
@@ -66,8 +72,25 @@ class Environment:
             array = isinstance(v, (np.ndarray, float)) and np.asarray(v).dtype.kind in "fb"
             if array and id(v) not in seen and len(self.arrays) < MAX_ARRAYS:
                 seen.add(id(v))
-                self.arrays[written(path)] = v
+                if text := self._written(path):
+                    self.arrays[text] = v
+        self.functions = list(_elementwise(self.names))
+        self.derived = [*DERIVED, *(f"{name}({{0}})" for name in self.functions)]
         self._values: dict[str, Any] = {}
+
+    def _written(self, path: Path) -> str:
+        """A path as it is written where elements belong to the steps of a loop: hs[t - 1]; or empty."""
+        key, owner = path[-1], self.locals.get(path[0])
+        if not isinstance(key, int) or len(path) > 3:
+            return written(path)
+        for part in path[1:-1]:
+            owner = getattr(owner, part[1:], None) if str(part).startswith(".") else owner[part]
+        near = {n + d: f"{i}{d:+d}" if d else i for d in (1, -1, 0) for n, i in self.steps.items()}
+        if key in near:
+            return f"{written(path[:-1])}[{near[key].replace('+', ' + ').replace('-', ' - ')}]"
+        if isinstance(owner, list) and key == len(owner) - 1 > 0:
+            return f"{written(path[:-1])}[-1]"
+        return written(path) if len(owner or ()) <= 4 else ""
 
     def value(self, node: ast.AST) -> Any:
         """The value of an expression; None if it has none."""
@@ -145,6 +168,15 @@ class Environment:
         return value
 
 
+def _elementwise(names: Mapping[str, Any]) -> Iterator[str]:
+    """The learner's functions of one argument, which may be activations and their derivatives."""
+    for name, x in names.items():
+        if isinstance(x, FunctionType) and is_own(x.__code__.co_filename):
+            code = x.__code__
+            if code.co_argcount == 1 and not code.co_kwonlyargcount and not code.co_flags & 0b1100:
+                yield name
+
+
 def _is_number(x: Any) -> bool:
     return isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "fiu"
 
@@ -214,8 +246,8 @@ def edits(statement: ast.stmt, whole: ast.expr, env: Environment, wanted: Any) -
     yield from _everywhere(whole, edit, env)
     indices = [n.slice for t in _targets(statement) for n in ast.walk(t) if isinstance(n, ast.Subscript)]
     for node in (n for part in (whole, *indices) for n in ast.walk(part)):
-        if isinstance(node, ast.Slice) and not (node.lower or node.upper):
-            yield from _rows(node, edit, env)
+        if isinstance(node, ast.Slice):
+            yield from _rows(node, edit, env) if not (node.lower or node.upper) else _parts(node, edit)
         if isinstance(node, ast.expr):
             yield from _operators(node, edit)
             yield from _numbers(node, edit, env)
@@ -224,6 +256,10 @@ def edits(statement: ast.stmt, whole: ast.expr, env: Environment, wanted: Any) -
             if wanted is not None:
                 yield from _chains(node, edit, env)
     yield from _factors(whole, edit, env)
+    for node in ast.walk(whole):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+            yield from _missing_factors(node.left, edit, env, 2.55)
+            yield from _missing_factors(node.right, edit, env, 2.55)
     if wanted is not None:
         yield from _terms(whole, edit, env, wanted)
 
@@ -258,6 +294,17 @@ def _rows(node: ast.Slice, edit: Any, env: Environment) -> Iterator[Edit]:
     for n, text in env.lengths().items():
         words = f"all rows are meant, where row i and column i belong together: np.arange({text})"
         yield edit(2 + n / 1e9, words, node, f"np.arange({text})")
+
+
+def _parts(node: ast.Slice, edit: Any) -> Iterator[Edit]:
+    """The other part of an axis: [1:] for [:-1], [-n:] for [:n]."""
+    bounds = [n for n in (node.lower, node.upper) if n is not None]
+    texts = dict.fromkeys(ast.unparse(n).removeprefix("-") for n in bounds)
+    for text in texts:
+        for lower, upper in ((text, ""), ("", text), (f"-{text}", ""), ("", f"-{text}"), (text, f"-{text}")):
+            new = ast.Slice(*(parsed(b) if b else None for b in (lower, upper)))
+            words = f"[{ast.unparse(node)}] is used where [{lower}:{upper}] belongs"
+            yield edit(2.2, words, node, new)
 
 
 def _everywhere(whole: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
@@ -317,7 +364,7 @@ def _chains(node: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
             for name, y in env.arrays.items():
                 if x is None or np.shape(y) != x.shape:
                     continue
-                for form in ("{0}", *DERIVED[:-1]):
+                for form in ("{0}", *env.derived):
                     factor = form.format(name)
                     new = f"{bracketed(ast.unparse(a))} @ ({ast.unparse(inner)} * ({factor}))"
                     yield edit(2.6, f"the factor {factor} is missing", node, new)
@@ -389,6 +436,18 @@ def _calls(node: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
             for form in PRODUCTS:
                 new = form.format(*(bracketed(ast.unparse(n)) for n in product)).replace(".T.T", "")
                 yield edit(3, f"the product should be {new}", node, new)
+    parts = getattr(node, "elts", None) or getattr(node, "args", [])
+    for i, j in itertools.combinations(range(len(parts)), 2) if len(parts) < 8 else ():
+        x, y = env.array(parts[i]), env.array(parts[j])
+        if x is not None and y is not None and x.shape == y.shape:
+            a, b = ast.unparse(parts[i]), ast.unparse(parts[j])
+            new = substituted(node, {id(parts[i]): parsed(b), id(parts[j]): parsed(a)})
+            yield edit(2.2, f"{a} and {b} are swapped", node, new)
+    if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+        x, y = env.array(node), env.array(node.args[0])
+        if x is not None and y is not None and x.shape == y.shape:
+            name, argument = ast.unparse(node.func), ast.unparse(node.args[0])
+            yield edit(2.3, f"{name} is applied to {argument} once more", node, node.args[0])
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return
     name, owner = node.func.attr, node.func.value
@@ -467,7 +526,8 @@ def _operands(node: ast.expr, edit: Any, env: Environment, derived: bool) -> Ite
             continue
         if name != text and not np.array_equal(x, y) and y.dtype.kind == "f":
             yield edit(2 if simple else 2.8, f"{text} is used where {name} belongs", node, name)
-        for other in (form.format(name) for form in DERIVED if derived or name == text):
+        forms = [*env.derived, *APPLIED] if name == text else env.derived if derived else ()
+        for other in (form.format(name) for form in forms):
             if other != text:
                 yield edit(3, f"{text} is used where {other} belongs", node, f"({other})")
 
@@ -485,10 +545,16 @@ def _factors(whole: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
         for keep in ("", ", keepdims=True"):
             new = f"np.sum({text}, axis={axis}{keep})"
             yield edit(2, f"not summed over axis {axis}", whole, new)
-    for name, y in env.arrays.items():
-        if np.ndim(x) and np.ndim(y) and _fits_into(y, x):
-            for factor in (form.format(name) for form in ("{0}", *DERIVED[:-1])):
-                yield edit(2.5, f"the factor {factor} is missing", whole, f"{body} * ({factor})")
+    yield from _missing_factors(whole, edit, env, 2.5)
+
+
+def _missing_factors(node: ast.expr, edit: Any, env: Environment, cost: float) -> Iterator[Edit]:
+    """Arrays, and what is computed from one, as further factors."""
+    x, body = env.value(node), bracketed(ast.unparse(node))
+    for name, y in env.arrays.items() if np.ndim(x) else ():
+        if np.ndim(y) and (_fits_into(y, x) or _fits_into(x, y)):
+            for factor in (form.format(name) for form in ("{0}", *env.derived)):
+                yield edit(cost, f"the factor {factor} is missing", node, f"{body} * ({factor})")
 
 
 def _fits_into(y: Any, x: Any) -> bool:

@@ -134,7 +134,8 @@ class Experiment:
         changes = getattr(watcher, "changes", [])
         end = self.end if isinstance(watcher, Locals) else watcher.end
         returns = getattr(watcher, "returns", ())
-        done = Run(result, error, end, changes, watcher.locals, returns)
+        heads = getattr(watcher, "heads", ())
+        done = Run(result, error, end, changes, watcher.locals, returns, heads)
         roots, skip = self._roots(world, self.arguments), int(self.passes.one_function)
         found = places(done, self.before, self.same, roots, skip, self.only)
         for (_, path), values in getattr(watcher, "taps", {}).items():

@@ -19,9 +19,9 @@ from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.tensor import Tensor
 
-CHEAP = 1.6  # the cost of an edit that needs no comparison with others
+CHEAP = 1.0  # the cost of an edit that needs no comparison with others
 MAX_CULPRITS = 6
-MAX_STEPS = 60_000  # changes that these runs make in all
+MAX_STEPS = 300_000  # changes that these runs make in all
 
 
 class Explanation(NamedTuple):
@@ -44,6 +44,7 @@ class Explainer:
         self.blame, self.experiment = blame, blame.experiment
         self.comparison = blame.comparison
         self.rtol = self.comparison.rtol
+        self.lost = False  # whether a mistake could not be explained, so that later ones may be its effects
 
     def all(self) -> list[tuple[Culprit, Explanation]]:
         """What is wrong, with what was wrong before it put right."""
@@ -86,6 +87,7 @@ class Explainer:
             bound = found[1].cost if found and culprit.inputs == wrong else np.inf
             found = self._around(culprit, wrong, found is None, overrides, bound) or found
         if found is None:
+            self.lost = True
             return Explanation(culprit.statement, words)
         statement, edit = found
         text = _joined(words, edit) if statement == culprit.statement else edit.words
@@ -135,23 +137,25 @@ class Explainer:
         Or, if `some` of it is enough, at least what the culprit is to blame for.
         """
         experiment, changes = self.experiment, self.blame.outcome.run.changes
-        if experiment.runs >= ALL_RUNS:
+        if self.lost or experiment.runs >= ALL_RUNS:
             return None
         nearby, times = self._nearby(culprit), Counter(c.statement for c in changes)
         repeated = {statement for statement in times if times[statement] > 1}
         trial: list[Variants] = []
 
         def follower(function: Callable[..., Any]) -> Variants:
-            trial.append(Variants(function, overrides, nearby, repeated))
+            trial.append(Variants(function, overrides, nearby, repeated, self.blame.is_any_multiple))
             return trial[0]
 
         experiment.run(follower)
         needed = culprit.inputs if some else wrong
-        suspects = self._influential(nearby, trial[0].disturbed, needed)
-        pairs = [(s, e) for s in suspects for e in trial[0].found.get(s, ()) if e.cost < bound]
-        pairs.sort(key=lambda pair: round(pair[1].cost, 1))
+        ranks = self._suspects(nearby, trial[0].disturbed, wrong, needed)
+        pairs = [
+            (s, e, likely) for s in ranks for e, likely in trial[0].found.get(s, ()) if e.cost < bound
+        ]
+        pairs.sort(key=lambda p: (ranks[p[0]], p[1].cost > 1 and not p[2], round(p[1].cost, 1)))
         partly = None
-        for statement, edit in pairs[: min(MAX_STEPS // max(1, len(changes)), ALL_RUNS)]:
+        for statement, edit, _ in pairs[: min(MAX_STEPS // max(1, len(changes)), ALL_RUNS)]:
             if experiment.runs >= ALL_RUNS:
                 break
             outcome = experiment.rewritten({statement: edit.node})
@@ -163,41 +167,50 @@ class Explainer:
                     partly = partly or (statement, edit)
         return partly
 
-    def _influential(
-        self, nearby: list[Change], disturbed: Mapping[Statement, ast.stmt], needed: frozenset[str]
-    ) -> list[Statement]:
-        """The statements on which all of some gradients depend, and none that is right already."""
+    def _suspects(
+        self,
+        nearby: list[Change],
+        disturbed: Mapping[Statement, ast.stmt],
+        wrong: frozenset[str],
+        needed: frozenset[str],
+    ) -> dict[Statement, int]:
+        """The statements on which all needed gradients depend, and none that is right; with a rank.
+
+        Those come first on which everything wrong depends, and no element that is right.
+        """
         comparison, statements = self.comparison, [c.statement for c in nearby]
-        if self.blame.outcome.run.error or not comparison.claims:
-            return statements
         now = self.experiment.rewritten({})
-        if now is None:
-            return statements
-        right, kept = comparison.right(now), []
+        if now is None or now.run.error or not comparison.claims:
+            return dict.fromkeys(statements, 0)
+        row, names = comparison.elements(now), comparison.right(now)
+        right, found = comparison.right_elements(row), dict[Statement, tuple[bool, bool]]()
         for statement in statements:
-            outcome = self.experiment.rewritten({statement: disturbed[statement]}) if statement in disturbed else None
-            if outcome and not outcome.run.error:
-                moved = comparison.moved(now, outcome)
-                if not moved >= needed or moved & right:
-                    continue
-            kept.append(statement)
-        return kept
+            node = disturbed.get(statement)
+            outcome = self.experiment.rewritten({statement: node}) if node else None
+            if outcome is None or outcome.run.error:
+                found[statement] = False, False
+                continue
+            moved = comparison.elements(outcome) != row
+            inputs = comparison.inputs_of(moved)
+            if inputs >= needed and not inputs & names:
+                found[statement] = not inputs >= wrong, bool((moved & right).any())
+        order = sorted(set(found.values()))
+        return {statement: order.index(rank) for statement, rank in found.items()}
 
     def _nearby(self, culprit: Culprit) -> list[Change]:
         """The statements, where each ran first, those nearest to the wrong one first."""
-        changes = self.blame.outcome.run.changes
-        at = [i for i, c in enumerate(changes) if c.statement == culprit.statement]
-        here = at[-1] if at else len(changes)
+        run = self.blame.outcome.run
+        at = [i for i, c in enumerate(run.changes) if c.statement == culprit.statement]
+        here = at[-1] if at else len(run.changes)
         first: dict[Statement, Change] = {}
         distance: dict[Statement, int] = {}
-        for i, change in enumerate(changes):
+        for i, change in sorted([*enumerate(run.changes), *run.returns, *run.heads], key=lambda pair: pair[0]):
             if change.statement.node is not None:
                 first.setdefault(change.statement, change)
                 distance[change.statement] = min(abs(i - here), distance.get(change.statement, i + here))
-        error = self.blame.outcome.run.error
         near = sorted(first.values(), key=lambda c: distance[c.statement])
         own = culprit.statement
-        return [c for c in near if error or c.statement == own or not self.blame.is_multiple(c.value)]
+        return [c for c in near if run.error or c.statement == own or not self.blame.is_multiple(c.value)]
 
     def _number(self, culprit: Culprit) -> Explanation:
         name = self.blame.sizes[culprit.expected]

@@ -47,7 +47,7 @@ class _Trial(Replay):
     def start(self, scope: Scope, statement: Statement, n: int) -> None:
         if statement != self.statement or n not in self.expected:
             return
-        env = Environment(scope)
+        env = Environment(scope, statement)
         if self.alive is None:
             self.alive = edits_of(statement, env, self.path, self.value, self.expected[n])
         self.alive = [e for e in self.alive if self._fits(env.effect(e.node, self.path), e, n)]
@@ -57,6 +57,8 @@ class _Trial(Replay):
     def _fits(self, value: Any, edit: Edit, n: int) -> bool:
         """Whether an edit gives the right value, but for a factor that it always has."""
         wanted = self.expected[n]
+        if not isinstance(value, (np.ndarray, float, int, np.number)):
+            return False
         if np.shape(value) == np.shape(wanted):
             self.same_shape.add(id(edit))
         factor = scale(value, wanted, self.rtol)
@@ -125,9 +127,10 @@ class Variants(Replay):
     Args:
         changes: what each did then.
         repeated: those that run again; of the others' edits with the same effect there is one.
+        is_likely: whether a value may be right.
 
     Attributes:
-        found: the edits, the plainest first.
+        found: the edits, the plainest first, each with whether what it gives may be right.
         disturbed: the statements with other numbers, to see what depends on them.
     """
 
@@ -137,31 +140,33 @@ class Variants(Replay):
         overrides: Overrides,
         changes: list[Change],
         repeated: Collection[Statement],
+        is_likely: Callable[[Any], bool],
     ) -> None:
         super().__init__(function, overrides)
         self.waiting = {(change.statement, change.n): change for change in changes}
-        self.repeated = repeated
-        self.found: dict[Statement, list[Edit]] = {}
+        self.repeated, self.is_likely = repeated, is_likely
+        self.found: dict[Statement, list[tuple[Edit, bool]]] = {}
         self.disturbed: dict[Statement, ast.stmt] = {}
 
     def start(self, scope: Scope, statement: Statement, n: int) -> None:
         change, node = self.waiting.pop((statement, n), None), statement.node
         if change is None or node is None:
             return
-        env, seen, kept = Environment(scope), {_bytes(change.value)}, []
+        env, seen, kept = Environment(scope, statement), {_bytes(change.value)}, []
         for edit in sorted(edits_of(statement, env, change.path, change.value), key=lambda e: e.cost):
             simple = type(edit.node) is type(node) and not isinstance(node, (ast.For, ast.If))
+            value = env.effect(edit.node, change.path) if simple else None
+            is_array = isinstance(value, (np.ndarray, float, np.number))
             if simple and statement not in self.repeated:
-                value = env.effect(edit.node, change.path)
-                if not isinstance(value, (np.ndarray, float, np.number)) or _bytes(value) in seen:
+                if not is_array or _bytes(value) in seen:
                     continue
                 seen.add(_bytes(value))
-            kept.append(edit)
+            kept.append((edit, is_array and self.is_likely(value)))
         self.found[statement] = kept
         whole = right_side(node, env, change.path, change.value)
         value = None if whole is None else env.value(whole)
         if isinstance(value, (float, np.floating, np.ndarray)) and np.asarray(value).dtype.kind == "f":
-            more = parsed(f"1.37 * {bracketed(ast.unparse(whole))}")
+            more = parsed(f"1.37 * {bracketed(ast.unparse(whole))} + 0.37")
             self.disturbed[statement] = substituted(node, {id(whole): more})
 
 

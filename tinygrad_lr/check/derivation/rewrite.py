@@ -71,7 +71,7 @@ class Rewriter:
         """The new code of the functions that statements are in, by name and line."""
         if file not in self._places:
             tree = ast.parse("".join(linecache.getlines(file)))
-            self._places[file] = dict(_statements(tree.body, None))
+            self._places[file] = dict(_statements(tree.body))
         old: list[tuple[_Place, ast.stmt]] = []
         try:
             for statement, edit in edits.items():
@@ -95,20 +95,22 @@ class Rewriter:
         return self._functions[file]
 
 
-def _statements(body: list[ast.stmt], outer: Any) -> Iterator[tuple[Any, _Place]]:
+def _statements(
+    body: list[ast.stmt], outer: Any = None, parent: Any = None
+) -> Iterator[tuple[Any, _Place]]:
     """Where every statement stands, by its position.
 
     A method is compiled in a class without the other methods, a function in a function with all.
     """
     for i, node in enumerate(body):
         around = outer or node
-        if isinstance(outer, ast.ClassDef) and isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            around = ast.copy_location(ast.ClassDef(outer.name, [], [], [node], []), outer)
+        if isinstance(parent, ast.ClassDef) and isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            around = ast.copy_location(ast.ClassDef(parent.name, [], [], [node], []), parent)
         yield _position(node), _Place(body, i, around)
         for name in ("body", "orelse", "finalbody"):
-            yield from _statements(getattr(node, name, []), around)
+            yield from _statements(getattr(node, name, []), around, node)
         for handler in getattr(node, "handlers", []):
-            yield from _statements(handler.body, around)
+            yield from _statements(handler.body, around, handler)
 
 
 def _position(node: ast.AST) -> Any:

@@ -89,6 +89,7 @@ class Run(NamedTuple):
     changes: list[Change]
     locals: dict[str, Any]
     returns: Sequence[tuple[int, Change]] = ()
+    heads: Sequence[tuple[int, Change]] = ()
 
 
 class Follower:
@@ -127,8 +128,11 @@ class Follower:
 
     def call(self, frame: FrameType, event: str, arg: Any) -> Any:
         """Python's trace function: which frames are followed."""
-        if id(frame.f_globals) not in self.spaces and not is_own(frame.f_code.co_filename):
+        file = frame.f_code.co_filename
+        if id(frame.f_globals) not in self.spaces and not is_own(file):
             return None
+        if file == "<string>" and self.main and file != self.main.co_filename:
+            return None  # what a dataclass has written
         self.frames += 1
         return _Frame(self, frame, self.frames).step
 
@@ -210,12 +214,14 @@ class Watcher(Follower):
     Attributes:
         changes: in the order in which they were made.
         returns: what every call returned, each with the number of changes before.
+        heads: where every loop and branch began, likewise, without a value.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         self.changes: list[Change] = []
         self.returns: list[tuple[int, Change]] = []
+        self.heads: list[tuple[int, Change]] = []
         self._slots: dict[Any, Any] = {}  # what a variable or an element held last
         self._contents: dict[int, Any] = {}  # of arrays, by id
         self._held: list[Any] = []  # so that no id is used again
@@ -225,6 +231,9 @@ class Watcher(Follower):
             self._look(name, value, scope.number)
 
     def start(self, scope: Scope, statement: Statement, n: int) -> None:
+        if n == 0 and isinstance(statement.node, (ast.For, ast.If)):
+            head = Change(("",), np.zeros(0), statement, n, scope.number)
+            self.heads.append((len(self.changes), head))
         for name in statement.names - scope.locals.keys():
             if name in scope.globals:
                 self._look(name, scope.globals[name], 0)
@@ -285,7 +294,9 @@ def watch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Run:
 def run(watcher: Watcher, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Run:
     """Call a function under a watcher."""
     result, error = watcher.follow(lambda: function(*args, **kwargs))
-    return Run(result, error, watcher.end, watcher.changes, watcher.locals, watcher.returns)
+    return Run(
+        result, error, watcher.end, watcher.changes, watcher.locals, watcher.returns, watcher.heads
+    )
 
 
 def leaves(value: Any, path: Path, slot: Any, depth: int = 0) -> Iterator[tuple[Path, Any, Any]]:
