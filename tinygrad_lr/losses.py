@@ -1,6 +1,6 @@
 """Loss functions, with PyTorch's definitions: predictions first, targets second.
 
-Every loss takes `reduction`: "mean", "sum" or "none" (one loss a sample). Prediction and target
+Every loss takes `reduction`: "mean", "sum" or "none" (one loss per sample). Prediction and target
 have equal shapes, because (n,) against (n, 1) would broadcast to n * n differences.
 """
 
@@ -188,7 +188,7 @@ def cross_entropy(
     if weighted and weight.shape != shape[-1:]:
         raise ValueError(
             f"cross_entropy: weight has the shape {weight.shape}, but the logits have "
-            f"{shape[-1]} classes: one weight a class"
+            f"{shape[-1]} classes: one weight per class"
         )
     weight = weight.astype(np.result_type(logits.dtype, np.float32))
     if target.shape == shape:
@@ -202,7 +202,7 @@ def cross_entropy(
 
 
 def _check_classes(labels: Any, shape: tuple[int, ...]) -> None:
-    """Raise unless labels are one integer a row of the logits, within their columns."""
+    """Raise unless labels are one integer per row of the logits, within their columns."""
     if labels.shape != shape[:-1]:
         raise ValueError(
             f"cross_entropy: target has the shape {labels.shape}, but logits {shape} need labels "

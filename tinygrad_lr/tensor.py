@@ -348,7 +348,7 @@ def unbroadcast(g: Any, x: Tensor) -> Any:
             g = g.reshape(shape)
     if g.dtype == x.dtype:
         return g
-    check_dtype(x.dtype, True)
+    check_dtype(x.dtype, True)  # requires_grad may have been set on integers
     return g.astype(x.dtype)
 
 
