@@ -1,14 +1,14 @@
 # Tasks of contributors and of CI, run in the environment that is active: pip install -e '.[test,lint]'
-.PHONY: test lint house docs browser peers oldest
+.PHONY: test lint docs browser peers oldest
 
 test:                      # everything that needs no further tool, doctests included
 	pytest
 
-lint:                      # style, types, and the size of the house
+lint:                      # style, types, and the size of the package
 	ruff check
 	ruff format --check
 	mypy
-	python -m docs.house
+	python -m docs.layout
 
 docs:                      # write the generated pages of docs/ anew
 	python -m docs.make

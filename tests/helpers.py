@@ -1,4 +1,4 @@
-"""What tests of several rooms need."""
+"""What tests in several folders need."""
 
 import inspect
 import linecache

@@ -1,7 +1,7 @@
 """Calls of every operation and every public function, and independent references for them.
 
-`SAMPLES` holds calls of each: a float array among the arguments is differentiated, all else is
-metadata. The reference for values is NumPy's function of the same name, or one in `REFERENCES`.
+`SAMPLES` holds calls of each: a float array among the arguments is differentiated, all else are
+params. The reference for values is NumPy's function of the same name, or one in `REFERENCES`.
 """
 
 import math

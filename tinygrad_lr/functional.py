@@ -1,4 +1,4 @@
-"""Gradients as values: for another derivative, or for an update of one's own."""
+"""Gradients as values: for a further derivative, or for an update of your own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tinygrad_lr.tensor import Tensor, gradients
 
 
 def as_tensors(node: Any) -> list[Any]:
-    """A node and its inputs, so that what rules make of them has a history."""
+    """A node and its inputs, `[y, *inputs]`: what rules compute from these has a history."""
     return [node, *node.inputs]
 
 
@@ -29,10 +29,10 @@ def grad(
         output: a tensor with one element, or of any shape if `gradient` is given.
         inputs: one tensor or several, leaves or not.
         gradient: what the output's own gradient is; 1 by default.
-        create_graph: whether the gradients shall be Tensors, to be differentiated again.
+        create_graph: whether the gradients are Tensors that can be differentiated again.
 
     Returns:
-        A list with one ndarray (or Tensor) an input, also if there is only one.
+        A list with one ndarray (or Tensor) per input, even if there is only one.
 
     Raises:
         GradientError: if the output does not depend on one of the inputs.

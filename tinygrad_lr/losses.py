@@ -1,6 +1,6 @@
 """Loss functions, with PyTorch's definitions: predictions first, targets second.
 
-Every loss takes `reduction`: "mean", "sum" or "none" (one loss a sample). Prediction and target
+Every loss takes `reduction`: "mean", "sum" or "none" (one loss per sample). Prediction and target
 have equal shapes, because (n,) against (n, 1) would broadcast to n * n differences.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr import messages
-from tinygrad_lr.array.convert import FLOATS, as_metadata, as_operand
+from tinygrad_lr.array.convert import FLOATS, as_operand, as_param
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.functions.activations import by_columns, log_softmax, sigmoid, softmax
 from tinygrad_lr.messages import TensorWarning
@@ -183,12 +183,12 @@ def cross_entropy(
     shape = logits.shape
     if len(shape) not in (1, 2):
         raise ValueError(f"cross_entropy: logits have the shape (C,) or (m, C), not {shape}")
-    weight = as_metadata(weight, "the weight", "cross_entropy")
+    weight = as_param(weight, "the weight", "cross_entropy")
     weighted, weight = weight is not None, _value(1.0 if weight is None else weight)
     if weighted and weight.shape != shape[-1:]:
         raise ValueError(
             f"cross_entropy: weight has the shape {weight.shape}, but the logits have "
-            f"{shape[-1]} classes: one weight a class"
+            f"{shape[-1]} classes: one weight per class"
         )
     weight = weight.astype(np.result_type(logits.dtype, np.float32))
     if target.shape == shape:
@@ -202,7 +202,7 @@ def cross_entropy(
 
 
 def _check_classes(labels: Any, shape: tuple[int, ...]) -> None:
-    """Raise unless labels are one integer a row of the logits, within their columns."""
+    """Raise unless labels are one integer per row of the logits, within their columns."""
     if labels.shape != shape[:-1]:
         raise ValueError(
             f"cross_entropy: target has the shape {labels.shape}, but logits {shape} need labels "

@@ -1,8 +1,8 @@
-"""The derivative table: every operation, once, with one rule an argument.
+"""The derivative table: every operation, once, with one rule per argument.
 
-An operation is a NumPy function under `operation(formula, *rules)`. The rule of an argument,
-`vjp(g, y, *inputs, **params)`, takes g, the gradient with respect to the result y, and returns the
-gradient with respect to that argument. Rules are plain arithmetic, so the same rule holds for
+An operation is a NumPy function under `operation(formula, *rules)`. A rule is a vector-Jacobian
+product, `vjp(g, y, *inputs, **params)`: from g, the gradient with respect to the result y, it makes
+the gradient with respect to its argument. Rules are plain arithmetic, so the same rule holds for
 arrays (it gives numbers), for Tensors (it gives a graph, which can be differentiated again) and for
 any other `Value`. They ignore broadcasting, which `tensor.unbroadcast` undoes for all of them.
 
@@ -28,15 +28,15 @@ Axis = int | tuple[int, ...] | None
 Rule = Callable[..., Array]
 Function = Callable[..., Any]
 
-# NumPy calls the arguments of its ufuncs x1 and x2.
+# Ufunc signatures by arity, with this table's names for NumPy's x1 and x2.
 UFUNCS = {1: inspect.signature(lambda x: x), 2: inspect.signature(lambda a, b: (a, b))}
 
 
 class Op:
     """One row of the table: a NumPy function and the derivative rule of each array argument.
 
-    Arguments beyond the rules are metadata (an axis, a shape, an index): they are not
-    differentiated and reach the function and every rule by keyword, defaults included.
+    Arguments beyond the rules are params (an axis, a shape, an index): they have no derivative and
+    reach the function and every rule by keyword, defaults included.
     """
 
     def __init__(self, formula: str, rules: tuple[Any, ...], forward: Function):
@@ -50,46 +50,42 @@ class Op:
         names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
         self.positional = len([p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD])
         self.arrays = [] if self.variadic else names[: len(rules)]
-        self.metadata = names[len(self.arrays) :]
+        self.params = self.metadata = names[len(self.arrays) :]
         self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-        self.needed = len(names) - len(self.defaults)
+        self.required = len(names) - len(self.defaults)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Sort what was passed, by position or by name, into (arrays, metadata)."""
+        """Sort what was passed, by position or by name, into (arrays, params)."""
         n = len(self.arrays)
-        if len(args) == n == self.needed and not kwargs:
+        if len(args) == n == self.required and not kwargs:
             return args, self.defaults
         if self.variadic:
             return args, self.defaults | kwargs
         params, fits = self.defaults | kwargs, len(args) == n
         if n < len(args) <= self.positional:
-            more = dict(zip(self.metadata, args[n:]))  # noqa: B905 (strict= takes longer)
+            more = dict(zip(self.params, args[n:]))  # noqa: B905 (strict= takes longer)
             params, fits = params | more, more.keys().isdisjoint(kwargs)
-        if fits and [*params] == self.metadata:
+        if fits and [*params] == self.params:
             return args[:n], params
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self.name}: {error}") from None
         bound.apply_defaults()
-        return bound.args[:n], {name: bound.arguments[name] for name in self.metadata}
+        return bound.args[:n], {name: bound.arguments[name] for name in self.params}
 
     @property
     def sign(self) -> str:
-        """The operator between two operands; "" if there is none.
-
-        >>> OPERATIONS["add"].sign, OPERATIONS["exp"].sign
-        ('+', '')
-        """
+        """The operator between two operands; "" if there is none."""
         words = self.formula.split()
-        return words[1] if words[::2] == self.arrays else ""
+        return words[1] if len(words) == 3 and words[::2] == self.arrays else ""
 
     def __repr__(self) -> str:
         return f"<operation {self.formula}>"
 
 
 class EachArgument:
-    """The rules of an operation on any number of arrays: one rule that is told which, as `i`."""
+    """The rules of an operation on any number of arrays: one, which gets the position `i` first."""
 
     def __init__(self, rule: Rule):
         self.rule = rule
@@ -99,7 +95,7 @@ class EachArgument:
 
 
 OPERATIONS: dict[str, Op] = {}
-MODULES: dict[str, str] = {}  # where each operation's rules stand
+MODULES: dict[str, str] = {}  # the module that defines each function
 FUNCTIONS: dict[str, Function] = {}
 
 
@@ -108,19 +104,16 @@ def operation(formula: str, *rules: Rule | None, doc: str = "") -> Callable[[Fun
 
     Args:
         formula: a Python expression in the function's arguments, for people to read.
-        rules: one an array argument; None where it has no derivative.
-        doc: what there is to know; default the function's docstring.
+        rules: one per array argument; None where it has no derivative.
+        doc: documentation; defaults to the function's docstring.
 
     Raises:
-        ValueError: if another module has an operation of the same name.
+        ValueError: if another module has a function of the same name.
     """
     module = sys._getframe(1).f_globals["__name__"]
 
     def register(forward: Function) -> Function:
         op = Op(formula, rules, forward)
-        if MODULES.setdefault(op.name, module) != module:
-            raise ValueError(f"{MODULES[op.name]} has an operation named {op.name}")
-        OPERATIONS[op.name] = op
 
         @functools.wraps(forward)
         def call(*inputs: Any, **params: Any) -> Any:
@@ -134,14 +127,24 @@ def operation(formula: str, *rules: Rule | None, doc: str = "") -> Callable[[Fun
         own = doc or (not isinstance(forward, np.ufunc) and forward.__doc__)
         call.__doc__ = f"{formula}. {own or 'As in NumPy.'}"
         vars(call)["__signature__"] = op.signature
-        return call if forward.__name__.startswith("_") else composed(call)
+        _publish(op.name, call)
+        OPERATIONS[op.name] = op
+        return call
 
     return register
 
 
 def composed(function: Function) -> Function:
     """Publish a function made of operations: it needs no derivative rule of its own."""
-    FUNCTIONS[function.__name__] = function
+    return _publish(function.__name__, function)
+
+
+def _publish(name: str, function: Function) -> Function:
+    """Reserve a name for a function's module; NumPy's function of that name will call it."""
+    if MODULES.setdefault(name, function.__module__) != function.__module__:
+        raise ValueError(f"{MODULES[name]} has a function named {name}: choose another name")
+    if not function.__name__.startswith("_"):
+        FUNCTIONS[name] = function
     return function
 
 
@@ -153,7 +156,7 @@ subtract  = operation("a - b", lambda g, y, a, b: g,     lambda g, y, a, b: -g)(
 multiply  = operation("a * b", lambda g, y, a, b: g * b, lambda g, y, a, b: g * a)(np.multiply)
 divide    = operation("a / b", lambda g, y, a, b: g / b, lambda g, y, a, b: -g * y / b)(np.divide)
 power     = operation("a ** b",
-                      lambda g, y, a, b: g * b * a ** (b - 1 + (b == 0)),  # b = 0: 0 * a, not 0 / a
+                      lambda g, y, a, b: g * b * a ** (b - 1 + (b == 0)),  # b = 0: a**0, not a**-1
                       lambda g, y, a, b: g * y * log(where(a == 0, 1, a)),
                       doc="0 ** 0 is 1, with derivative 0 in a and in b.")(np.power)
 
@@ -189,18 +192,6 @@ def abs(x: Array) -> Array:
     return np.abs(x)
 
 
-@operation("round(x, decimals)", lambda g, y, x, decimals: g * 0)
-def round(x: Array, decimals: int = 0) -> Array:
-    """x rounded to decimals, halves to even. The derivative is 0 everywhere."""
-    return np.round(x, decimals)
-
-
-@operation("clip(x, a_min, a_max)", lambda g, y, x, a_min, a_max: g * (y == x))
-def clip(x: Array, a_min: Array = None, a_max: Array = None) -> Array:
-    """x limited to [a_min, a_max]. At the bounds the derivative is 1, beyond them 0."""
-    return np.clip(x, a_min, a_max)
-
-
 @operation(
     "where(condition, a, b)",
     None,
@@ -216,7 +207,7 @@ def where(condition: Array, a: Array, b: Array) -> Array:
     return np.where(condition, a, b)
 
 
-# Comparisons have no derivative: a Tensor answers them with a plain array.
+# Comparisons have no derivative: of a Tensor they are plain arrays.
 COMPARISONS = {
     compare: Op(f"a {sign} b", (None, None), compare)
     for sign, compare in {
@@ -229,7 +220,7 @@ COMPARISONS = {
 # Reductions
 
 
-def kept(g: Array, axis: Axis, keepdims: bool) -> Array:
+def restore_axes(g: Array, axis: Axis, keepdims: bool) -> Array:
     """A reduced g with the axes that the reduction dropped put back, so that it broadcasts."""
     return g if keepdims or axis is None else expand_dims(g, axis)
 
@@ -243,7 +234,7 @@ def _spread(g: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
     """A reduced g, repeated for all elements of x that it was reduced from."""
     if axis is None and not isinstance(g, Value):
         return np.full(x.shape, g)  # the same, at a third of the time
-    return broadcast_to(kept(g, axis, keepdims), x.shape)
+    return broadcast_to(restore_axes(g, axis, keepdims), x.shape)
 
 
 def count_reduced(x: Array, axis: Axis) -> int:
@@ -256,8 +247,8 @@ def count_reduced(x: Array, axis: Axis) -> int:
 
 def _extremum(g: Array, y: Array, x: Array, axis: Axis, keepdims: bool) -> Array:
     """The rule of max and min: elements that tie share the gradient equally."""
-    tied = x == kept(y, axis, keepdims)
-    return kept(g, axis, keepdims) * (tied / tied.sum(axis=axis, keepdims=True))
+    tied = x == restore_axes(y, axis, keepdims)
+    return restore_axes(g, axis, keepdims) * (tied / tied.sum(axis=axis, keepdims=True))
 
 
 @operation("sum(x, axis)", lambda g, y, x, axis, keepdims: _spread(g, x, axis, keepdims))
@@ -362,18 +353,18 @@ def getitem(x: Array, index: Any) -> Array:
     return _as_array(x)[index]
 
 
-def _names_once(part: Any) -> bool:
-    """Whether a part of an index names no element twice: a basic one, or a mask."""
+def _selects_once(part: Any) -> bool:
+    """Whether a part of an index selects no element twice: a basic one, or a mask."""
     basic = part is None or part is ... or isinstance(part, (int, np.integer, slice))
     return basic or (isinstance(part, np.ndarray) and part.dtype.kind == "b")
 
 
 @operation("add_at(x, index, shape)", lambda g, y, x, index, shape: g[index])
 def add_at(x: Array, index: Any, shape: tuple[int, ...]) -> Array:
-    """Zeros of a shape with x added at an index, as often as the index names an element."""
+    """Zeros of a shape with x added at an index, as often as the index selects an element."""
     x = _as_array(x)
     out = np.zeros(shape, x.dtype, like=x)
-    if all(map(_names_once, index if isinstance(index, tuple) else (index,))):
+    if all(map(_selects_once, index if isinstance(index, tuple) else (index,))):
         out[index] = x
     else:
         np.add.at(out, index, x)
@@ -393,41 +384,45 @@ def _as_array(x: Any) -> Any:
     return x if hasattr(x, "__array_function__") else np.asarray(x)
 
 
-def _operators(function: Function) -> tuple[Function, Function]:
+def _methods(op: Op) -> tuple[Function, Function]:
     """The methods for value + other and other + value, of an operation on two arrays."""
-    op = OPERATIONS[function.__name__]
 
-    def forth(self: Value, other: Array) -> Any:
+    def direct(self: Value, other: Array) -> Any:
         return self.apply(op, (self, other), op.defaults)
 
-    def back(self: Value, other: Array) -> Any:
+    def reflected(self: Value, other: Array) -> Any:
         return self.apply(op, (other, self), op.defaults)
 
-    forth.__doc__, back.__doc__ = op.formula, f"{op.formula}, reflected"
-    return forth, back
+    direct.__doc__, reflected.__doc__ = op.formula, f"{op.formula}, reflected"
+    return direct, reflected
 
 
 class Value:
     """Stands for an array in an operation: a Tensor, or whatever else gives it a meaning.
 
-    An operation that meets a Value hands itself over, as `value.apply(op, inputs, params)`. These
-    operators and methods are what the rules are written in; comparisons are each kind's own.
+    An operation that meets a Value hands itself over, as `value.apply(op, inputs, params)`. Every
+    kind of Value must define `apply`, `shape` and `dtype`; the operators and methods here, in which
+    the rules are written, follow from these.
     """
 
     __slots__ = ()
+    __array_ufunc__: Any = None  # so that NumPy leaves array * value to value.__rmul__
     shape: Any
+    dtype: Any
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """What the operation means to this kind of value."""
         raise NotImplementedError(f"{type(self).__name__} gives no meaning to {op.name}")
 
     __neg__, __pos__, __abs__ = negative, copy, abs
-    __add__, __radd__ = _operators(add)
-    __sub__, __rsub__ = _operators(subtract)
-    __mul__, __rmul__ = _operators(multiply)
-    __truediv__, __rtruediv__ = _operators(divide)
-    __pow__, __rpow__ = _operators(power)
-    __matmul__, __rmatmul__ = _operators(matmul)
+    __add__, __radd__ = _methods(OPERATIONS["add"])
+    __sub__, __rsub__ = _methods(OPERATIONS["subtract"])
+    __mul__, __rmul__ = _methods(OPERATIONS["multiply"])
+    __truediv__, __rtruediv__ = _methods(OPERATIONS["divide"])
+    __pow__, __rpow__ = _methods(OPERATIONS["power"])
+    __matmul__, __rmatmul__ = _methods(OPERATIONS["matmul"])
+    __gt__, __ge__, __lt__, __le__, __eq__, __ne__ = (_methods(x)[0] for x in COMPARISONS.values())
+    __hash__ = object.__hash__
     sum, astype = sum, astype
 
     def __getitem__(self, index: Any) -> Any:

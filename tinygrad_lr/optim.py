@@ -36,12 +36,12 @@ class Optimizer:
         for p in self.params:
             _check_parameter(p)
         if len({id(p) for p in self.params}) < len(self.params):
-            raise ValueError("a parameter is listed twice and would be changed twice a step")
+            raise ValueError("a parameter is listed twice and would be changed twice per step")
         messages.check_rate("lr", lr)
         self.lr = lr
 
     def state(self) -> dict[str, list[Any]]:
-        """What is kept between steps, by name: lists of one value a parameter.
+        """What is kept between steps, by name: lists of one value per parameter.
 
         >>> w = Tensor([1.0, 2.0], requires_grad=True)
         >>> SGD([w], momentum=0.9).state()

@@ -15,14 +15,14 @@ from tinygrad_lr.ops import COMPARISONS
 
 
 class Recorder:
-    """What every operation and backward pass asks; this one keeps what a gradient flows through."""
+    """Decides what operations and backward passes leave behind: here, what requires a gradient."""
 
     outer: Any = None
-    grad = True  # whether results may require a gradient
-    everything = False  # whether results that require none are kept as well
+    grad_enabled = True  # whether results may require a gradient
+    keep_all = False  # whether results that require none are kept as well
 
-    def operation(self, node: Any, arrays: list[Any]) -> None:
-        """Check a new result of some arrays."""
+    def check_result(self, node: Any, arrays: list[Any]) -> None:
+        """Check the result of an operation on some arrays."""
         array = node._array
         if array.dtype not in FLOATS:
             check_dtype(array.dtype, node.requires_grad)
@@ -32,7 +32,7 @@ class Recorder:
             messages.warn_kept_graphs(node.inputs)
 
     def rules(self, node: Any) -> Any:
-        """The derivative rules of a node, one an input."""
+        """The derivative rules of a node, one per input."""
         return node.op.rules
 
     def shape(self, tensor: Any) -> Any:
@@ -40,11 +40,11 @@ class Recorder:
         return tensor._array.shape
 
     def read(self, tensor: Any, reader: str) -> Any:
-        """The values of a tensor, for a reader that no gradient flows through."""
+        """The values of a tensor, for something that no gradient flows through."""
         return tensor._array
 
-    def untracked(self, function: Any, inputs: Any, result: Any) -> Any:
-        """What a function without a derivative gives: its result, a plain array."""
+    def untracked(self, tensor: Any, function: Any, inputs: Any, result: Any) -> Any:
+        """What a function without a derivative, of a tensor among others, returns: its result."""
         return result
 
 
@@ -53,7 +53,7 @@ current = _recorder.get
 
 
 class Nested:
-    """A recorder that answers as the one around it, but for what a subclass defines."""
+    """A Recorder that delegates to the enclosing one whatever a subclass does not define."""
 
     def __init__(self) -> None:
         self.outer = current()
@@ -64,12 +64,12 @@ class Nested:
 
 @contextmanager
 def recording(kind: type[Nested]) -> Iterator[None]:
-    """Let a new recorder of a kind decide, in this thread or task."""
+    """Make a new recorder of a kind the current one, in this thread or task."""
     recorder = kind()
     _recorder.set(recorder)
     try:
         yield
-    finally:  # of a generator, perhaps, which is closed within another block
+    finally:  # perhaps of a generator that is closed inside another block
         inner = current()
         if inner is recorder:
             _recorder.set(recorder.outer)
@@ -82,7 +82,7 @@ def recording(kind: type[Nested]) -> Iterator[None]:
 class NoGrad(Nested):
     """No result requires a gradient."""
 
-    grad = False
+    grad_enabled = False
 
 
 def no_grad() -> AbstractContextManager[None]:
@@ -100,15 +100,14 @@ def no_grad() -> AbstractContextManager[None]:
 class RecordAll(Nested):
     """Keeps every result, comparisons too, and lengths that remember where they come from."""
 
-    everything = True
+    keep_all = True
 
     def shape(self, tensor: Any) -> Any:
         """The length of every axis, each with its origin."""
         return tuple([Length(n, tensor, i) for i, n in enumerate(tensor._array.shape)])
 
-    def untracked(self, function: Any, inputs: Any, result: Any) -> Any:
+    def untracked(self, tensor: Any, function: Any, inputs: Any, result: Any) -> Any:
         """A comparison as a Tensor, the result of any other function as it is."""
-        tensor = next(x for x in inputs if hasattr(x, "_array"))
         if function not in COMPARISONS:
             current().read(tensor, f"np.{function.__name__}")
             return result

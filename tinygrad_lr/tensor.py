@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr import messages
-from tinygrad_lr.array.convert import as_metadata, as_operand, check_dtype, is_operand, owned_copy
+from tinygrad_lr.array.convert import as_operand, as_param, check_dtype, is_operand, owned_copy
 from tinygrad_lr.array.guard import Guard, is_held
 from tinygrad_lr.array.protocols import ArrayMethods
 from tinygrad_lr.messages import GradientError, ShapeError, TensorWarning
@@ -21,7 +21,7 @@ from tinygrad_lr.ops import Op
 from tinygrad_lr.recording import current
 
 NDArray = npt.NDArray[Any]
-DEPTH = 3  # frames from `user_frame` to the user's own, at least: it, Tensor.apply, the operation
+DEPTH = 3  # frames to skip: user_frame, Tensor.apply and the operator or function
 NO_PARAMS: dict[str, Any] = {}
 NOWHERE: tuple[CodeType | None, int] = (None, 0)
 serials = itertools.count(1)  # of operations, and of changes of leaves
@@ -34,14 +34,14 @@ class Tensor(ArrayMethods):
 
     Args:
         data: numbers in any form that `numpy.array` takes. They are copied.
-        requires_grad: whether `backward` shall give this tensor a gradient.
-        dtype: default float32 for float32 data, float64 for other floats and whatever requires
-            a gradient; integers and booleans that do not stay as they are.
+        requires_grad: whether `backward` computes a gradient for this tensor.
+        dtype: by default float32 stays float32, integers and booleans keep their dtype unless they
+            require a gradient, and everything else becomes float64.
         name: what messages and pictures call it.
 
     Attributes:
-        grad: None or an ndarray like `data`. `backward` adds to it in leaves, and sets it in the
-            tensors between (to look at, read-only).
+        grad: None or an ndarray like `data`. `backward` accumulates into it in leaves and
+            overwrites it in intermediate results, where it is read-only.
 
     Raises:
         TypeError: for data that are not real numbers, and for a tensor with a history
@@ -66,7 +66,7 @@ class Tensor(ArrayMethods):
         name: str | None = None,
     ) -> None:
         if not isinstance(requires_grad, (bool, np.bool_)):
-            raise TypeError(f"requires_grad is True or False, not {requires_grad!r}")
+            raise TypeError(f"requires_grad must be True or False, not {requires_grad!r}")
         self._array: NDArray = owned_copy(data, requires_grad, dtype)
         self.grad: NDArray | None = None
         self.requires_grad = requires_grad
@@ -84,7 +84,7 @@ class Tensor(ArrayMethods):
 
         The values of a result are read-only. Assigning copies, keeps the dtype, and raises
         ValueError for another shape. A change between a computation and its backward pass is an
-        error there; `Guard` says how it is noticed.
+        error there; `Guard` says how it is detected.
         """
         array = self._read(".data")
         if self.op is not None:
@@ -112,29 +112,30 @@ class Tensor(ArrayMethods):
     def _detect_change(self, guard: Guard) -> None:
         """Count a change from outside; stop comparing when nobody else holds the array."""
         held = is_held(self)
-        if guard.changed(self._array, held):
+        if guard.update(self._array, held):
             self.serial = next(serials)
         self._guard = guard if held else None
 
     def apply(self, op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Tensor:
         """Compute an operation; the result is a node if the current recorder keeps it."""
         recorder = current()
-        inputs, arrays, flows = _operands(inputs)
-        values = params and {k: as_metadata(v, k, op.name) for k, v in params.items()}
+        inputs, arrays, requires_grad = _operands(inputs)
+        plain = params and {k: as_param(v, k, op.name) for k, v in params.items()}
         try:
-            data = op.forward(*arrays, **values)
+            data = op.forward(*arrays, **plain)
         except (ValueError, TypeError, IndexError) as error:
             raise messages.operation_failed(error, op, inputs) from None
         if data.__class__ is not np.ndarray:
             data = np.asarray(data)
-        kept, frame = params if recorder.everything else values, user_frame(DEPTH)
-        node = _node(data, flows and recorder.grad, frame.f_code, frame.f_lasti)
-        node.op, node.inputs, node.params, node.serial = op, inputs, kept, next(serials)
-        recorder.operation(node, arrays)
-        return node if node.requires_grad or recorder.everything else node._without_history()
+        frame = user_frame(DEPTH)
+        node = _node(data, requires_grad and recorder.grad_enabled, frame.f_code, frame.f_lasti)
+        node.op, node.inputs, node.serial = op, inputs, next(serials)
+        node.params = params if recorder.keep_all else plain
+        recorder.check_result(node, arrays)
+        return node if node.requires_grad or recorder.keep_all else node._without_history()
 
     def _without_history(self) -> Tensor:
-        """A result that is not kept; its origin tells where a gradient was cut off, if one was."""
+        """A result as a leaf that owns its data; the origin says where a gradient was cut off."""
         data = self._array if self._array.base is None else self._array.copy()
         tensors = [x for x in self.inputs if isinstance(x, Tensor)]
         origins = [self.origin] if any(x.requires_grad for x in tensors) else []
@@ -210,7 +211,7 @@ class Tensor(ArrayMethods):
         return array
 
     def _untracked(self, function: Any, inputs: Any, result: Any) -> Any:
-        return current().untracked(function, inputs, result)
+        return current().untracked(self, function, inputs, result)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         if self.requires_grad:
@@ -219,7 +220,7 @@ class Tensor(ArrayMethods):
 
     def __float__(self) -> float:
         value = float(self._read("float").item())
-        if self.requires_grad and current().grad:
+        if self.requires_grad and current().grad_enabled:
             messages.warn(messages.cut_by_float(), TensorWarning)
         return value
 
@@ -236,19 +237,19 @@ class Tensor(ArrayMethods):
 
 
 def _operands(inputs: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any], bool]:
-    """What an operation computes with, the arrays of it, and whether a gradient can flow to it."""
-    arrays, flows = [], False
+    """The operands, their arrays, and whether one of them requires a gradient."""
+    arrays, requires_grad = [], False
     for x in inputs:
         if isinstance(x, Tensor):
             if x._guard is not None:
                 x._detect_change(x._guard)
             arrays.append(x._array)
-            flows = flows or x.requires_grad
+            requires_grad = requires_grad or x.requires_grad
         elif is_operand(x):
             arrays.append(x)
         else:
             return _operands(tuple(map(as_operand, inputs)))
-    return inputs, arrays, flows
+    return inputs, arrays, requires_grad
 
 
 def _node(
@@ -266,7 +267,7 @@ def history(*outputs: Tensor) -> list[Any]:
     """The results that outputs were computed from, themselves included, the latest first."""
     nodes = [x for x in dict.fromkeys(outputs) if x.op]
     seen = set(nodes)
-    for node in nodes:  # which grows
+    for node in nodes:  # it grows during the loop
         for x in node.inputs:
             if isinstance(x, Tensor) and x not in seen and x.op:
                 seen.add(x)
@@ -276,7 +277,7 @@ def history(*outputs: Tensor) -> list[Any]:
 
 
 def as_arrays(node: Any) -> list[Any]:
-    """The arrays of a node and of its inputs."""
+    """The arrays of a node and of its inputs, `[y, *inputs]`."""
     arrays = [node._array]
     for x in node.inputs:
         arrays.append(x._array if isinstance(x, Tensor) else x)
@@ -292,37 +293,41 @@ def gradients(
 ) -> dict[Tensor, Any]:
     """The gradient of an output with respect to every tensor that it was computed from.
 
-    This is the backward pass: from the last operation to the first, hand the gradient of a result
-    through the rule of each input, and add up what arrives there. `interpret` says what the rules
-    run on, and so what comes out: arrays (numbers), tensors (a graph to differentiate again or to
-    draw) or other Values (the program to print). `overrides` are gradients that go on instead of
-    those that arrive, and `rules_of` gives a node's rules: with them a derivation is checked. The
-    arrays in the result may be shared: do not write to them.
+    This is the backward pass: from the last operation to the first, pass the gradient of a result
+    through the rule of each input, and add up what arrives there. `interpret(node)` returns
+    `[y, *inputs]` in whatever form the rules are to run on: arrays (the gradients are numbers),
+    tensors (a graph to differentiate again or to draw) or other Values (a program to print).
+    `overrides` replace the gradients that arrive at some tensors, and `rules_of` returns the rules
+    of a node: a derivation is checked with these. The arrays in the result may be shared: do not
+    write to them.
     """
     seed, *_ = interpret(_seed(output, gradient))
     if gradient is not None and interpret is as_arrays:
         seed = seed.copy()  # backward() makes gradients read-only, and this may be the user's
     grads: dict[Tensor, Any] = {output: seed}
-    rules_of, compared = rules_of or current().rules, set[Tensor]()
+    rules_of = rules_of or current().rules
+    compared: set[Tensor] = set()
     for node in history(output, *overrides):
-        if (g := overrides.get(node, grads.get(node))) is None:
-            continue
-        arguments = (g, *interpret(node))
-        for x, rule in zip(node.inputs, rules_of(node)):  # noqa: B905 (strict= takes longer)
-            if not isinstance(x, Tensor):
-                continue
-            if x.serial > node.serial or x._guard is not None:
-                _check_unchanged(x, node, compared)
-            if x.requires_grad and rule is not None:
-                dx = rule(*arguments, **node.params)
-                if dx.shape != x._array.shape or dx.dtype is not x._array.dtype:
-                    dx = unbroadcast(dx, x)
-                grads[x] = grads[x] + dx if x in grads else dx
+        if (g := overrides.get(node, grads.get(node))) is not None:
+            arguments = (g, *interpret(node))
+            for x, rule in zip(node.inputs, rules_of(node)):  # noqa: B905 (rules may be endless)
+                if not isinstance(x, Tensor):
+                    continue
+                if x.serial > node.serial or x._guard is not None:
+                    _check_unchanged(x, node, compared)
+                if x.requires_grad and rule is not None:
+                    dx = rule(*arguments, **node.params)
+                    try:
+                        if dx.shape != x._array.shape or dx.dtype is not x._array.dtype:
+                            dx = unbroadcast(dx, x)
+                    except (AttributeError, IndexError, ValueError):
+                        raise messages.rule_failed(dx, x, node) from None
+                    grads[x] = grads[x] + dx if x in grads else dx
     return grads
 
 
 def _check_unchanged(x: Tensor, node: Any, compared: set[Tensor]) -> None:
-    """Raise if data were changed after a node had used them; they are compared once a pass."""
+    """Raise if data were changed after a node had used them; they are compared once per pass."""
     if x._guard is not None and x not in compared:
         compared.add(x)
         x._detect_change(x._guard)
@@ -337,10 +342,13 @@ def unbroadcast(g: Any, x: Tensor) -> Any:
         extra = g.ndim - len(shape)
         repeated = [i for i, n in enumerate(shape, extra) if n == 1 != g.shape[i]]
         g = g.sum((*range(extra), *repeated), keepdims=not extra)
-        g = g if g.shape == shape else g.reshape(shape)
+        if g.shape != shape:
+            if [n for n in g.shape if n != 1] != [n for n in shape if n != 1]:
+                raise ValueError(f"{shape} does not broadcast to {g.shape}")
+            g = g.reshape(shape)
     if g.dtype == x.dtype:
         return g
-    check_dtype(x.dtype, True)
+    check_dtype(x.dtype, True)  # requires_grad may have been set on integers
     return g.astype(x.dtype)
 
 
@@ -354,7 +362,5 @@ def _seed(output: Tensor, gradient: Any) -> Tensor:
         return _node(np.array(1, output.dtype, ndmin=output.ndim))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
     if seed.shape != output.shape:
-        raise GradientError(
-            f"gradient has the shape {seed.shape}, but the output has {output.shape}"
-        )
+        raise GradientError(messages.other_gradient_shape(output, seed.shape))
     return seed if seed.dtype == output.dtype else seed.astype(output.dtype)

@@ -62,7 +62,7 @@ def fit(
     _check_types(loss, optimizer, metrics)
     X, y, metrics = np.asarray(X), np.asarray(y), dict(metrics or {})
     if len(X) != len(y) or not len(X):
-        raise ValueError(f"X has {len(X)} rows and y {len(y)}: one target a sample, at least one")
+        raise ValueError(f"X has {len(X)} rows and y {len(y)}: one target per sample, at least one")
     messages.check_count("epochs", epochs)
     messages.check_count("batch_size", len(X) if batch_size is None else batch_size)
     if "loss" in metrics:

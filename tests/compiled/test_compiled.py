@@ -529,7 +529,7 @@ def test_each_is_a_step_on_one_after_the_other(case, optimizer):
         assert p.grad is None
 
 
-def test_each_takes_one_element_of_every_array_a_step():
+def test_each_takes_one_element_of_every_array_per_step():
     w = Tensor(1.0, requires_grad=True)
     step = tg.compile(lambda x, y: (w * x - y) ** 2, tg.optim.SGD([w], lr=0.5))
     assert step.each([1.0, 2.0], [1.0, 0.0]) == [0.0, 4.0]

@@ -257,11 +257,11 @@ def test_subscripts_are_part_of_a_name():
 def test_every_operation_of_the_table_has_a_formula_that_can_be_filled():
     for op in OPERATIONS.values():
         arguments = [ast.Name(f"argument{i}") for i in range(2 if op.variadic else len(op.arrays))]
-        metadata = dict.fromkeys(op.metadata, 7) | op.defaults
-        text = ast.unparse(formula(op, arguments, metadata))
+        params = dict.fromkeys(op.params, 7) | op.defaults
+        text = ast.unparse(formula(op, arguments, params))
         words = set(re.findall(r"[a-z]\w*", text))
         assert {argument.id for argument in arguments} <= words, op
-        assert not words & {*op.arrays, *(op.metadata if "=" not in text else ())}, (op, text)
+        assert not words & {*op.arrays, *(op.params if "=" not in text else ())}, (op, text)
 
 
 def test_a_long_formula_gets_a_name_of_its_own():

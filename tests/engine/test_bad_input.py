@@ -313,6 +313,18 @@ def test_bad_dtype(dtype):
             use()
 
 
+def test_dtypes_that_a_tensor_cannot_have_are_named():
+    with pytest.raises(TypeError, match="a Tensor cannot have dtype float16: use float32 or"):
+        Tensor([1.0], dtype=np.float16)
+    text = "a Tensor that requires a gradient cannot have dtype int64"
+    with pytest.raises(TypeError, match=text):
+        Tensor([1, 2], requires_grad=True, dtype=np.int64)
+    t = Tensor([1, 2])
+    t.requires_grad = True
+    with pytest.raises(TypeError, match=text):
+        (0.5 * t).sum().backward()
+
+
 # Subclasses of ndarray
 
 

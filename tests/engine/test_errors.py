@@ -109,7 +109,7 @@ def test_a_layer_says_what_it_takes():
     assert "(7, 4)" in message(tg.ShapeError, lambda: layer(X))
 
 
-def test_an_outer_sum_by_accident_warns_once_a_line():
+def test_an_outer_sum_by_accident_warns_once_per_line():
     W = normal(4, 1)
 
     def residuals():
@@ -554,7 +554,8 @@ def test_optimizers_ask_for_the_parameters():
 
 
 def test_requires_grad_is_a_truth_value():
-    assert "requires_grad is True or False, not 4" in message(TypeError, lambda: tg.Tensor(3, 4))
+    text = message(TypeError, lambda: tg.Tensor(3, 4))
+    assert "requires_grad must be True or False, not 4" in text
 
 
 def test_watching_a_model_names_its_own_operands():

@@ -1,11 +1,12 @@
 """Every operation of the derivative table and every public function, against independent truth.
 
-`SAMPLES` holds calls of each: a float array among the arguments is differentiated, all else is
-metadata. The reference for values is NumPy's function of the same name, or one in `REFERENCES`.
+`SAMPLES` holds calls of each: a float array among the arguments is differentiated, all else are
+params. The reference for values is NumPy's function of the same name, or one in `REFERENCES`.
 """
 
 import ast
 import inspect
+import operator
 import pickle
 
 import hypothesis.extra.numpy as hnp
@@ -41,8 +42,13 @@ from tests.samples import (
     without_tensors,
 )
 from tinygrad_lr import Tensor
-from tinygrad_lr.ops import FUNCTIONS, OPERATIONS, operation
+from tinygrad_lr.ops import FUNCTIONS, MODULES, OPERATIONS, Op, Value, composed, operation
+from tinygrad_lr.tensor import as_arrays, gradients
 
+SIGNED = [  # functions written as operators
+    operator.add, operator.sub, operator.mul, operator.truediv, operator.gt, operator.ge,
+    operator.lt, operator.le, operator.eq, operator.ne,
+]  # fmt: skip
 SMALL = settings(deadline=None, derandomize=True, max_examples=50)
 
 
@@ -427,9 +433,135 @@ def test_an_operation_has_one_home():
 
     own.__name__ = "sin"
     for forward in (np.sin, own):
-        with pytest.raises(ValueError, match="ops has an operation named sin"):
+        with pytest.raises(ValueError, match="ops has a function named sin"):
             operation("sin(x)", lambda g, y, x: g)(forward)
     assert tg.sin(leaf(X)).op.rules[0](1.0, None, 0.0) == 1.0
+
+
+@pytest.fixture
+def tables():
+    """The tables, as they were before when the test ends."""
+    kept = [(table, table.copy()) for table in (OPERATIONS, MODULES, FUNCTIONS)]
+    yield
+    for table, before in kept:
+        table.clear()
+        table.update(before)
+
+
+def test_names_of_functions_have_one_home_as_well(tables):
+    def var(x):
+        return 7 * x
+
+    x = leaf(X)
+    for publish in (composed, operation("var(x)", lambda g, y, x: 7 * g)):
+        with pytest.raises(ValueError, match="composed has a function named var"):
+            publish(var)
+    assert "var" not in OPERATIONS
+    assert_array_equal([np.var(x).item(), x.var().item()], 2 * [X.var()], strict=True)
+
+
+def test_a_function_can_be_defined_anew_in_its_own_module(tables):
+    for factor in (2, 3):
+
+        @composed
+        def scaled(x, factor=factor):
+            return factor * x
+
+    assert FUNCTIONS["scaled"](1) == 3
+
+
+def test_a_function_of_numpys_that_was_refused_can_be_added(tables):
+    x = leaf([0.25, 0.5])
+    with pytest.raises(TypeError, match=r"np\.i0 has no derivative rule"):
+        np.i0(x)
+    for factor in (1, 2):
+
+        @operation("i0(x)", lambda g, y, x: g * y)
+        def i0(x, factor=factor):
+            return factor * np.i0(x)
+
+        assert_array_equal(np.i0(x).data, factor * np.i0(x.data))
+
+
+@pytest.mark.parametrize(
+    ("formula", "arity", "sign"),
+    [("x", 1, ""), ("a % b", 2, "%"), ("b % a", 2, ""), ("a % b % c", 2, ""), ("a b", 2, "")],
+)
+def test_the_sign_of_a_formula(formula, arity, sign):
+    forwards = {1: lambda x: x, 2: lambda a, b: a}
+    assert Op(formula, (None,) * arity, forwards[arity]).sign == sign
+
+
+def returns(value):
+    return lambda g, y, a, b: value
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (returns(2.0), "returned 2.0 for w"),
+        (returns(None), "returned None for w"),
+        (returns(np.ones(1)), r"returned the shape \(1,\) for w"),
+        (returns(np.float64(1)), r"returned the shape \(\) for w"),
+        (returns(np.ones((3, 2))), r"returned the shape \(3, 2\) for w"),
+        (returns(np.ones(6)), r"returned the shape \(6,\) for w"),
+        (returns(np.ones((4, 3, 2))), r"returned the shape \(4, 3, 2\) for w"),
+    ],
+)
+def test_a_rule_that_returns_no_gradient_is_named(temporary, rule, text):
+    f = temporary("a - b", lambda g, y, a, b: g, rule, forward=lambda a, b: a - b)
+    w = leaf(Y, name="w")
+    for backward in (tg.Tensor.backward, lambda loss: tg.grad(loss, w, create_graph=True)):
+        with pytest.raises(tg.GradientError, match=f"rule of temporary {text}, which has"):
+            backward(f(X, w).sum())
+
+
+def test_a_rule_may_return_the_broadcast_shape(temporary):
+    rule = returns(np.ones((5, 2, 3)))
+    f = temporary("a - b", lambda g, y, a, b: g, rule, forward=lambda a, b: a - b)
+    w = leaf(np.ones((2, 1)))
+    assert_array_equal(tg.grad(f(np.ones((5, 2, 3)), w).sum(), w)[0], [[15.0], [15.0]])
+
+
+def test_an_argument_without_a_rule_is_named(temporary):
+    f = temporary("x + 2 * b", lambda g, y, x, b: g, forward=lambda x, b: x + 2 * b)
+    w, b = leaf(X), leaf(Y, name="bias")
+    text = "b of temporary has no derivative rule, but bias is a Tensor that requires a gradient"
+    with pytest.raises(TypeError, match=text):
+        f(w, b)
+
+
+# Other values
+
+
+class Boxed(Value):
+    """No more than a Value must have."""
+
+    def __init__(self, array):
+        self.array = np.asarray(array)
+        self.shape, self.dtype = self.array.shape, self.array.dtype
+
+    def apply(self, op, inputs, params):
+        inputs = [x.array if isinstance(x, Boxed) else x for x in inputs]
+        return Boxed(op.forward(*inputs, **params))
+
+
+@every_sample
+def test_rules_run_on_any_value(name, sample):
+    tensors = list(map(leaf, arrays_in(sample)))
+    y = bound(function(name), sample)(*tensors)
+    v = np.random.default_rng(0).normal(size=y.shape)
+    grads = gradients(y, v, interpret=lambda node: map(Boxed, as_arrays(node)))
+    for x, expected in zip(tensors, tg.grad(y, tensors, v), strict=True):
+        assert isinstance(grads[x], Boxed)
+        assert_same(grads[x].array, expected)
+
+
+@pytest.mark.parametrize("f", [*map(lambda f: lambda a, b: f(b, a), SIGNED), *SIGNED])
+def test_a_value_meets_arrays_from_either_side(f):
+    result = f(Boxed(X), Y)
+    assert isinstance(result, Boxed)
+    assert_array_equal(result.array, f(X, Y))
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))

@@ -777,6 +777,21 @@ def test_copies_of_results_have_places_in_the_order():
         )
 
 
+def test_functions_without_a_derivative_take_tensors_by_name_while_all_is_recorded():
+    t = leaf([3.0, 1.0, 2.0])
+    with recorders.recording(recorders.RecordAll):
+        assert np.argmin(a=t) == 1
+        assert_array_equal(np.isclose(a=2.0, b=t), [False, False, True])
+        larger = np.greater(2.5, t)
+    assert_array_equal(larger.data, [False, True, True])
+    assert larger.op.formula == "a > b"
+    with (
+        recorders.recording(Repeatable),
+        pytest.raises(TypeError, match=r"np\.argsort reads .* t "),
+    ):
+        np.argsort(a=t)
+
+
 def test_a_recording_that_is_closed_late_ends_alone():
     def batches():
         with no_grad():
@@ -792,7 +807,7 @@ def test_a_recording_that_is_closed_late_ends_alone():
     assert recording()
 
 
-def test_data_that_are_held_are_looked_at_once_in_a_backward_pass(monkeypatch):
+def test_data_that_are_held_are_hashed_once_per_backward_pass(monkeypatch):
     w, looks = leaf(np.eye(3)), []
     h = np.ones((2, 3))
     for _ in range(20):

@@ -507,7 +507,7 @@ def test_full_batches_keep_the_order():
     ("batch_size", "sizes"),
     [(1, [1] * 5), (2, [2, 2, 1]), (5, [5]), (9, [5]), (np.int64(3), [3, 2])],
 )
-def test_minibatches_use_every_sample_once_an_epoch(batch_size, sizes):
+def test_minibatches_use_every_sample_once_per_epoch(batch_size, sizes):
     batches = recorded_batches(batch_size)
     n = len(sizes)
     for epoch in (batches[:n], batches[n:]):
@@ -560,7 +560,7 @@ def test_fit_refuses_counts(n):
 def test_fit_refuses_lengths(m, n):
     model = Dense(3, 1)
     sgd = tg.optim.SGD(model.parameters())
-    with pytest.raises(ValueError, match=f"X has {m} rows and y {n}: one target a sample"):
+    with pytest.raises(ValueError, match=f"X has {m} rows and y {n}: one target per sample"):
         tg.fit(model, X[:m], Y[:n], tg.mse_loss, sgd, epochs=1)
 
 

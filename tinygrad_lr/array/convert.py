@@ -1,4 +1,4 @@
-"""What comes in: data, operands and metadata, checked, and copied where they become ours."""
+"""What comes in: data, operands and params, checked, and copied where a Tensor keeps them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinygrad_lr import messages
 from tinygrad_lr.array.lengths import Length
 from tinygrad_lr.array.protocols import ArrayMethods
 from tinygrad_lr.ops import operand
@@ -28,15 +29,15 @@ def owned_copy(
 
 
 def own_dtype(array: npt.NDArray[Any], requires_grad: bool) -> np.dtype[Any]:
-    """float32 for float32, integers for integers without a gradient, float64 for all others."""
+    """Integers and booleans without a gradient and float32 as they are, float64 for all others."""
     native = array.dtype.newbyteorder("=")
     return native if native in (FLOATS if requires_grad else REALS) else np.dtype(np.float64)
 
 
 def check_dtype(dtype: np.dtype[Any], requires_grad: bool) -> None:
-    """Refuse a Tensor of anything but real numbers, and a gradient through whole ones."""
+    """Refuse a Tensor of anything but real numbers, and a gradient through integers."""
     if dtype not in FLOATS and (requires_grad or dtype.kind not in "biu"):
-        raise TypeError(f"a Tensor of {dtype}: gradients are computed in float32 and float64")
+        raise messages.dtype_refused(dtype)
 
 
 def is_operand(x: Any) -> bool:
@@ -54,18 +55,16 @@ def as_operand(x: Any) -> Any:
     return array if array.dtype in REALS else array.astype(own_dtype(array, False))
 
 
-def as_metadata(value: Any, name: str, function: str) -> Any:
-    """An axis, a shape or an index: Tensors as their arrays, and arrays as copies of our own."""
+def as_param(value: Any, name: str, function: str) -> Any:
+    """An axis, a shape or an index: Tensors as their arrays, and arrays copied."""
     if value is None or value.__class__ in NUMBERS:
         return value
     if isinstance(value, (tuple, list)):
-        parts = [as_metadata(part, name, function) for part in value]
+        parts = [as_param(part, name, function) for part in value]
         return tuple(parts) if isinstance(value, tuple) else parts
     if isinstance(value, ArrayMethods):
         if getattr(value, "requires_grad", False):
-            raise TypeError(
-                f"{name} of {function} is not differentiated: give numbers, not {value!r}"
-            )
+            raise messages.param_requires_gradient(value, name, function)
         value = value._array
     if isinstance(value, np.integer):
         return int(value)
@@ -79,8 +78,5 @@ def _real(x: Any) -> Any:
         raise TypeError("a masked array would lose its mask: fill it first, with .filled(value)")
     array = np.asarray(operand(x))
     if array.dtype.kind not in "biuf":
-        kind = type(x).__name__
-        if array.ndim or isinstance(x, np.ndarray):
-            kind += f" of {array.dtype}"
-        raise TypeError(f"a Tensor takes real numbers, not {kind}")
+        raise messages.not_real(x, array)
     return array

@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-WHOLE, SAMPLE = 2**14, 2**12  # elements, up to which all are compared, and of larger arrays
+WHOLE, SAMPLE = 2**14, 2**12  # up to WHOLE elements all are hashed, of more about SAMPLE
 
 
 class Guard:
-    """Notices what is written into an array that was handed out.
+    """Detects changes of an array that was handed out.
 
     The rules of a backward pass read the data of leaves, so that a change between an operation and
     its backward pass would make the gradients wrong. `t.data = ...`, `t.data -= ...` and optimizers
-    go through the Tensor, which counts the change. But whoever has got the array from `t.data` may
-    write into it: while somebody holds it, a hash of its content is compared whenever the Tensor
-    is used, and once in a backward pass. That takes 1 µs for a hundred numbers and at most 40 µs:
-    of more than 16,384 elements every n-th is looked at, some 4,096. A change of most elements is
-    seen, one of a few in a large array perhaps not.
+    go through the Tensor, which counts the change. But whoever holds the array of `t.data` can
+    write into it: while somebody does, a hash of its content is compared whenever the Tensor is
+    used, and once per backward pass. That takes 1 µs for a hundred numbers and at most 40 µs,
+    because large arrays are sampled: a change of a few elements in these may be missed.
     """
 
     __slots__ = ("digest",)
@@ -30,11 +29,11 @@ class Guard:
         self.digest: int | None = content_hash(array)
 
     def expect_change(self) -> None:
-        """Take the next content for granted: the Tensor has counted a change."""
+        """Accept whatever content comes next: the Tensor has counted a change."""
         self.digest = None
 
-    def changed(self, array: npt.NDArray[Any], held: bool) -> bool:
-        """Whether the content is another than the last time; whether it is `held` matters later."""
+    def update(self, array: npt.NDArray[Any], held: bool) -> bool:
+        """Hash the content again; return whether it changed. Unless held, later calls do not."""
         before, self.digest = self.digest, None
         if held or before is not None:
             self.digest = content_hash(array)
@@ -53,4 +52,4 @@ def is_held(owner: Any) -> bool:
 
 
 _probe = SimpleNamespace(_array=np.zeros(1))
-_ALONE = sys.getrefcount(_probe._array)  # Pythons differ
+_ALONE = sys.getrefcount(_probe._array)  # with the owner as only holder; Pythons differ

@@ -1,4 +1,4 @@
-"""Lengths of axes that know which array's they are, so that a program can ask for them."""
+"""Axis lengths that remember which array and axis they came from: a program asks for them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable
 from typing import Any
 
 
-def _computed(sign: Callable[[int, int], int]) -> tuple[Any, Any]:
-    """An operator and its reflection, which remember what they computed."""
+def _computed(function: Callable[[int, int], int]) -> tuple[Any, Any]:
+    """An operator and its reflection; the results remember how they were computed."""
 
-    def forth(self: Length, other: Any) -> Any:
+    def direct(self: Length, other: Any) -> Any:
         if not isinstance(other, int):
             return NotImplemented
-        return Length(sign(int(self), int(other)), sign, self, other)
+        return Length(function(int(self), int(other)), function, self, other)
 
-    def back(self: Length, other: Any) -> Any:
+    def reflected(self: Length, other: Any) -> Any:
         if not isinstance(other, int):
             return NotImplemented
-        return Length(sign(int(other), int(self)), sign, other, self)
+        return Length(function(int(other), int(self)), function, other, self)
 
-    return forth, back
+    return direct, reflected
 
 
 class Length(int):

@@ -24,7 +24,7 @@ WITHOUT_DERIVATIVE = OF_THE_SHAPE | COMPARISONS.keys() | {
     np.argmax, np.argmin, np.argsort, np.nonzero, np.count_nonzero, np.searchsorted,
 }  # fmt: skip
 
-# Arguments of NumPy's that may be given, as long as they change nothing; None never does.
+# NumPy arguments accepted only at the value that has no effect; None always is.
 NEUTRAL = {"where": True, "order": "C", "casting": "same_kind", "subok": False}
 RENAMED = {"min": "a_min", "max": "a_max"}  # np.clip takes both
 
@@ -35,12 +35,15 @@ def unwrap(x: Any) -> Any:
 
 
 @functools.cache
+def _name(numpy_function: Any) -> str:
+    name: str = numpy_function.__name__
+    ours = getattr(np, name, None) is numpy_function  # np.linalg.trace is not np.trace
+    return ALIASES.get(name, name) if ours else ""
+
+
 def supported(numpy_function: Any) -> Callable[..., Any] | None:
     """This package's function for one of NumPy's, if there is one."""
-    name = numpy_function.__name__
-    if getattr(np, name, None) is not numpy_function:  # np.linalg.trace is not np.trace
-        return None
-    return FUNCTIONS.get(ALIASES.get(name, name))
+    return FUNCTIONS.get(_name(numpy_function))
 
 
 @functools.cache
@@ -48,7 +51,7 @@ def _parameters(function: Callable[..., Any]) -> tuple[list[str], int, bool]:
     """The names of parameters, how many are required, and whether there is a *args."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # NumPy < 2.4 does not tell those of its C functions
+    except ValueError:  # NumPy < 2.4 has none for its C functions
         return [], 0, True
     required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
@@ -59,7 +62,7 @@ def call(numpy_function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Call this package's function of the same name; arguments are named and ordered as NumPy's."""
     function = supported(numpy_function)
     if function is None:
-        return _untracked(numpy_function, args, kwargs)
+        return _call_without_derivative(numpy_function, args, kwargs)
     ours, required, _ = _parameters(function)
     if len(args) == required and not kwargs:
         return function(*args)
@@ -68,14 +71,14 @@ def call(numpy_function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         kwargs = dict(zip(theirs, args, strict=False)) | kwargs
         args = [kwargs.pop(name) for name in theirs[:required] if name in kwargs]
     kwargs = {name if name in ours else RENAMED.get(name, name): v for name, v in kwargs.items()}
-    for name in [name for name in kwargs if name not in ours]:
+    for name in [name for name in kwargs if name not in ours]:  # np.einsum's optimize is for speed
         value = kwargs.pop(name)
         if value is not None and name != "optimize" and NEUTRAL.get(name) is not value:
             raise messages.argument_refused(numpy_function, name)
     return function(*args, **kwargs)
 
 
-def _untracked(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+def _call_without_derivative(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Call a function that has no derivative, or refuse it."""
     if function not in WITHOUT_DERIVATIVE:
         raise messages.function_refused(function)
@@ -108,17 +111,17 @@ def _comparison(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable
 
 
 class ForeignName:
-    """A name that other libraries have: whoever asks for it is told what it is here."""
+    """A name of another library's: the error says what it is here."""
 
-    def __set_name__(self, kind: type, name: str) -> None:
+    def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, owner: Any, kind: type) -> Any:
-        raise messages.missing_name(f"a {kind.__name__}", self.name)
+    def __get__(self, instance: Any, owner: type) -> Any:
+        raise messages.missing_name(f"a {owner.__name__}", self.name)
 
 
 def _method(name: str) -> Callable[..., Any]:
-    """A method for a published function that is composed elsewhere."""
+    """A method that calls the published function of this name."""
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return FUNCTIONS[name](self, *args, **kwargs)
@@ -134,7 +137,7 @@ class ArrayMethods(Value):
     __pandas_priority__ = 5000  # pandas leaves `series * t` to t, above its own types' 4000
     _array: npt.NDArray[Any]
     _read: Callable[[str], npt.NDArray[Any]]  # the values, for a reader without a derivative
-    _untracked: Callable[[Any, Any, Any], Any]  # what such a function gives, for its result
+    _untracked: Callable[[Any, Any, Any], Any]  # what such a function returns
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """`np.exp(t)`, `ndarray + t`: the operation of the same name."""
@@ -147,8 +150,9 @@ class ArrayMethods(Value):
         return call(function, args, kwargs)
 
     exp, log, sqrt, tanh, mean = ops.exp, ops.log, ops.sqrt, ops.tanh, ops.mean
-    max, min, copy, round, __round__ = ops.max, ops.min, ops.copy, ops.round, ops.round
+    max, min, copy = ops.max, ops.min, ops.copy
     sigmoid, relu, softmax = map(_method, ("sigmoid", "relu", "softmax"))
+    round, __round__ = map(_method, ("round", "round"))
     log_softmax, logsumexp, cumsum = map(_method, ("log_softmax", "logsumexp", "cumsum"))
     var, std, prod, dot = map(_method, ("var", "std", "prod", "dot"))
     diagonal, trace, squeeze = map(_method, ("diagonal", "trace", "squeeze"))
@@ -160,7 +164,7 @@ class ArrayMethods(Value):
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """Limited to [min, max]."""
-        return ops.clip(self, min, max)
+        return FUNCTIONS["clip"](self, min, max)
 
     def transpose(self, *axes: Any) -> Any:
         """The axes in another order, by default reversed: transpose(1, 0) or transpose((1, 0))."""

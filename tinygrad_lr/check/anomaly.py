@@ -79,10 +79,10 @@ def detect_anomaly() -> Iterator[None]:
 class Watch(Nested):
     """Checks every result as it is recorded, and every gradient as its rule returns it."""
 
-    def operation(self, node: Any, arrays: list[Any]) -> None:
+    def check_result(self, node: Any, arrays: list[Any]) -> None:
         """Raise if an operand is nan, or if the result of finite operands is not finite."""
-        self.outer.operation(node, arrays)
-        if node.op is None or not node.requires_grad:
+        self.outer.check_result(node, arrays)
+        if not node.requires_grad:
             return
         for i, x in enumerate(arrays):
             if np.isnan(x).any():

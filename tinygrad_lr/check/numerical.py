@@ -32,7 +32,7 @@ class Estimate(NamedTuple):
 class _Complex(Nested):
     """Admits complex results to the graph."""
 
-    def operation(self, node: Any, arrays: list[Any]) -> None:
+    def check_result(self, node: Any, arrays: list[Any]) -> None:
         """Accept every result."""
 
 

@@ -47,7 +47,7 @@ class _Substitution(ast.NodeTransformer):
 
 
 def formula(op: Op, arguments: Iterable[ast.expr], params: dict[str, Any]) -> ast.expr:
-    """The operation's formula with these arguments; metadata with default values are left out.
+    """The operation's formula with these arguments; params with default values are left out.
 
     >>> from tinygrad_lr.ops import OPERATIONS
     >>> h, sum_ = expression("h"), expression("W + U")
@@ -57,7 +57,7 @@ def formula(op: Op, arguments: Iterable[ast.expr], params: dict[str, Any]) -> as
     'sum(h, axis=0)'
     """
     tree = expression(op.formula)
-    expressions: dict[str, Any] = {name: _metadata(value) for name, value in params.items()}
+    expressions: dict[str, Any] = {name: _param(value) for name, value in params.items()}
     if op.variadic:
         starred = [node.value for node in ast.walk(tree) if isinstance(node, ast.Starred)]
         expressions |= {ast.unparse(name): list(arguments) for name in starred}
@@ -76,14 +76,14 @@ def formula(op: Op, arguments: Iterable[ast.expr], params: dict[str, Any]) -> as
 
 
 def is_default(op: Op, name: str, value: Any) -> bool:
-    """Whether metadata have their default value, and so can be left out."""
+    """Whether a param has its default value, and so can be left out."""
     return name in op.defaults and np.array_equal(value, op.defaults[name])
 
 
-def _metadata(value: Any) -> ast.expr:
+def _param(value: Any) -> ast.expr:
     """An axis, a shape or an index; "…" for a long one."""
     if isinstance(value, tuple) and any(isinstance(part, slice | np.ndarray) for part in value):
-        return ast.Tuple([_metadata(part) for part in value], ast.Load())
+        return ast.Tuple([_param(part) for part in value], ast.Load())
     if isinstance(value, slice):
         ends = (value.start, value.stop, value.step)
         return ast.Slice(*(None if end is None else ast.Constant(end) for end in ends))

@@ -10,9 +10,9 @@ from tinygrad_lr.ops import (
     Axis,
     add_reduce,
     exp,
-    kept,
     maximum_reduce,
     operation,
+    restore_axes,
 )
 
 
@@ -67,7 +67,7 @@ def log_softmax(x: Array, axis: Axis = -1) -> Array:
 
 @operation(
     "logsumexp(x, axis)",
-    lambda g, y, x, axis, keepdims: kept(g, axis, keepdims) * softmax(x, axis),
+    lambda g, y, x, axis, keepdims: restore_axes(g, axis, keepdims) * softmax(x, axis),
 )
 def logsumexp(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """log(sum(exp(x))), without overflow."""

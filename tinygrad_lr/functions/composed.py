@@ -1,4 +1,4 @@
-"""NumPy functions composed of operations, and operations on any number of arrays."""
+"""NumPy's other functions: composed of operations, or operations with rules of their own."""
 
 from __future__ import annotations
 
@@ -61,6 +61,18 @@ def prod(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
         factors = concatenate([products, factors[2 * half :]]) if odd else products
     y = factors[0] if len(factors) else 1 + sum(factors, 0)
     return expand_dims(y, axes) if keepdims else y
+
+
+@operation("round(x, decimals)", lambda g, y, x, decimals: g * 0)
+def round(x: Array, decimals: int = 0) -> Array:
+    """x rounded to decimals, halves to even. The derivative is 0 everywhere."""
+    return np.round(x, decimals)
+
+
+@operation("clip(x, a_min, a_max)", lambda g, y, x, a_min, a_max: g * (y == x))
+def clip(x: Array, a_min: Array = None, a_max: Array = None) -> Array:
+    """x limited to [a_min, a_max]. At the bounds the derivative is 1, beyond them 0."""
+    return np.clip(x, a_min, a_max)
 
 
 @operation(

@@ -4,10 +4,10 @@ import importlib
 from typing import Any
 
 PARTS = {
-    "arguments": "check_count check_rate",
+    "arguments": "check_count check_rate dtype_refused not_real",
     "explain": "accumulated assigned_in_parts cut_by_float cut_off describe no_parameter no_scalar "
-    "operation_failed other_shape requires_no_gradient stale warn_accidental_outer "
-    "warn_kept_graphs",
+    "operation_failed other_gradient_shape other_shape param_requires_gradient "
+    "requires_no_gradient rule_failed stale warn_accidental_outer warn_kept_graphs",
     "hints": "argument_refused function_refused method_refused missing_name",
     "origin": "bracketed caller locate warn where_from",
 }

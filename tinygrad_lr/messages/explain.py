@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from tinygrad_lr.messages import ShapeError, TensorWarning
+from tinygrad_lr.messages import GradientError, ShapeError, TensorWarning
 from tinygrad_lr.messages.frames import user_frame
 from tinygrad_lr.messages.origin import Instruction, bracketed, caller, locate, warn, where_from
 from tinygrad_lr.ops import FUNCTIONS, Op
@@ -88,7 +88,7 @@ def operation_failed(error: Exception, op: Op, operands: Sequence[Any]) -> Excep
     names, shapes = operand_names(place, operands), [np.shape(x) for x in operands]
     if isinstance(error, ValueError) and op.name == "matmul":
         clash, fits = _matmul_clash(names, shapes)
-    elif isinstance(error, ValueError) and not (op.metadata or _broadcast(*shapes)):
+    elif isinstance(error, ValueError) and not (op.params or _broadcast(*shapes)):
         clash, fits = _broadcast_clash(names, shapes)
     else:
         error.add_note(f"in {op.name} of {' and '.join(map('{} {}'.format, names, shapes))}")
@@ -157,6 +157,23 @@ def warn_accidental_outer(a: tuple[int, ...], b: tuple[int, ...], operands: Sequ
         f"with every other: `{place.text or place.statement}`. For element by element, "
         f"{column}.ravel() or {row}[:, None]",
         TensorWarning,
+    )
+
+
+def param_requires_gradient(x: Any, name: str, function: str) -> TypeError:
+    """The error for a tensor in the place of an argument without a rule."""
+    return TypeError(
+        f"{name} of {function} has no derivative rule, but {describe(x)} is a Tensor that requires "
+        f"a gradient: give numbers"
+    )
+
+
+def rule_failed(dx: Any, x: Any, node: Any) -> GradientError:
+    """The error for a rule that returns no gradient of its argument."""
+    what = f"the shape {dx.shape}" if hasattr(dx, "shape") else repr(dx)
+    return GradientError(
+        f"a derivative rule of {node.op.name} returned {what} for {describe(x)}, which has the "
+        f"shape {x.shape}: a rule returns an array of its argument's shape, broadcast or not"
     )
 
 
@@ -242,6 +259,11 @@ def no_scalar(output: Any) -> str:
         f"backward starts from a scalar, and this has the shape {output.shape}: take its .sum() or "
         f".mean(), or pass gradient=, an array of that shape"
     )
+
+
+def other_gradient_shape(output: Any, shape: tuple[int, ...]) -> str:
+    """backward(gradient) with a gradient of another shape."""
+    return f"gradient has the shape {shape}, but the output has {output.shape}"
 
 
 def other_shape(x: Any, shape: tuple[int, ...]) -> str:

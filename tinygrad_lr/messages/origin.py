@@ -99,7 +99,7 @@ def bracketed(text: str) -> str:
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """Warn at the user's line; Python's default filter shows a message once a line."""
+    """Warn at the user's line; Python's default filter shows a message once per line."""
     frame = user_frame(2)
     registry = frame.f_globals.setdefault("__warningregistry__", {})
     module = frame.f_globals.get("__name__", "<unknown>")

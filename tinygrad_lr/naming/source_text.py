@@ -127,10 +127,10 @@ def last_assigned(variable: str, origin: Origin | None) -> str:
     return max(values, default=(0, ""))[1]
 
 
-def metadata_texts(text: str) -> list[str]:
-    """What an index or a call has for metadata, part by part, "" for one left out.
+def param_texts(text: str) -> list[str]:
+    """What an index or a call has for params, part by part, "" for one left out.
 
-    >>> metadata_texts("z[: m // 2, rows]"), metadata_texts("np.reshape(z, (m, -1))")
+    >>> param_texts("z[: m // 2, rows]"), param_texts("np.reshape(z, (m, -1))")
     (['', 'm // 2', '', 'rows'], ['m', '-1'])
     """
     match parse_expression(text):

@@ -24,7 +24,7 @@ from tinygrad_lr.naming.source_text import (
     BUILTINS,
     is_literal,
     last_assigned,
-    metadata_texts,
+    param_texts,
     parse_expression,
     template,
     traceable,
@@ -99,12 +99,12 @@ class SourceLowering(Lowering):
             self.bind(x, self.argument(unwrap(x), name))
         return self._symbols[id(x)]
 
-    def _metadata(self, node: Any) -> Any:
-        """The metadata, with indices and lengths as the source has them."""
+    def _node_params(self, node: Any) -> Any:
+        """The params, with indices and lengths as the source has them."""
         text, params = self._instruction.text, dict(node.params)
         whole = text if isinstance(self._instruction.node, ast.Subscript) else ""
         for name in params.keys() & {"index", "shape"}:
-            texts = metadata_texts(text)
+            texts = param_texts(text)
             aligned = len(texts) == len([*tree_leaves(params[name])])
             remaining = iter(texts) if aligned else itertools.repeat(whole)
             params[name] = tree_map(params[name], functools.partial(self._spell, remaining))

@@ -61,7 +61,7 @@ class Lowering:
     def _result(self, node: Any) -> Any:
         """What an operation computes."""
         self._inputs[node] = self._operands(node)
-        self._params[node] = self._metadata(node)
+        self._params[node] = self._node_params(node)
         y = self._forward(node)(*self._inputs[node], **self._params[node])
         if isinstance(y, Symbol):
             y = y.current
@@ -71,7 +71,7 @@ class Lowering:
     def _operands(self, node: Any) -> list[Any]:
         return list(map(self.symbol, node.inputs))
 
-    def _metadata(self, node: Any) -> Any:
+    def _node_params(self, node: Any) -> Any:
         return tree_map(node.params, self.symbol)
 
     def _forward(self, node: Any) -> Any:
@@ -110,7 +110,7 @@ class Lowering:
         return map(self.symbol, (node, *node.inputs))
 
     def _rules(self, node: Any) -> Iterator[Any]:
-        """The rules of a node, for operands and metadata as Symbols."""
+        """The rules of a node, for operands and params as Symbols."""
         for _, rule in zip(node.inputs, node.op.rules, strict=False):
             yield rule and functools.partial(self._apply_rule, rule, node)
 

@@ -1,7 +1,7 @@
-"""Measures the package: `python -m docs.house` prints its rooms, arrows and longest functions.
+"""Measures the package: `python -m docs.layout` prints its parts, arrows and longest functions.
 
-A room is a module or a folder at the top of the package. Imports point one way, from a room to
-those before it in `ROOMS`.
+A part is a module or a folder at the top of the package. Imports point one way, from a part to
+those before it in `PARTS`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "tinygrad_lr"
-FLOORS = [  # from the ground up
+LAYERS = [  # from the lowest up
     ["ops"],
     ["messages"],
     ["array", "functions"],
@@ -24,7 +24,7 @@ FLOORS = [  # from the ground up
     ["program", "drawing"],
     ["compiled", "explorer"],
 ]
-ROOMS = [room for floor in FLOORS for room in floor]
+PARTS = [part for layer in LAYERS for part in layer]
 
 
 def modules() -> dict[str, Path]:
@@ -44,7 +44,7 @@ def imports(path: Path, names: dict[str, Path]) -> Iterator[str]:
 
 
 def arrows() -> Counter[tuple[str, str]]:
-    """How many imports go from one room to another."""
+    """How many imports go from one part to another."""
     names = modules()
     pairs = (
         (name.partition(".")[0], target.partition(".")[0])
@@ -57,7 +57,7 @@ def arrows() -> Counter[tuple[str, str]]:
 
 def upward() -> list[tuple[str, str]]:
     """The arrows that point the wrong way."""
-    return [(a, b) for a, b in arrows() if ROOMS.index(a) <= ROOMS.index(b)]
+    return [(a, b) for a, b in arrows() if PARTS.index(a) <= PARTS.index(b)]
 
 
 def lines(path: Path) -> int:
@@ -105,10 +105,10 @@ def main() -> None:
     sizes: Counter[str] = Counter()
     for name, path in modules().items():
         sizes[name.partition(".")[0]] += lines(path)
-    for room in ["", *ROOMS]:
-        targets = sorted((b for a, b in arrows() if a == room), key=ROOMS.index)
+    for part in ["", *PARTS]:
+        targets = sorted((b for a, b in arrows() if a == part), key=PARTS.index)
         used = "-> " + ", ".join(targets) if targets else ""
-        print(f"{sizes[room]:6}  {room or '(package)':10} {used}")
+        print(f"{sizes[part]:6}  {part or '(package)':10} {used}")
     print(f"{sizes.total():6}  lines, {len(arrows())} arrows, pointing the wrong way: {upward()}")
     engine, longest = closure("tensor"), {name: n for n, name in functions()}
     print(f"tensor.py and all that it imports: {sum(engine.values())} lines, {len(engine)} modules")
