@@ -27,6 +27,6 @@ def backward(X, Y, W1, b1, W2, b2, lr=0.1):
 rng = np.random.default_rng(0)
 inputs = {
     "X": rng.normal(size=(8, 3)), "Y": np.array([[0, 1, 1, 0, 1, 0, 0, 1]]).T,
-    "W1": rng.normal(size=(3, 4)), "b1": np.zeros(4),
-    "W2": rng.normal(size=(4, 1)), "b2": np.zeros(1),
+    "W1": rng.normal(size=(3, 4)), "b1": rng.normal(size=4),
+    "W2": rng.normal(size=(4, 1)), "b2": rng.normal(size=1),
 }  # fmt: skip
