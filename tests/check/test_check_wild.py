@@ -69,11 +69,11 @@ def edited_lines(program, old):
 
 
 def is_placed(report, lines, returns):
-    """Whether the line that is named first is the mistaken one."""
+    """Whether the line that is named first is the mistaken one, or what is returned is."""
     if report.first:
         return report.first.line in lines
     named = {int(n) for n in re.findall(r"\bline (\d+)", report.problem)}
-    return bool(named & lines) or (returns and not named)
+    return returns or bool(named & lines)
 
 
 def judge(path):

@@ -52,7 +52,7 @@ CHECK = "check(network_error, train_on_batch, images=lights, labels=walk, weight
 MISTAKES = [
     ("layer_1_delta = layer_2_delta.dot(weights_1_2.T) * tanh2deriv(hidden)",
      "layer_1_delta = layer_2_delta.dot(weights_1_2.T) * tanh2deriv(layer_1)",
-     "tanh2deriv of the dropped-out layer (as printed in the book)"),
+     "tanh2deriv of the layer after the dropout"),
     ("layer_1_delta *= dropout_mask * 2",
      "layer_1_delta *= dropout_mask",
      "scale 2 of the dropout forgotten"),
