@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from examples.gallery import MODELS
 from examples.models import DRAWN, EXPLORED, EXPORTED, title
 from examples.pages import PAGES
 from examples.programs import MODELS as PROGRAMS
+from examples.wild import HOMEWORK, report, source
 from tinygrad_lr.array.protocols import WITHOUT_DERIVATIVE, supported
 from tinygrad_lr.check.derivation.report import WRONG, Report
 from tinygrad_lr.drawing import Picture
@@ -79,6 +81,32 @@ def errata() -> str:
 
     page = (DOCS / "errata.md").read_text(encoding="utf-8")
     return re.sub(r"(?ms)(<!-- check: ([^\n]*) -->\n```\n).*?(^```\n)", quoted, page)
+
+
+def wild() -> str:
+    """docs/wild.md: backward passes in the styles of those who wrote them, and their reports."""
+    lines = [
+        "# Backward passes as people write them",
+        "",
+        "A backward pass need not be written for `tg.check_backward`: it takes yours as it is,",
+        "runs it statement by statement, and compares all that turns out to be the gradient of",
+        "something: variables, attributes, entries of dicts and lists, arrays that a loop",
+        "fills, what is returned, and what weights are changed by. It follows the calls into",
+        "your helpers, methods and layers. If a gradient is wrong, the pass is run again with",
+        "true values in the place of what a statement computed; the first statement for which",
+        "all comes right is to blame.",
+        "",
+        "Each program below is a file in [`examples/homework`](../examples/homework) with one",
+        "mistake. What follows it is the report of `python -m tinygrad_lr.check`. Without the",
+        "mistake each of them passes.",
+        "",
+        "Made by `python -m docs.make`.",
+        "",
+    ]
+    for name, homework in HOMEWORK.items():
+        lines += [f"## {homework.title}", "", textwrap.fill(homework.text, 100), ""]
+        lines += ["```python", f"{source(name)}```", "", "```", f"{report(name)}", "```", ""]
+    return "\n".join(lines)
 
 
 def digest(picture: Picture) -> str:
@@ -149,4 +177,5 @@ if __name__ == "__main__":
     (DOCS / "gallery.md").write_text(gallery(), encoding="utf-8")
     (DOCS / "programs.md").write_text(programs(), encoding="utf-8")
     (DOCS / "errata.md").write_text(errata(), encoding="utf-8")
+    (DOCS / "wild.md").write_text(wild(), encoding="utf-8")
     (DOCS / "numpy.md").write_text(numpy_table())
