@@ -50,7 +50,7 @@ class Op:
         names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
         self.positional = len([p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD])
         self.arrays = [] if self.variadic else names[: len(rules)]
-        self.params = self.metadata = names[len(self.arrays) :]
+        self.params = names[len(self.arrays) :]
         self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         self.required = len(names) - len(self.defaults)
 

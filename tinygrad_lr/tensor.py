@@ -26,7 +26,6 @@ NO_PARAMS: dict[str, Any] = {}
 NOWHERE: tuple[CodeType | None, int] = (None, 0)
 serials = itertools.count(1)  # of operations, and of changes of leaves
 by_serial = attrgetter("serial")
-op_rules: Callable[[Any], Iterable[Any]] = attrgetter("op.rules")
 
 
 class Tensor(ArrayMethods):

@@ -29,7 +29,7 @@ def mistaken_rules(
         through = f"the term that comes through `{text}`"
         yield f"{through} is missing", lambda *a, **k: 0 * rule(*a, **k)
         yield f"{through} has the wrong sign", lambda *a, **k: -rule(*a, **k)
-    if len(operands) == 1 and not op.metadata:
+    if len(operands) == 1 and not op.params:
         at = f"the derivative of {op.name} is"
         yield f"{at} missing", lambda g, y, x: g
         yield f"{at} taken at its input, not its output", lambda g, y, x: rule(g, x, x)

@@ -107,8 +107,11 @@ def named_lengths(data: Mapping[str, Any]) -> dict[int, str]:
 
 def named_sizes(data: Mapping[str, Any]) -> dict[int, str]:
     """Names for all numbers that a gradient may be divided by."""
-    counts = {x.size: f"the number of elements of {name}" for name, x in data.items() if x.size > 1}
-    return counts | named_lengths(data)
+    sizes = named_lengths(data)
+    for name, x in data.items():
+        sizes.setdefault(x.size, f"the number of elements of {name}")
+    sizes.pop(1, None)
+    return sizes
 
 
 def blind_spots(inputs: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:

@@ -85,10 +85,10 @@ class WritableRecorder(Nested):
         self.reads.append((getattr(tensor, "current", tensor), reader, caller()))
         return self.outer.read(tensor, reader)
 
-    def operation(self, node: Any, arrays: list[Any]) -> None:
+    def check_result(self, node: Any, arrays: list[Any]) -> None:
         """Look at a result."""
         node.inputs = tuple(x.current if isinstance(x, Writable) else x for x in node.inputs)
-        self.outer.operation(node, arrays)
+        self.outer.check_result(node, arrays)
 
 
 @functools.lru_cache(maxsize=256)
