@@ -11,6 +11,7 @@ import ast
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,11 @@ class Blame:
         self.comparison, self.truth, self.names, self.sizes = comparison, truth, names, sizes
         pairs = [(x, name) for name, versions in names.items() for x in versions]
         self._titles = {x: name for x, name in reversed(pairs)}
+        groups: dict[Any, list[Tensor]] = {}
+        for x in sorted(truth, key=attrgetter("serial")):
+            if x not in self._titles and x.op:
+                groups.setdefault((x.origin, x.op, np.shape(truth[x])), []).append(x)
+        self._unnamed = [("", group) for group in groups.values()]
         self.later = next(iter(sizes), 0)  # the number of samples, by which many divide at the end
         self.scaled = True  # whether a factor that may be applied later may be a mistake as well
         self.experiment, self.outcome = comparison.experiment, comparison.outcome
@@ -265,8 +271,8 @@ class Blame:
     def _series(self, changes: list[Change]) -> list[list[Pair]]:
         """Pairs of all values of a statement that ran several times with those of a name."""
         found: list[tuple[Any, list[Pair]]] = []
-        for name, versions in self.names.items():
-            said = evidence(changes[0].name, name)
+        for name, versions in [*self.names.items(), *self._unnamed]:
+            said = evidence(changes[0].name, name) if name else 0
             versions = [x for x in versions if x in self.truth]
             if len(versions) < 2 or "[" in name:
                 continue

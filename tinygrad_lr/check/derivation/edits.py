@@ -262,6 +262,8 @@ def edits(statement: ast.stmt, whole: ast.expr, env: Environment, wanted: Any) -
             yield from _missing_factors(node.right, edit, env, 2.55)
     if wanted is not None:
         yield from _terms(whole, edit, env, wanted)
+    for node in [whole, *(n for n in ast.walk(whole) if _is_argument(n, whole))]:
+        yield from _missing_terms(node, edit, env)
 
 
 def _statements(statement: ast.stmt, text: str, env: Environment) -> Iterator[Edit]:
@@ -405,7 +407,7 @@ def _operators(node: ast.expr, edit: Any) -> Iterator[Edit]:
             words = f"{b} is {'added' if isinstance(op, ast.Add) else 'subtracted'}, not multiplied"
             yield edit(2.6, words, node, ast.BinOp(left, ast.Mult(), right))
         case ast.BinOp(left=left, op=ast.Pow()):
-            yield edit(2, f"{ast.unparse(node)} is used where {ast.unparse(left)} belongs", node, left)
+            yield edit(2.5, f"{ast.unparse(node)} is used where {ast.unparse(left)} belongs", node, left)
         case ast.Constant(value=int() | float() as c) if not isinstance(c, bool):
             for new in dict.fromkeys((1, 2 * c, c / 2, -c, c + 1, c - 1)):
                 number = int(new) if float(new).is_integer() and isinstance(c, int) else new
@@ -483,8 +485,9 @@ def _product(node: ast.expr) -> tuple[ast.expr, ast.expr] | None:
 def _numbers(node: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
     """Other lengths in the place of one, and terms without their factor."""
     text, value = ast.unparse(node), env.value(node)
-    if type(value) is int and isinstance(node, ast.Call | ast.Subscript | ast.Attribute):
-        for n, other in env.lengths().items():
+    if type(value) is int and isinstance(node, ast.Call | ast.Subscript | ast.Attribute | ast.Name):
+        named = {int(n): name for name, n in env.numbers().items() if n == int(n)}
+        for n, other in (env.lengths() | named).items():
             if n != value and other != text:
                 yield edit(1.05, f"{text} is {value}, where {n}, {other}, belongs", node, other)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
@@ -550,8 +553,8 @@ def _factors(whole: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
 
 def _missing_factors(node: ast.expr, edit: Any, env: Environment, cost: float) -> Iterator[Edit]:
     """Arrays, and what is computed from one, as further factors."""
-    x, body = env.value(node), bracketed(ast.unparse(node))
-    for name, y in env.arrays.items() if np.ndim(x) else ():
+    x, body = env.array(node), bracketed(ast.unparse(node))
+    for name, y in env.arrays.items() if x is not None else ():
         if np.ndim(y) and (_fits_into(y, x) or _fits_into(x, y)):
             for factor in (form.format(name) for form in ("{0}", *env.derived)):
                 yield edit(cost, f"the factor {factor} is missing", node, f"{body} * ({factor})")
@@ -563,6 +566,20 @@ def _fits_into(y: Any, x: Any) -> bool:
         return np.broadcast_shapes(np.shape(y), np.shape(x)) == np.shape(x)
     except ValueError:
         return False
+
+
+def _is_argument(node: ast.AST, whole: ast.expr) -> bool:
+    """Whether a node is an argument of a call."""
+    calls = (n for n in ast.walk(whole) if isinstance(n, ast.Call))
+    return any(node is a for call in calls for a in call.args)
+
+
+def _missing_terms(node: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
+    """The learner's arrays as further terms."""
+    x, text = env.array(node), ast.unparse(node)
+    for name, y in env.arrays.items() if x is not None else ():
+        if np.shape(y) == x.shape and y.dtype.kind == "f" and np.any(y):
+            yield edit(2.4, f"the term {name} is missing", node, f"({text} + {name})")
 
 
 def _terms(whole: ast.expr, edit: Any, env: Environment, wanted: Any) -> Iterator[Edit]:

@@ -21,7 +21,7 @@ from tinygrad_lr.tensor import Tensor
 
 CHEAP = 1.0  # the cost of an edit that needs no comparison with others
 MAX_CULPRITS = 6
-MAX_STEPS = 300_000  # changes that these runs make in all
+MAX_STEPS = 1_500_000  # changes that these runs make in all
 
 
 class Explanation(NamedTuple):
@@ -88,7 +88,7 @@ class Explainer:
             found = self._around(culprit, wrong, found is None, overrides, bound) or found
         if found is None:
             self.lost = True
-            return Explanation(culprit.statement, words)
+            return Explanation(self._inside(culprit)[0], words)
         statement, edit = found
         text = _joined(words, edit) if statement == culprit.statement else edit.words
         return Explanation(statement, text, edit)
@@ -112,12 +112,17 @@ class Explainer:
         return (statement, fixes[0]) if fixes else None
 
     def _inside(self, culprit: Culprit) -> tuple[Statement, Path, int]:
-        """Where in a helper function a value was computed that was returned."""
+        """Where a value was computed that a helper returned, or that was taken from elsewhere."""
         changes = self.blame.outcome.run.changes
         at = [i for i, c in enumerate(changes) if c.statement == culprit.statement and c.n == culprit.n]
         statement, path, n = culprit.statement, culprit.path, culprit.n
         frame, last = (changes[at[0]].frame, at[0]) if at else (1, len(changes))
         while True:
+            taken = isinstance(getattr(statement.node, "value", None), (ast.Attribute, ast.Subscript))
+            before = [c for c in changes[:last] if taken and same(c.value, culprit.value)]
+            if before and before[-1].statement.node is not None:
+                last = changes.index(before[-1])
+                statement, path, n, frame = before[-1].statement, before[-1].path, before[-1].n, before[-1].frame
             inner = [
                 c for i, c in self.blame.outcome.run.returns
                 if i <= last and c.frame > frame and same(c.value, culprit.value)
@@ -209,8 +214,9 @@ class Explainer:
                 first.setdefault(change.statement, change)
                 distance[change.statement] = min(abs(i - here), distance.get(change.statement, i + here))
         near = sorted(first.values(), key=lambda c: distance[c.statement])
+        every = run.error or self.comparison.rate != 1  # what is added to a parameter is -g
         own = culprit.statement
-        return [c for c in near if run.error or c.statement == own or not self.blame.is_multiple(c.value)]
+        return [c for c in near if every or c.statement == own or not self.blame.is_multiple(c.value)]
 
     def _number(self, culprit: Culprit) -> Explanation:
         name = self.blame.sizes[culprit.expected]

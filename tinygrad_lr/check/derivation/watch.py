@@ -248,6 +248,8 @@ class Watcher(Follower):
 
     def returned(self, scope: Scope, statement: Statement, n: int, value: Any) -> None:
         parts = value if isinstance(value, (tuple, list)) else [value]
+        if statement.function.startswith("<"):  # a comprehension, which is part of another line
+            return
         for i, part in enumerate(parts, 1):
             for path, _, x in leaves(part, (f"returned value {i}",), None):
                 change = Change(path, self.kept(x), statement, n, scope.number, x)
