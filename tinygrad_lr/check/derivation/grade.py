@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import faulthandler
 import inspect
 import io
 import linecache
 import multiprocessing
 import os
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +24,7 @@ from tinygrad_lr.check.derivation.report import Report, aligned
 
 Submission = Callable[..., Any] | str | Path
 STARTUP = 30.0  # seconds that a process may take to begin
+BEGUN = "begun"  # what a process says first
 
 
 class Mark(NamedTuple):
@@ -68,7 +72,7 @@ class Marks(list[Mark]):
 
 def grade(
     forward: Callable[..., Any] | None,
-    submissions: Mapping[str, Submission] | Sequence[Submission],
+    submissions: Mapping[str, Submission] | Iterable[Submission],
     /,
     *,
     timeout: float = 10.0,
@@ -82,8 +86,9 @@ def grade(
 
     Args:
         forward: what all of them differentiate; None if each submission has its own, and inputs.
-        submissions: by name. A function, a source text, or the path of a file. A text or a file
-            defines `backward`, or a single function.
+        submissions: by name, or a list, in which a file is named by its path below the folders
+            that all share. A function, a source text, or the path of a file, which may import
+            its neighbours. A text or a file defines `backward`, or a single function.
         timeout: seconds that a submission may take, also to be imported.
         names, wrt, **inputs: as for `check_backward`.
 
@@ -102,21 +107,25 @@ def grade(
     <BLANKLINE>
     1 of 3 are right
     """
-    if not isinstance(submissions, Mapping):
-        submissions = {_title(s, i): s for i, s in enumerate(submissions, 1)}
+    named = _named(submissions)
     options = {"names": names, "wrt": wrt, **inputs}
-    found: dict[str, Mark] = {}
-    waiting, running = list(submissions.items()), {}
-    while waiting or running:
-        while waiting and len(running) < (os.cpu_count() or 1):
-            name, submission = waiting.pop(0)
-            running[name] = _Process(forward, submission, options, timeout)
-        wait([p.receiver for p in running.values()], timeout=0.05)
-        for name, process in list(running.items()):
-            if answer := process.answer():
-                found[name] = _mark(name, answer)
-                del running[name]
-    return Marks(found[name] for name in submissions)
+    waiting = list(range(len(named)))
+    running: dict[int, _Process] = {}
+    marks: dict[int, Mark] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < (os.cpu_count() or 1):
+                i = waiting.pop(0)
+                running[i] = _Process(forward, named[i][1], options, timeout)
+            wait([p.receiver for p in running.values()], timeout=0.05)
+            for i, process in list(running.items()):
+                if answer := process.answer():
+                    marks[i] = _mark(named[i][0], answer)
+                    running.pop(i).end()
+    finally:
+        for process in running.values():
+            process.end()
+    return Marks(marks[i] for i in range(len(named)))
 
 
 class _Process:
@@ -126,41 +135,41 @@ class _Process:
         self, forward: Any, submission: Submission, options: dict[str, Any], timeout: float
     ) -> None:
         forks = "fork" in multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context("fork" if forks else "spawn")
+        context: Any = multiprocessing.get_context("fork" if forks else "spawn")
         self.receiver, sender = context.Pipe(duplex=False)
         work = (sender, forward, submission, options)
-        self.timeout, self.begun = timeout, False
         self.process = context.Process(target=_work, args=work, daemon=True)
         self.process.start()
         sender.close()
-        self.deadline = time.monotonic() + STARTUP
+        self.timeout, self.deadline = timeout, time.monotonic() + STARTUP
 
     def answer(self) -> Report | str | None:
         """A report, or why there is none; None while the process runs."""
-        answer: Any = None
         try:
-            while answer is None and self.receiver.poll():
-                answer = self.receiver.recv()
-                if answer == "":
-                    answer, self.deadline = None, time.monotonic() + self.timeout
+            while self.receiver.poll():
+                answer: Report | str = self.receiver.recv()
+                if answer != BEGUN:
+                    return answer
+                self.deadline = time.monotonic() + self.timeout
         except EOFError:
             self.process.join(1)
-            answer = f"the process ended, with exit code {self.process.exitcode}"
-        if answer is None and time.monotonic() > self.deadline:
-            answer = f"not finished after {self.timeout:g} s"
-        if answer is not None:
-            self.process.kill()
-            self.process.join()
-            self.receiver.close()
-        return answer
+            return f"the process ended, with exit code {self.process.exitcode}"
+        late = time.monotonic() > self.deadline
+        return f"not finished after {self.timeout:g} s" if late else None
+
+    def end(self) -> None:
+        """End the process, if it still runs."""
+        self.process.kill()
+        self.process.join()
+        self.receiver.close()
 
 
 def _work(sender: Connection, forward: Any, submission: Submission, options: Any) -> None:
     """What the process of a submission does."""
-    sender.send("")
-    quiet = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(quiet, stream)
+    sender.send(BEGUN)
+    _silence()
+    if path := _path(submission):
+        sys.path.insert(0, str(path.parent))
     answer: Report | str
     try:
         if callable(submission):
@@ -169,9 +178,21 @@ def _work(sender: Connection, forward: Any, submission: Submission, options: Any
             answer = check_file(submission)
         else:
             answer = check_backward(forward, _backward(_namespace(submission)), **options)
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         answer = f"{type(error).__name__}: {error}"
+    except BaseException as error:
+        answer = f"the process ended, with {type(error).__name__}: {error}".removesuffix(": ")
     sender.send(answer)
+
+
+def _silence() -> None:
+    """Discard all that this process prints; nothing is there to be read."""
+    faulthandler.disable()
+    quiet = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(quiet, stream)
+    sys.stdin = os.fdopen(0)
+    sys.stdout = sys.stderr = os.fdopen(1, "w", encoding="utf-8")
 
 
 def check_file(source: str | Path) -> Report:
@@ -194,9 +215,9 @@ def check_file(source: str | Path) -> Report:
 
 def _namespace(source: str | Path) -> dict[str, Any]:
     """What a source text or a file defines."""
-    is_text = isinstance(source, str) and ("\n" in source or not source.endswith(".py"))
-    name = "<submission>" if is_text else os.path.abspath(source)
-    text = str(source) if is_text else Path(source).read_text(encoding="utf-8")
+    path = _path(source)
+    name = str(path or "<submission>")
+    text = path.read_text(encoding="utf-8-sig") if path else str(source)
     linecache.cache[name] = len(text), None, text.splitlines(keepends=True), name
     space: dict[str, Any] = {"__name__": "submission", "__file__": name, "np": np}
     exec(compile(text, name, "exec"), space)
@@ -205,10 +226,13 @@ def _namespace(source: str | Path) -> dict[str, Any]:
 
 def _backward(space: Mapping[str, Any]) -> Callable[..., Any]:
     """The backward pass among what a submission defines."""
-    own = {n: x for n, x in space.items() if inspect.isfunction(x) and x.__globals__ is space}
-    if "backward" not in own and len(own) != 1:
-        raise ValueError(f"it defines no function `backward`, but {', '.join(own) or 'none'}")
-    return own.get("backward") or own.popitem()[1]
+    if callable(backward := space.get("backward")):
+        return backward  # type: ignore[no-any-return]
+    own = [x for x in space.values() if inspect.isfunction(x) and x.__globals__ is space]
+    if len(own) != 1:
+        found = ", ".join(x.__name__ for x in own) or "none"
+        raise ValueError(f"it defines no function `backward`, but {found}")
+    return own[0]
 
 
 def _mark(name: str, answer: Report | str) -> Mark:
@@ -218,12 +242,31 @@ def _mark(name: str, answer: Report | str) -> Mark:
     if first is None:
         told = "" if answer.ok else "; ".join(answer.summary.splitlines())
         return Mark(name, answer.ok, None, None, told, "", answer)
-    diagnosis = first.diagnosis if not answer.problem else f"{answer.problem}; {first.diagnosis}"
+    crashed = first.diagnosis.startswith("raises ")  # which the problem says, too
+    diagnosis = "; ".join(filter(None, (answer.problem, "" if crashed else first.diagnosis)))
     return Mark(name, False, first.name, first.line, diagnosis, first.correction, answer)
 
 
-def _title(submission: Submission, i: int) -> str:
-    if callable(submission):
-        return f"{i} {getattr(submission, '__name__', '')}"
-    is_path = isinstance(submission, Path) or submission.endswith(".py")
-    return Path(submission).stem if is_path else str(i)
+def _path(submission: Submission) -> Path | None:
+    """The file that a submission is in; None for a function or a source text."""
+    is_text = isinstance(submission, str) and ("\n" in submission or submission[-3:] != ".py")
+    return None if callable(submission) or is_text else Path(submission).absolute()
+
+
+def _named(
+    submissions: Mapping[str, Submission] | Iterable[Submission],
+) -> list[tuple[str, Submission]]:
+    """Submissions with their names: files by their paths below the folders that all share."""
+    if isinstance(submissions, Mapping):
+        return list(submissions.items())
+    given = list(submissions)
+    paths = [_path(s) for s in given]
+    folders = zip(*(path.parent.parts for path in paths if path), strict=False)
+    shared = len([*takewhile(lambda parts: len({*parts}) == 1, folders)])
+    titles = [
+        "/".join(path.with_suffix("").parts[shared:])
+        if path
+        else f"{i} {getattr(submission, '__name__', '')}".strip()
+        for i, (path, submission) in enumerate(zip(paths, given, strict=True), 1)
+    ]
+    return list(zip(titles, given, strict=True))
