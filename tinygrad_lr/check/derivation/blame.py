@@ -19,10 +19,11 @@ import numpy as np
 from tinygrad_lr.check.derivation.claims import evidence, fits
 from tinygrad_lr.check.derivation.compare import Comparison
 from tinygrad_lr.check.derivation.diagnosis import as_shape, close, ratio
+from tinygrad_lr.check.derivation.experiment import LIMIT
 from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.tensor import Tensor
 
-MAX_RUNS, ALL_RUNS = 120, 900  # to find one culprit, and to find and explain them all
+MAX_TRIALS = 100  # to find one culprit
 MAX_READINGS = 8  # of one statement
 
 Pair = tuple[Change, Tensor]  # a value, and of what it should be the gradient
@@ -131,7 +132,7 @@ class Blame:
         What is a true gradient but for a factor that may be applied later, as a - y without the 1/m,
         is suspected only if nothing else explains anything, and of everything that is wrong.
         """
-        place, started = {id(c): i for i, c in enumerate(self.changes)}, self.experiment.runs
+        place = {id(c): i for i, c in enumerate(self.changes)}
         if number := self._number(wrong, overrides):
             return number
         claims = self.comparison.claims
@@ -155,10 +156,11 @@ class Blame:
                     trials.append((scaled, first, rank, pairs))
         together = self.scaled and len(wrong) > 1 and self._common_ratio(wrong) is not None
         trials.sort(key=lambda trial: (trial[0] != together, *trial[1:3]))
-        for scaled, *_, pairs in trials:
+        half = (self.experiment.spent + LIMIT) / 2
+        for scaled, *_, pairs in trials[:MAX_TRIALS]:
             if scaled and not self.scaled:
                 continue
-            if self.experiment.runs > min(started + MAX_RUNS, ALL_RUNS):
+            if self.experiment.spent > half:
                 break
             culprit = self._put(pairs, 1.0, wrong, right, overrides)
             if isinstance(culprit, float):

@@ -277,7 +277,7 @@ def _statements(statement: ast.stmt, text: str, env: Environment) -> Iterator[Ed
         case ast.AugAssign(target=target, op=op, value=value):
             for other in (ast.Add(), ast.Sub()):
                 if type(other) is not type(op):
-                    yield Edit(2, "the sign is flipped", ast.AugAssign(target, other, value))
+                    yield Edit(0.9, "the sign is flipped", ast.AugAssign(target, other, value))
             name = ast.unparse(target)
             yield Edit(3, "the term is added where it is all", ast.parse(f"{name} = {text}").body[0])
             if isinstance(target, ast.Subscript):
@@ -395,8 +395,10 @@ def _operators(node: ast.expr, edit: Any) -> Iterator[Edit]:
             a, b = ast.unparse(left), ast.unparse(right)
             other = ast.Sub() if isinstance(op, ast.Add) else ast.Add()
             flipped = ast.BinOp(ast.UnaryOp(ast.USub(), left), op, right)
-            yield edit(1.5, f"the term {b} has the wrong sign", node, ast.BinOp(left, other, right))
+            yield edit(0.9, f"the term {b} has the wrong sign", node, ast.BinOp(left, other, right))
             yield edit(1.5, f"the term {a} has the wrong sign", node, flipped)
+            if isinstance(op, ast.Sub):
+                yield edit(0.9, f"the difference is {b} - {a}", node, ast.BinOp(right, op, left))
             last = right if isinstance(op, ast.Add) else ast.UnaryOp(ast.USub(), right)
             yield edit(2.5, f"the term {b} is too much", node, left)
             yield edit(2.5, f"the term {a} is too much", node, last)
@@ -578,7 +580,7 @@ def _missing_terms(node: ast.expr, edit: Any, env: Environment) -> Iterator[Edit
     """The learner's arrays as further terms."""
     x, text = env.array(node), ast.unparse(node)
     for name, y in env.arrays.items() if x is not None else ():
-        if np.shape(y) == x.shape and y.dtype.kind == "f" and np.any(y):
+        if np.shape(y) == x.shape and y.dtype.kind == "f":
             yield edit(2.4, f"the term {name} is missing", node, f"({text} + {name})")
 
 

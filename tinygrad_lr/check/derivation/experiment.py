@@ -24,6 +24,9 @@ from tinygrad_lr.check.derivation.watch import (
     leaves,
 )
 
+FOLLOWED, ONE_RUN = 8, 200  # what a statement that is followed takes, and a run of none
+LIMIT = 600_000
+
 Overrides = Mapping[tuple[Statement, int], list[tuple[Path, Any]]]
 
 
@@ -61,7 +64,8 @@ class Experiment:
         self.same = {path: places.get(id(x), path) for path, x in found}
         self.taps: dict[tuple[Statement, Path], list[Any]] = {}
         self.only: set[Path] | None = None  # where the gradients are, once that is known
-        self.runs = 0
+        self.spent = 0  # how much has been run, in statements that are run without being followed
+        self.length = 100  # statements of a run
         self.rewriter = Rewriter()
         self.corrections: dict[Statement, ast.stmt] = {}  # statements that are others in every run
 
@@ -124,15 +128,15 @@ class Experiment:
 
     def run(self, follower: Callable[[Callable[..., Any]], Follower]) -> Outcome:
         """One run, followed by what `follower` makes for the function."""
-        self.runs += 1
         world, known, result = self._forward()
         self.arguments = self._arguments(world, known, result)
         function = self.passes.bound(1, world)
         watcher, rewritten = follower(function), self.rewriter.rewritten(self.corrections)
         with np.errstate(all="ignore"), self.passes.inside(world), rewritten:
             result, error = watcher.follow(lambda: function(**self.arguments))
-        changes = getattr(watcher, "changes", [])
-        end = self.end if isinstance(watcher, Locals) else watcher.end
+        changes, plain = getattr(watcher, "changes", []), isinstance(watcher, Locals)
+        self.spent += (1 if plain else FOLLOWED) * self.length + ONE_RUN
+        end = self.end if plain else watcher.end
         returns = getattr(watcher, "returns", ())
         heads = getattr(watcher, "heads", ())
         done = Run(result, error, end, changes, watcher.locals, returns, heads)
@@ -152,8 +156,13 @@ class Experiment:
     def watched(self) -> Outcome:
         """What every statement does."""
         outcome = self.run(Watcher)
-        self.end = outcome.run.end
+        self.end, self.length = outcome.run.end, len(outcome.run.changes)
         return outcome
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether enough has been tried: a second's work or so."""
+        return self.spent > LIMIT
 
     def rewritten(self, edits: Edits) -> Outcome | None:
         """What comes out if some statements were others; None if they cannot be."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.check.derivation.blame import ALL_RUNS, Blame, Culprit, Key
+from tinygrad_lr.check.derivation.blame import Blame, Culprit, Key
 from tinygrad_lr.check.derivation.compare import same
 from tinygrad_lr.check.derivation.diagnosis import diagnose
 from tinygrad_lr.check.derivation.edits import Edit
@@ -19,9 +19,8 @@ from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.tensor import Tensor
 
-CHEAP = 1.0  # the cost of an edit that needs no comparison with others
+CHEAP = 0.5  # the cost of an edit that needs no comparison with others
 MAX_CULPRITS = 6
-MAX_STEPS = 1_500_000  # changes that these runs make in all
 
 
 class Explanation(NamedTuple):
@@ -121,7 +120,7 @@ class Explainer:
             taken = isinstance(getattr(statement.node, "value", None), (ast.Attribute, ast.Subscript))
             before = [c for c in changes[:last] if taken and same(c.value, culprit.value)]
             if before and before[-1].statement.node is not None:
-                last = changes.index(before[-1])
+                last = next(i for i, c in enumerate(changes) if c is before[-1])
                 statement, path, n, frame = before[-1].statement, before[-1].path, before[-1].n, before[-1].frame
             inner = [
                 c for i, c in self.blame.outcome.run.returns
@@ -142,7 +141,7 @@ class Explainer:
         Or, if `some` of it is enough, at least what the culprit is to blame for.
         """
         experiment, changes = self.experiment, self.blame.outcome.run.changes
-        if self.lost or experiment.runs >= ALL_RUNS:
+        if self.lost or experiment.exhausted:
             return None
         nearby, times = self._nearby(culprit), Counter(c.statement for c in changes)
         repeated = {statement for statement in times if times[statement] > 1}
@@ -159,18 +158,20 @@ class Explainer:
             (s, e, likely) for s in ranks for e, likely in trial[0].found.get(s, ()) if e.cost < bound
         ]
         pairs.sort(key=lambda p: (ranks[p[0]], p[1].cost > 1 and not p[2], round(p[1].cost, 1)))
-        partly = None
-        for statement, edit, _ in pairs[: min(MAX_STEPS // max(1, len(changes)), ALL_RUNS)]:
-            if experiment.runs >= ALL_RUNS:
+        best, partly = None, None
+        for statement, edit, _ in pairs:
+            if experiment.exhausted:
                 break
+            if best and edit.cost > best[1].cost - 0.1:
+                continue
             outcome = experiment.rewritten({statement: edit.node})
             if outcome and not outcome.run.error:
                 right = self.comparison.right(outcome)
                 if right >= wrong:
-                    return statement, edit
-                if some and right >= culprit.inputs:
+                    best = statement, edit
+                elif some and right >= culprit.inputs:
                     partly = partly or (statement, edit)
-        return partly
+        return best or partly
 
     def _suspects(
         self,
@@ -214,9 +215,11 @@ class Explainer:
                 first.setdefault(change.statement, change)
                 distance[change.statement] = min(abs(i - here), distance.get(change.statement, i + here))
         near = sorted(first.values(), key=lambda c: distance[c.statement])
-        every = run.error or self.comparison.rate != 1  # what is added to a parameter is -g
-        own = culprit.statement
-        return [c for c in near if every or c.statement == own or not self.blame.is_multiple(c.value)]
+        if run.error or self.comparison.rate != 1:  # what is added to a parameter is -g
+            return near
+        wrong = {c.statement for c in run.changes if self.blame.is_gradient(c.value) is None}
+        wrong |= {culprit.statement, *(c.statement for _, c in (*run.returns, *run.heads))}
+        return [c for c in near if c.statement in wrong]
 
     def _number(self, culprit: Culprit) -> Explanation:
         name = self.blame.sizes[culprit.expected]

@@ -8,6 +8,7 @@ import inspect
 import linecache
 import os
 import sys
+import traceback
 import sysconfig
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -122,9 +123,17 @@ class Follower:
             error = raised
         finally:
             sys.settrace(before)
-        if error and self.raised:
-            self.end = self.raised[1]
+        if error:
+            self.end = self.raised[1] if self.raised else self._last_line(error)
         return result, error
+
+    def _last_line(self, error: BaseException) -> Statement:
+        """Where an error was raised that was not seen, as one of a recursion without an end."""
+        for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
+            code = frame.f_code
+            if id(frame.f_globals) in self.spaces or is_own(code.co_filename):
+                return statements(code).get(line) or _bare(code, line)
+        return self.end
 
     def call(self, frame: FrameType, event: str, arg: Any) -> Any:
         """Python's trace function: which frames are followed."""
