@@ -163,7 +163,7 @@ def backward(X, Y, A):
     dW = X.T @ dZ
     db = dZ.sum(axis=0)
     return dW, db
-### in a helper -> dZ, line 2
+### in a helper -> returned value, line 7
 def backward(X, Y, A):
     dZ = slope(A, Y) / len(X)
     dW = X.T @ dZ

@@ -234,6 +234,8 @@ def match(
                 evident = int(right or (aligned and returned.index(place) == i))
             if not evident and not (right and result):
                 continue
+            if update and name in left_out:
+                continue  # samples and labels are no parameters
             may_differ = evident > 1 and (name not in left_out or place.kind != LOCAL)
             if fitting is None and not may_differ:
                 continue

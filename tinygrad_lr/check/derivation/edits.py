@@ -46,6 +46,13 @@ class Edit(NamedTuple):
         return ast.unparse(node)
 
 
+def walk(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all within it, but for what is in an f-string."""
+    yield node
+    for inner in ast.iter_child_nodes(node) if not isinstance(node, ast.JoinedStr) else ():
+        yield from walk(inner)
+
+
 def parsed(text: str) -> ast.expr:
     """The tree of an expression."""
     return ast.parse(text, mode="eval").body
@@ -244,8 +251,8 @@ def edits(statement: ast.stmt, whole: ast.expr, env: Environment, wanted: Any) -
         return
     yield edit(1, "the sign is flipped", whole, f"-({text})")
     yield from _everywhere(whole, edit, env)
-    indices = [n.slice for t in _targets(statement) for n in ast.walk(t) if isinstance(n, ast.Subscript)]
-    for node in (n for part in (whole, *indices) for n in ast.walk(part)):
+    indices = [n.slice for t in _targets(statement) for n in walk(t) if isinstance(n, ast.Subscript)]
+    for node in (n for part in (whole, *indices) for n in walk(part)):
         if isinstance(node, ast.Slice):
             yield from _rows(node, edit, env) if not (node.lower or node.upper) else _parts(node, edit)
         if isinstance(node, ast.expr):
@@ -256,13 +263,13 @@ def edits(statement: ast.stmt, whole: ast.expr, env: Environment, wanted: Any) -
             if wanted is not None:
                 yield from _chains(node, edit, env)
     yield from _factors(whole, edit, env)
-    for node in ast.walk(whole):
+    for node in walk(whole):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
             yield from _missing_factors(node.left, edit, env, 2.55)
             yield from _missing_factors(node.right, edit, env, 2.55)
     if wanted is not None:
         yield from _terms(whole, edit, env, wanted)
-    for node in [whole, *(n for n in ast.walk(whole) if _is_argument(n, whole))]:
+    for node in [whole, *(n for n in walk(whole) if _is_argument(n, whole))]:
         yield from _missing_terms(node, edit, env)
 
 
@@ -312,7 +319,7 @@ def _parts(node: ast.Slice, edit: Any) -> Iterator[Edit]:
 def _everywhere(whole: ast.expr, edit: Any, env: Environment) -> Iterator[Edit]:
     """Another value in the place of one that is used several times."""
     places: dict[str, list[ast.expr]] = {}
-    for node in ast.walk(whole):
+    for node in walk(whole):
         if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
             places.setdefault(ast.unparse(node), []).append(node)
     for text, nodes in places.items():
@@ -337,7 +344,7 @@ def _heads(statement: ast.If | ast.For, edit: Any) -> Iterator[Edit]:
     """Loops in the other order, or one step longer or shorter, and branches that are turned round."""
     whole = statement.iter if isinstance(statement, ast.For) else statement.test
     text = ast.unparse(whole)
-    for node in ast.walk(whole):
+    for node in walk(whole):
         yield from _operators(node, edit) if isinstance(node, (ast.Compare, ast.Constant)) else ()
     if isinstance(statement, ast.If):
         return
@@ -348,7 +355,7 @@ def _heads(statement: ast.If | ast.For, edit: Any) -> Iterator[Edit]:
     else:
         yield edit(2, backwards, whole, f"reversed(list({text}))")
         yield edit(1.9, backwards, whole, f"reversed({text})")
-    for node in ast.walk(whole):
+    for node in walk(whole):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "range":
             for bound in node.args:
                 for new in (f"{ast.unparse(bound)} + 1", f"{ast.unparse(bound)} - 1"):
@@ -506,7 +513,7 @@ def _operands(node: ast.expr, edit: Any, env: Environment, derived: bool) -> Ite
         return
     x, text = env.array(node), ast.unparse(node)
     if isinstance(node, ast.Subscript):
-        for index in (n for n in ast.walk(node.slice) if isinstance(n, ast.Name | ast.Constant)):
+        for index in (n for n in walk(node.slice) if isinstance(n, ast.Name | ast.Constant)):
             for new in (f"{ast.unparse(index)} - 1", f"{ast.unparse(index)} + 1"):
                 shifted = substituted(node, {id(index): parsed(new)})
                 words = f"{text} is used where {ast.unparse(shifted)} belongs"
@@ -572,7 +579,7 @@ def _fits_into(y: Any, x: Any) -> bool:
 
 def _is_argument(node: ast.AST, whole: ast.expr) -> bool:
     """Whether a node is an argument of a call."""
-    calls = (n for n in ast.walk(whole) if isinstance(n, ast.Call))
+    calls = (n for n in walk(whole) if isinstance(n, ast.Call))
     return any(node is a for call in calls for a in call.args)
 
 
