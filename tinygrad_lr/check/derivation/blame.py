@@ -10,16 +10,15 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.check.derivation.claims import evidence, fits
 from tinygrad_lr.check.derivation.compare import Comparison
 from tinygrad_lr.check.derivation.diagnosis import as_shape, close, ratio
-from tinygrad_lr.check.derivation.experiment import LIMIT
+from tinygrad_lr.check.derivation.experiment import LIMIT, Outcome, Overrides, merged
 from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.tensor import Tensor
 
@@ -27,11 +26,9 @@ MAX_TRIALS = 100  # to find one culprit
 MAX_READINGS = 8  # of one statement
 
 Pair = tuple[Change, Tensor]  # a value, and of what it should be the gradient
-Key = tuple[Statement, int]
 
 
-@dataclass
-class Culprit:
+class Culprit(NamedTuple):
     """A statement that is wrong by itself.
 
     Attributes:
@@ -52,9 +49,33 @@ class Culprit:
     expected: Any
     of: str
     inputs: frozenset[str]
-    path: Path = ()
-    overrides: dict[Key, list[tuple[Path, Any]]] = field(default_factory=dict)
+    path: Path
+    overrides: Overrides
     factor: float = 1.0
+
+
+class _Trial(NamedTuple):
+    """Values of a statement, with what they may be the gradients of.
+
+    Attributes:
+        pairs: the values, each with a value of forward's.
+        scaled: whether they are the true gradients but for factors that may be applied later.
+        first: which of all changes the first of them is that is something else.
+        rank: how many likelier readings the statement has.
+    """
+
+    pairs: list[Pair]
+    scaled: bool
+    first: int
+    rank: int
+
+
+class _Marks(NamedTuple):
+    """Which gradients are wrong and which are right, with what was put right before."""
+
+    wrong: frozenset[str]
+    right: frozenset[str]
+    overrides: Overrides
 
 
 class Blame:
@@ -65,6 +86,13 @@ class Blame:
         truth: the gradient of every value of forward's.
         names: forward's names for its values.
         sizes: the numbers that a factor may be that is applied later.
+
+    Attributes:
+        later: the number of samples, by which many divide at the end.
+        scaled: whether a factor that may be applied later may be a mistake as well.
+        changes: what the pass did.
+        values: what forward computed and was given.
+        gradients: the true ones, with the values whose gradients they are, by long axes.
     """
 
     def __init__(
@@ -75,24 +103,28 @@ class Blame:
         sizes: Mapping[int, str],
     ) -> None:
         self.comparison, self.truth, self.names, self.sizes = comparison, truth, names, sizes
-        pairs = [(x, name) for name, versions in names.items() for x in versions]
-        self._titles = {x: name for x, name in reversed(pairs)}
-        groups: dict[Any, list[Tensor]] = {}
-        for x in sorted(truth, key=attrgetter("serial")):
-            if x not in self._titles and x.op:
-                groups.setdefault((x.origin, x.op, np.shape(truth[x])), []).append(x)
-        self._unnamed = [("", group) for group in groups.values()]
-        self.later = next(iter(sizes), 0)  # the number of samples, by which many divide at the end
-        self.scaled = True  # whether a factor that may be applied later may be a mistake as well
         self.experiment, self.outcome = comparison.experiment, comparison.outcome
+        pairs = [(x, name) for name, versions in names.items() for x in versions]
+        self._titles = dict(reversed(pairs))
+        self._unnamed = [("", group) for group in self._groups()]
+        self.later = next(iter(sizes), 0)
+        self.scaled = True
         self.changes = [c for c in self.outcome.run.changes if not isinstance(c.value, Tensor)]
-        self.values = {_content(x._array) for x in truth} | {
-            _content(x) for x in self.experiment.before.values()
-        }
+        self._places = {id(c): i for i, c in enumerate(self.changes)}
+        inputs = self.experiment.before.values()
+        self.values = set(map(_content, [*(x._array for x in truth), *inputs]))
         self._directions: dict[tuple[int, ...], Any] = {}
         self.gradients: dict[tuple[int, ...], list[tuple[Tensor, Any]]] = {}
         for x, g in truth.items():
             self.gradients.setdefault(_long_axes(np.shape(g)), []).append((x, g))
+
+    def _groups(self) -> Iterable[list[Tensor]]:
+        """Values without a name that one expression has computed, in its steps."""
+        groups: dict[Any, list[Tensor]] = {}
+        for x in sorted(self.truth, key=attrgetter("serial")):
+            if x not in self._titles and x.op:
+                groups.setdefault((x.origin, x.op, np.shape(self.truth[x])), []).append(x)
+        return groups.values()
 
     def is_gradient(self, value: Any) -> Tensor | None:
         """A value of forward's whose gradient this is, if it is one."""
@@ -100,14 +132,6 @@ class Blame:
             if np.any(g) and close(np.reshape(value, np.shape(g)), g, self.comparison.rtol):
                 return x
         return None
-
-    def is_multiple(self, value: Any) -> bool:
-        """Whether a value is a true gradient but for a factor that may be applied later."""
-        for x, g in self.gradients.get(_long_axes(np.shape(value)), ()):
-            r = ratio(np.reshape(value, np.shape(g)), g)
-            if r is not None and self.is_natural(r) and np.size(g) > 1:
-                return True
-        return False
 
     def is_any_multiple(self, value: Any) -> bool:
         """Whether a value is a true gradient but for any factor."""
@@ -124,58 +148,66 @@ class Blame:
         self,
         wrong: frozenset[str],
         right: frozenset[str],
-        overrides: Mapping[Key, list[tuple[Path, Any]]],
+        overrides: Overrides,
         done: set[Statement],
     ) -> Culprit | None:
         """The first statement that explains a wrong gradient.
 
-        What is a true gradient but for a factor that may be applied later, as a - y without the 1/m,
-        is suspected only if nothing else explains anything, and of everything that is wrong.
+        What is a true gradient but for a factor that may be applied later, as a - y without the
+        1/m, is suspected only if nothing else explains anything, and of everything that is wrong.
         """
-        place = {id(c): i for i, c in enumerate(self.changes)}
         if number := self._number(wrong, overrides):
             return number
-        claims = self.comparison.claims
-        own = [place.get(id(claims[n].change), len(place)) if claims else len(place) for n in wrong]
-        trials: list[tuple[bool, int, int, list[Pair]]] = []
-        for statement, changes in self._suspects():
-            if statement in done:
-                continue
-            readings = list(itertools.islice(self._readings(changes), MAX_READINGS))
-            scales = [all(self._is_scaled(c, x) for c, x in pairs) for pairs in readings]
-            for rank, (pairs, scaled) in enumerate(zip(readings, scales, strict=True)):
-                unlike = [place[id(c)] for c, x in pairs if not self._is_scaled(c, x)]
-                exact = all(self.matches(c, x) for c, x in pairs)
-                if any(scales) and not (scaled or self._is_named(pairs)):
-                    continue
-                odd = any(c.value.shape not in (x.shape, ()) for c, x in pairs)
-                if exact and not odd and not (scaled and len(wrong) > 1):
-                    continue
-                first = unlike[0] if unlike else place[id(pairs[0][0])]
-                if first <= max(own):
-                    trials.append((scaled, first, rank, pairs))
-        together = self.scaled and len(wrong) > 1 and self._common_ratio(wrong) is not None
-        trials.sort(key=lambda trial: (trial[0] != together, *trial[1:3]))
+        marks = _Marks(wrong, right, overrides)
         half = (self.experiment.spent + LIMIT) / 2
-        for scaled, *_, pairs in trials[:MAX_TRIALS]:
-            if scaled and not self.scaled:
+        for trial in self._trials(wrong, done)[:MAX_TRIALS]:
+            if trial.scaled and not self.scaled:
                 continue
             if self.experiment.spent > half:
                 break
-            culprit = self._put(pairs, 1.0, wrong, right, overrides)
-            if isinstance(culprit, float):
-                culprit = self._put(pairs, culprit, wrong, right, overrides)
-            if culprit is None and self.later:
-                culprit = self._put(pairs, self.later, wrong, right, overrides)
-            if culprit is None and any(c.value.shape != x.shape for c, x in pairs):
-                culprit = self._put(pairs, 1.0, wrong, right, overrides, reshaped=True)
-            if isinstance(culprit, Culprit) and not scaled:
+            culprit = self._culprit(trial.pairs, marks)
+            if culprit and (not trial.scaled or self._is_factor(culprit, trial.pairs, wrong)):
                 return culprit
-            if isinstance(culprit, Culprit) and culprit.inputs == wrong:
-                exact = all(self.matches(c, x) for c, x in pairs) and _divides(culprit.statement)
-                if culprit.factor == 1 or (exact and self.is_natural(culprit.factor)):
-                    return culprit
-        return self._own_line(wrong) if claims else None
+        return self._own_line(wrong) if self.comparison.claims else None
+
+    def _trials(self, wrong: frozenset[str], done: set[Statement]) -> list[_Trial]:
+        """What may explain a wrong gradient, in the order in which it is tried."""
+        claims, end = self.comparison.claims, len(self._places)
+        own = [self._places.get(id(claims[n].change), end) if claims else end for n in wrong]
+        trials = [
+            trial
+            for statement, changes in self._suspects()
+            if statement not in done
+            for trial in self._trials_of(changes, len(wrong) > 1)
+            if trial.first <= max(own)
+        ]
+        together = self.scaled and len(wrong) > 1 and self._common_ratio(wrong) is not None
+        return sorted(trials, key=lambda t: (t.scaled != together, t.first, t.rank))
+
+    def _trials_of(self, changes: list[Change], several: bool) -> Iterator[_Trial]:
+        """The readings of a statement by which it is wrong; a factor is if `several` inputs are."""
+        readings = list(itertools.islice(self._readings(changes), MAX_READINGS))
+        scales = [[self._is_scaled(c, x) for c, x in pairs] for pairs in readings]
+        some = any(map(all, scales))
+        for rank, (pairs, likes) in enumerate(zip(readings, scales, strict=True)):
+            scaled = all(likes)
+            if some and not (scaled or self._is_named(pairs)):
+                continue
+            odd = any(c.value.shape not in (x.shape, ()) for c, x in pairs)
+            if odd or (scaled and several) or not self._all_match(pairs):
+                unlike = [c for (c, _), like in zip(pairs, likes, strict=True) if not like]
+                first = (unlike or [pairs[0][0]])[0]
+                yield _Trial(pairs, scaled, self._places[id(first)], rank)
+
+    def _is_factor(self, culprit: Culprit, pairs: list[Pair], wrong: frozenset[str]) -> bool:
+        """Whether a factor that may be applied later is a mistake, which explains all."""
+        if culprit.inputs != wrong or culprit.factor == 1:
+            return culprit.inputs == wrong
+        exact = self._all_match(pairs) and _divides(culprit.statement)
+        return exact and self.is_natural(culprit.factor)
+
+    def _all_match(self, pairs: list[Pair]) -> bool:
+        return all(self.matches(c, x) for c, x in pairs)
 
     def _is_named(self, pairs: list[Pair]) -> bool:
         """Whether the name of a value says of which value it is the gradient."""
@@ -203,44 +235,54 @@ class Blame:
                 continue  # a value of forward's, unpacked
             yield statement, _last_of_each_run(changes)
 
-    def _put(
-        self,
-        pairs: list[Pair],
-        factor: float,
-        wrong: frozenset[str],
-        right: frozenset[str],
-        overrides: Mapping[Key, list[tuple[Path, Any]]],
-        reshaped: bool = False,
-    ) -> Culprit | float | None:
-        """Run with factor * true gradients: a culprit, another factor to try, or None.
+    def _culprit(self, pairs: list[Pair], marks: _Marks) -> Culprit | None:
+        """The statement of some values, if true gradients in their place put something right."""
+        culprit, outcome = self._put(pairs, 1.0, marks)
+        factor = None if culprit else self._factor_left(outcome, marks.wrong)
+        if factor:
+            culprit, _ = self._put(pairs, factor, marks)
+        if culprit is None and self.later:
+            culprit, _ = self._put(pairs, self.later, marks)
+        if culprit is None and any(c.value.shape != x.shape for c, x in pairs):
+            culprit, _ = self._put(pairs, 1.0, marks, reshaped=True)
+        return culprit
 
-        They are put in the learner's shapes, of which a row may be a column; or `reshaped`, in theirs.
+    def _put(
+        self, pairs: list[Pair], factor: float, marks: _Marks, reshaped: bool = False
+    ) -> tuple[Culprit | None, Outcome]:
+        """Run with factor * true gradients: the culprit if something is put right, and the outcome.
+
+        They are put in the learner's shapes, of which a row may be a column; or `reshaped`, in
+        theirs.
         """
-        new: dict[Key, list[tuple[Path, Any]]] = {}
+        new: dict[tuple[Statement, int], list[tuple[Path, Any]]] = {}
         for c, x in pairs:
-            g = factor * np.asarray(self.truth[x])
-            shape = np.shape(c.value)
-            new.setdefault((c.statement, c.n), []).append(
-                (c.path, g if reshaped or not fits(g, shape) else g.reshape(shape))
-            )
-        put = [(c.value, v) for c, _ in pairs for p, v in new[c.statement, c.n] if p == c.path]
-        fitted = factor != 1 and not self.is_natural(abs(factor))
-        changed = reshaped or not all(np.array_equal(a, v) or ratio(a, v) == 1 for a, v in put)
-        both = {key: [*overrides.get(key, ()), *new.get(key, ())] for key in {*overrides, *new}}
-        outcome = self.experiment.replayed(both)
-        now = self.comparison.right(outcome)
-        fitted &= sum(np.size(self.comparison.truth[name]) for name in now & wrong) < 2
-        if changed and now & wrong and now >= right and not (outcome.run.error or fitted):
-            wrong_ones = ((c, x) for c, x in pairs if not self.matches(c, x) or (reshaped and c.value.shape != x.shape))
-            c, x = next(wrong_ones, pairs[0])
-            expected = next(v for p, v in new[c.statement, c.n] if p == c.path)
-            return Culprit(
-                c.statement, c.n, c.name, c.value, expected, self.title(x), now & wrong, c.path, new,
-                factor,
-            )  # fmt: skip
-        if factor != 1:
-            return None
-        off = [r for n in wrong if (r := self.comparison.ratio(outcome, n)) and abs(r - 1) > 1e-9]
+            g, shape = factor * np.asarray(self.truth[x]), np.shape(c.value)
+            value = g if reshaped or not fits(g, shape) else g.reshape(shape)
+            new.setdefault((c.statement, c.n), []).append((c.path, value))
+        outcome = self.experiment.replayed(merged(marks.overrides, new))
+        right = self.comparison.right(outcome)
+        mended = right & marks.wrong
+        numbers = sum(np.size(self.comparison.truth[name]) for name in mended)
+        fitted = factor != 1 and not self.is_natural(abs(factor)) and numbers < 2
+        better = mended and right >= marks.right and not (outcome.run.error or fitted)
+        if not better or not (reshaped or _differ(pairs, new)):
+            return None, outcome
+        wrong_ones = (
+            (c, x) for c, x in pairs
+            if not self.matches(c, x) or (reshaped and c.value.shape != x.shape)
+        )  # fmt: skip
+        c, x = next(wrong_ones, pairs[0])
+        expected = next(v for path, v in new[c.statement, c.n] if path == c.path)
+        culprit = Culprit(
+            c.statement, c.n, c.name, c.value, expected, self.title(x), mended, c.path, new, factor
+        )
+        return culprit, outcome
+
+    def _factor_left(self, outcome: Outcome, wrong: frozenset[str]) -> float | None:
+        """The factor, other than 1, that wrong gradients lack in an outcome, if it is one."""
+        ratios = [self.comparison.ratio(outcome, name) for name in wrong]
+        off = [r for r in ratios if r and abs(r - 1) > 1e-9]
         return 1 / off[0] if off and max(off) - min(off) <= 1e-7 * abs(off[0]) else None
 
     def matches(self, change: Change, x: Tensor) -> bool:
@@ -272,21 +314,16 @@ class Blame:
 
     def _series(self, changes: list[Change]) -> list[list[Pair]]:
         """Pairs of all values of a statement that ran several times with those of a name."""
-        found: list[tuple[Any, list[Pair]]] = []
+        readings: list[tuple[Any, list[Pair]]] = []
         for name, versions in [*self.names.items(), *self._unnamed]:
+            steps = [x for x in versions if x in self.truth]
             said = evidence(changes[0].name, name) if name else 0
-            versions = [x for x in versions if x in self.truth]
-            if len(versions) < 2 or "[" in name:
-                continue
-            for row in (versions[::-1], versions):
-                for skip in (0, 1, -1, 2, -2):
-                    pairs = list(zip(changes[max(-skip, 0) :], row[max(skip, 0) :], strict=False))
-                    if pairs and all(fits(c.value, x.shape) for c, x in pairs):
-                        matching = sum(self.matches(c, x) for c, x in pairs)
-                        spare = len(row) + len(changes) - 2 * len(pairs)
-                        found.append(((said, matching / len(pairs), -spare), pairs))
-        found.sort(key=lambda f: f[0], reverse=True)
-        return [pairs for _, pairs in found]
+            for pairs in _alignments(changes, steps) if len(steps) > 1 and "[" not in name else ():
+                matching = sum(self.matches(c, x) for c, x in pairs) / len(pairs)
+                spare = len(steps) + len(changes) - 2 * len(pairs)
+                readings.append(((said, matching, -spare), pairs))
+        readings.sort(key=lambda reading: reading[0], reverse=True)
+        return [pairs for _, pairs in readings]
 
     def _common_ratio(self, wrong: frozenset[str]) -> float | None:
         """By which number all wrong gradients differ from the true ones, if by one."""
@@ -294,38 +331,51 @@ class Blame:
         same = None not in ratios and close(ratios, ratios[:1] * len(ratios))
         return ratios[0] if same else None
 
-    def _number(self, wrong: frozenset[str], overrides: Mapping[Key, Any]) -> Culprit | None:
+    def _number(self, wrong: frozenset[str], overrides: Overrides) -> Culprit | None:
         """A number, as m, from which several gradients have the same wrong factor."""
         common = self._common_ratio(wrong)
         if overrides or len(wrong) < 2 or common is None:
             return None
-        for change in self.changes:
-            n = float(change.value) if np.ndim(change.value) == 0 and len(change.path) == 1 else 0.0
-            if not n or n == 1 or n in self.sizes or change.statement.node is None:
+        for c in self.changes:
+            n = float(c.value) if np.ndim(c.value) == 0 and len(c.path) == 1 else 0.0
+            if not n or n == 1 or n in self.sizes or c.statement.node is None:
                 continue
-            for better in (n * common, n / common):
-                size = next((s for s in self.sizes if abs(s / better - 1) < 1e-9), None)
-                if size is None:
-                    continue
-                new = {(change.statement, change.n): [(change.path, size)]}
+            for size in (s for x in (n * common, n / common) for s in self._sizes_near(x)):
+                new: Overrides = {(c.statement, c.n): [(c.path, size)]}
                 if self.comparison.right(self.experiment.replayed(new)) >= wrong:
                     return Culprit(
-                        change.statement, change.n, change.name, n, size, "", wrong, change.path, new,
-                        common,
-                    )  # fmt: skip
+                        c.statement, c.n, c.name, n, size, "", wrong, c.path, new, common
+                    )
         return None
+
+    def _sizes_near(self, x: float) -> list[int]:
+        """The size that a number is, but for rounding."""
+        return [size for size in self.sizes if abs(size / x - 1) < 1e-9][:1]
 
     def _own_line(self, wrong: frozenset[str]) -> Culprit:
         """The earliest of the statements that computed wrong gradients."""
-        claims = [self.comparison.claims[name] for name in self.comparison.claims if name in wrong]
-        order = {id(c): i for i, c in enumerate(self.changes)}
-        first = min(claims, key=lambda c: order.get(id(c.change), len(order)))
+        claims = [claim for name, claim in self.comparison.claims.items() if name in wrong]
+        first = min(claims, key=lambda c: self._places.get(id(c.change), len(self._places)))
         same = frozenset(c.input for c in claims if c.statement is first.statement)
         expected = self.comparison.expected(first.input)
         path = first.change.path if first.change else first.place.path
         return Culprit(
-            first.statement, first.n, first.text, first.value, expected, first.input, same, path
+            first.statement, first.n, first.text, first.value, expected, first.input, same, path, {}
         )
+
+
+def _alignments(changes: list[Change], steps: list[Tensor]) -> Iterator[list[Pair]]:
+    """Values beside those of steps, forwards or backwards, and shifted by a few steps."""
+    for row, skip in itertools.product((steps[::-1], steps), (0, 1, -1, 2, -2)):
+        pairs = list(zip(changes[max(-skip, 0) :], row[max(skip, 0) :], strict=False))
+        if pairs and all(fits(c.value, x.shape) for c, x in pairs):
+            yield pairs
+
+
+def _differ(pairs: list[Pair], new: Overrides) -> bool:
+    """Whether new values differ from those of some pairs by more than rounding."""
+    put = [(c.value, v) for c, _ in pairs for path, v in new[c.statement, c.n] if path == c.path]
+    return not all(np.array_equal(a, v) or ratio(a, v) == 1 for a, v in put)
 
 
 def _divides(statement: Statement) -> bool:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
+import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from tinygrad_lr.check.derivation.claims import STEP, Place, places
 from tinygrad_lr.check.derivation.forward import Forward, first_of
-from tinygrad_lr.check.derivation.passes import Locals, Passes, World, as_arrays, holds_views, run_plainly
+from tinygrad_lr.check.derivation.passes import (
+    Locals,
+    Passes,
+    World,
+    as_arrays,
+    holds_views,
+    run_plainly,
+)
 from tinygrad_lr.check.derivation.rewrite import Edits, Rewriter
 from tinygrad_lr.check.derivation.watch import (
     Follower,
@@ -21,13 +30,22 @@ from tinygrad_lr.check.derivation.watch import (
     Scope,
     Statement,
     Watcher,
+    element,
+    is_attribute,
     leaves,
 )
+
+F = TypeVar("F", bound=Follower)
 
 FOLLOWED, ONE_RUN = 8, 200  # what a statement that is followed takes, and a run of none
 LIMIT = 600_000
 
-Overrides = Mapping[tuple[Statement, int], list[tuple[Path, Any]]]
+Overrides = Mapping[tuple[Statement, int], list[tuple[Path, Any]]]  # by statement and n
+
+
+def merged(first: Overrides, second: Overrides) -> Overrides:
+    """The overrides of both."""
+    return {key: [*first.get(key, ()), *second.get(key, ())] for key in {*first, *second}}
 
 
 class Outcome(NamedTuple):
@@ -42,7 +60,15 @@ class Experiment:
 
     Args:
         passes: the passes.
-        upstream: the gradient of the output, if there is one and its parameter.
+        fore: what forward does on Tensors.
+
+    Attributes:
+        upstream: the gradient of an array that forward returns; None if it returns a number.
+        arguments: those of the last run.
+        before: the arrays and numbers that a run may change, as they are before it.
+        same: where each of them stands among forward's inputs, if it does.
+        taps: the variables whose values are kept at every step, by statement.
+        corrections: statements that are others in every run.
 
     Raises:
         TypeError: if it has a parameter that nothing is known for.
@@ -57,17 +83,16 @@ class Experiment:
         world, known, result = self._forward()
         self._bind(world, known, result)
         arguments = self._arguments(world, known, result)
-        roots, inputs = self._roots(world, arguments), self._roots(world, world["inputs"])
-        places = {id(x): path for name, root in inputs.items() for path, _, x in leaves(root, (name,), None)}
-        found = [(path, x) for name, x in roots.items() for path, _, x in leaves(x, (name,), None)]
-        self.before = {path: np.array(x) for path, x in found}
-        self.same = {path: places.get(id(x), path) for path, x in found}
+        inputs = {id(x): path for path, x in _held(self._roots(world, world["inputs"]))}
+        values = list(_held(self._roots(world, arguments)))
+        self.before = {path: np.array(x) for path, x in values}
+        self.same = {path: inputs.get(id(x), path) for path, x in values}
         self.taps: dict[tuple[Statement, Path], list[Any]] = {}
         self.only: set[Path] | None = None  # where the gradients are, once that is known
         self.spent = 0  # how much has been run, in statements that are run without being followed
         self.length = 100  # statements of a run
         self.rewriter = Rewriter()
-        self.corrections: dict[Statement, ast.stmt] = {}  # statements that are others in every run
+        self.corrections: dict[Statement, ast.stmt] = {}
 
     def _forward(self) -> tuple[World, dict[str, Any], Any]:
         """The world after a forward pass, its variables, and what it returned."""
@@ -88,32 +113,42 @@ class Experiment:
         if self.passes.one_function:
             return
         output, rest = first_of(result), _rest(result)
-        known, own = {**known, **world["inputs"]}, world["inputs"]
+        known = {**known, **world["inputs"]}
         parameters = inspect.signature(self.passes.bound(1, world)).parameters.values()
         named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
         self.names = [p.name for p in named if p.name in known]
         missing = [p.name for p in named if p.name not in known and p.default is p.empty]
-        likely, shape = [name for name in missing if _is_upstream(name)], np.shape(output)
-        if np.size(output) != 1:
-            of_forward = self.passes.arguments(world)
-            given = [n for n in own if n not in of_forward and np.shape(own[n]) == shape]
-            if not (given or likely):
-                raise ValueError(
-                    f"{self.passes.name(0)} returned a loss of shape {shape}: the gradient of one "
-                    f"number is needed, its np.sum or np.mean over the samples"
-                )
-            self.upstream = own[given[0]] if given else np.random.default_rng(0).normal(size=shape)
+        likely = next(filter(_is_upstream, missing), None)
+        if np.size(output) == 1:
+            taken = len(missing) > bool(rest)  # else what is missing is what forward returned
         else:
-            given = [] if likely and len(missing) > bool(rest) else likely
-        if likely and not given:
-            self.sources[likely[0]] = 1.0 if self.upstream is None else self.upstream
-            missing.remove(likely[0])
+            taken = self._weigh(world, np.shape(output), likely)
+        if likely and taken:
+            self.sources[likely] = 1.0 if self.upstream is None else self.upstream
+            missing.remove(likely)
         self.cache = missing.pop() if len(missing) == 1 and rest else None
         if missing:
             raise TypeError(
-                f"{self.passes.name(1)} takes {', '.join(missing)}, which is neither an input nor a "
-                f"variable of forward; there are {', '.join(known)}"
+                f"{self.passes.name(1)} takes {', '.join(missing)}, which is neither an input nor "
+                f"a variable of forward; there are {', '.join(known)}"
             )
+
+    def _weigh(self, world: World, shape: tuple[int, ...], likely: str | None) -> bool:
+        """Choose the gradient of what forward returns; whether no input is it."""
+        of_forward = self.passes.arguments(world)
+        fitting = (
+            x for n, x in world["inputs"].items() if n not in of_forward and np.shape(x) == shape
+        )
+        self.upstream = next(fitting, None)
+        if self.upstream is not None:
+            return False
+        if not likely:
+            raise ValueError(
+                f"{self.passes.name(0)} returned a loss of shape {shape}: the gradient of one "
+                f"number is needed, its np.sum or np.mean over the samples"
+            )
+        self.upstream = np.random.default_rng(0).normal(size=shape)
+        return True
 
     def _arguments(self, world: World, known: World, result: Any) -> World:
         """The arguments of the backward pass."""
@@ -126,25 +161,22 @@ class Experiment:
             arguments[self.cache] = rest[0] if len(rest) == 1 else rest
         return arguments | copy.deepcopy(self.sources)
 
-    def run(self, follower: Callable[[Callable[..., Any]], Follower]) -> Outcome:
-        """One run, followed by what `follower` makes for the function."""
+    def run(self, make: Callable[[Callable[..., Any]], F]) -> tuple[F, Outcome]:
+        """One run, followed by what is made for the function."""
         world, known, result = self._forward()
         self.arguments = self._arguments(world, known, result)
         function = self.passes.bound(1, world)
-        watcher, rewritten = follower(function), self.rewriter.rewritten(self.corrections)
+        follower, rewritten = make(function), self.rewriter.rewritten(self.corrections)
         with np.errstate(all="ignore"), self.passes.inside(world), rewritten:
-            result, error = watcher.follow(lambda: function(**self.arguments))
-        changes, plain = getattr(watcher, "changes", []), isinstance(watcher, Locals)
+            run = follower.run(*follower.follow(lambda: function(**self.arguments)))
+        if plain := isinstance(follower, Locals):
+            run = run._replace(end=self.end)
         self.spent += (1 if plain else FOLLOWED) * self.length + ONE_RUN
-        end = self.end if plain else watcher.end
-        returns = getattr(watcher, "returns", ())
-        heads = getattr(watcher, "heads", ())
-        done = Run(result, error, end, changes, watcher.locals, returns, heads)
         roots, skip = self._roots(world, self.arguments), int(self.passes.one_function)
-        found = places(done, self.before, self.same, roots, skip, self.only)
-        for (_, path), values in getattr(watcher, "taps", {}).items():
-            found |= {Place(STEP, (*path, i)): x for i, x in enumerate(values)}
-        return Outcome(done, found)
+        values = places(run, self.before, self.same, roots, skip, self.only)
+        for (_, path), steps in follower.taps.items() if isinstance(follower, Replay) else ():
+            values |= {Place(STEP, (*path, i)): x for i, x in enumerate(steps)}
+        return follower, Outcome(run, values)
 
     def _roots(self, world: World, arguments: World) -> World:
         """What a run may have changed, by the names for it."""
@@ -155,7 +187,7 @@ class Experiment:
 
     def watched(self) -> Outcome:
         """What every statement does."""
-        outcome = self.run(Watcher)
+        _, outcome = self.run(Watcher)
         self.end, self.length = outcome.run.end, len(outcome.run.changes)
         return outcome
 
@@ -169,7 +201,7 @@ class Experiment:
         before = self.corrections
         try:
             self.corrections = {**before, **edits}
-            return self.run(Locals)
+            return self.run(Locals)[1]
         except (SyntaxError, ValueError):
             return None
         finally:
@@ -182,7 +214,7 @@ class Experiment:
 
     def replayed(self, overrides: Overrides) -> Outcome:
         """What comes out if some statements give other values."""
-        return self.run(lambda function: Replay(function, overrides, self.taps))
+        return self.run(lambda function: Replay(function, overrides, self.taps))[1]
 
 
 class Replay(Follower):
@@ -201,7 +233,8 @@ class Replay(Follower):
 
     def finish(self, scope: Scope, statement: Statement, n: int) -> None:
         for path, value in self.overrides.get((statement, n), ()):
-            put(scope, path, value, isinstance(statement.node, ast.AugAssign))
+            with contextlib.suppress(LookupError, AttributeError, TypeError, ValueError):
+                put(scope, path, value, isinstance(statement.node, ast.AugAssign))
         for (tapped, path), values in self.taps.items():
             if tapped == statement:
                 values.append(np.array(get(scope, path)))
@@ -209,33 +242,31 @@ class Replay(Follower):
 
 def get(scope: Scope, path: Path) -> Any:
     """The value of a variable, an element or an attribute."""
-    root, *keys = path
-    value = scope.locals.get(root, scope.globals.get(root))
-    for key in keys:
-        value = getattr(value, key[1:]) if _is_attribute(key) else value[key]
-    return value
+    root = scope.locals.get(path[0], scope.globals.get(path[0]))
+    return functools.reduce(element, path[1:], root)
 
 
 def put(scope: Scope, path: Path, value: Any, in_place: bool = False) -> None:
     """Set a variable, an element or an attribute to a copy of a value."""
-    value = np.array(value)[()]
-    root, *keys = path
-    if not keys:
-        current = scope.locals.get(root)
+    value, last = np.array(value)[()], path[-1]
+    if len(path) == 1:
+        current = scope.locals.get(last)
         if in_place and isinstance(current, np.ndarray) and current.shape == np.shape(value):
             current[...] = value
         else:
-            scope.locals[root] = value
+            scope.locals[last] = value
         return
-    last, owner = keys[-1], get(scope, path[:-1])
-    if _is_attribute(last):
+    owner = get(scope, path[:-1])
+    if is_attribute(last):
         setattr(owner, last[1:], value)
     elif not isinstance(owner, tuple):
         owner[last] = value
 
 
-def _is_attribute(key: Any) -> bool:
-    return isinstance(key, str) and key.startswith(".")
+def _held(roots: World) -> Iterator[tuple[Path, Any]]:
+    """(path, value) of all arrays and numbers in some variables."""
+    for name, root in roots.items():
+        yield from ((path, x) for path, _, x in leaves(root, (name,), None))
 
 
 def _rest(result: Any) -> tuple[Any, ...]:

@@ -5,72 +5,82 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.check.derivation.diagnosis import as_shape, close, ratio
-from tinygrad_lr.check.derivation.edits import Edit, Environment, edits, parsed, right_side
+from tinygrad_lr.check.derivation.edits import Edit, edits
+from tinygrad_lr.check.derivation.environment import Environment, parsed, right_side
 from tinygrad_lr.check.derivation.experiment import Experiment, Overrides, Replay
 from tinygrad_lr.check.derivation.rewrite import substituted
-from tinygrad_lr.check.derivation.watch import Change, Follower, Path, Scope, Statement
+from tinygrad_lr.check.derivation.watch import Change, Path, Scope, Statement
 from tinygrad_lr.messages.origin import bracketed
 
 MAX_EDITS = 2500
 
 
-class _Trial(Replay):
-    """Tries edits of a statement wherever it runs, without changing what the pass does.
+class Goal(NamedTuple):
+    """What a statement should do.
 
-    Args:
-        expected: what the path should hold after the statement, by how often it has run before.
+    Attributes:
+        path: where it puts its value.
+        value: what it computes now.
+        expected: what it should compute, by how often it has run before.
     """
 
+    statement: Statement
+    path: Path
+    value: Any
+    expected: Mapping[int, Any]
+
+
+class _Trial(Replay):
+    """Tries edits of a statement wherever it runs, without changing what the pass does."""
+
     def __init__(
-        self,
-        function: Callable[..., Any],
-        overrides: Overrides,
-        statement: Statement,
-        path: Path,
-        value: Any,
-        expected: Mapping[int, Any],
-        rtol: float,
+        self, function: Callable[..., Any], overrides: Overrides, goal: Goal, rtol: float
     ) -> None:
         super().__init__(function, overrides)
-        self.statement, self.path, self.value = statement, path, value
-        self.expected, self.rtol = expected, rtol
+        self.goal, self.rtol = goal, rtol
         self.alive: list[Edit] | None = None
         self.factors: dict[int, float] = {}  # by which the edits differ from what is right
         self.near: list[Edit] = []  # those that are right but for a factor
         self.same_shape: set[int] = set()
 
     def start(self, scope: Scope, statement: Statement, n: int) -> None:
-        if statement != self.statement or n not in self.expected:
+        _, path, value, expected = self.goal
+        if statement != self.goal.statement or n not in expected:
             return
         env = Environment(scope, statement)
         if self.alive is None:
-            self.alive = edits_of(statement, env, self.path, self.value, self.expected[n])
-        self.alive = [e for e in self.alive if self._fits(env.effect(e.node, self.path), e, n)]
+            self.alive = edits_of(statement, env, path, value, expected[n])
+        self.alive = [e for e in self.alive if self._fits(env.effect(e.node, path), e, expected[n])]
         near = (self._scaled(e, env) for e in self.alive if self.factors[id(e)] != 1)
         self.near = [e for e in near if e]
 
-    def _fits(self, value: Any, edit: Edit, n: int) -> bool:
+    def _fits(self, value: Any, edit: Edit, wanted: Any) -> bool:
         """Whether an edit gives the right value, but for a factor that it always has."""
-        wanted = self.expected[n]
         if not isinstance(value, (np.ndarray, float, int, np.number)):
             return False
         if np.shape(value) == np.shape(wanted):
             self.same_shape.add(id(edit))
-        factor = scale(value, wanted, self.rtol)
+        fitting = as_shape(value, np.shape(wanted))
+        if fitting is None:
+            return False
+        factor = 1.0 if close(fitting, wanted, self.rtol) else ratio(fitting, wanted)
         return factor is not None and close(factor, self.factors.setdefault(id(edit), factor))
 
     def _scaled(self, edit: Edit, env: Environment) -> Edit | None:
         """An edit with the factor that it lacks."""
         factor = self.factors[id(edit)]
-        whole = right_side(edit.node, env, self.path, None)
-        for text in env.factors() if whole is not None else ():
+        whole = right_side(edit.node, env, self.goal.path, None)
+        if whole is None:
+            return None
+        for text in env.divisors:
+            number = env.value(parsed(text))
             for sign, x in (("/", factor), ("*", 1 / factor)):
-                if close(float(env.value(parsed(text))), x):
+                if number is not None and close(float(number), x):
                     node = parsed(f"{bracketed(ast.unparse(whole))} {sign} {text}")
                     words = f"{edit.words}, and the rest is {factor:.6g} times what it should be"
                     return Edit(edit.cost + 5, words, substituted(edit.node, {id(whole): node}))
@@ -87,38 +97,14 @@ def edits_of(
 ) -> list[Edit]:
     """The edits of a statement, at most so many; fewer kinds if it is not known what is wanted."""
     whole = right_side(statement.node, env, path, value) if statement.node else None
-    found = () if whole is None else edits(statement.node, whole, env, wanted)
-    return list(itertools.islice(found, MAX_EDITS))
+    every = () if whole is None else edits(statement.node, whole, env, wanted)
+    return list(itertools.islice(every, MAX_EDITS))
 
 
-def scale(value: Any, wanted: Any, rtol: float) -> float | None:
-    """By which number a value differs from what is wanted; 1.0 if by none but rounding."""
-    if not isinstance(value, (np.ndarray, float, int, np.number)):
-        return None
-    fitting = as_shape(value, np.shape(wanted))
-    if fitting is None:
-        return None
-    return 1.0 if close(fitting, wanted, rtol) else ratio(fitting, wanted)
-
-
-def repairs(
-    experiment: Experiment,
-    overrides: Overrides,
-    statement: Statement,
-    path: Path,
-    value: Any,
-    expected: Mapping[int, Any],
-    rtol: float,
-) -> list[Edit]:
+def repairs(experiment: Experiment, overrides: Overrides, goal: Goal, rtol: float) -> list[Edit]:
     """The changes to a statement that make its values right, the plainest first."""
-    trial: list[_Trial] = []
-
-    def follower(function: Callable[..., Any]) -> Follower:
-        trial.append(_Trial(function, overrides, statement, path, value, expected, rtol))
-        return trial[0]
-
-    experiment.run(follower)
-    return trial[0].survivors()
+    trial, _ = experiment.run(lambda function: _Trial(function, overrides, goal, rtol))
+    return trial.survivors()
 
 
 class Variants(Replay):
@@ -152,22 +138,31 @@ class Variants(Replay):
         change, node = self.waiting.pop((statement, n), None), statement.node
         if change is None or node is None:
             return
-        env, seen, kept = Environment(scope, statement), {_bytes(change.value)}, []
-        for edit in sorted(edits_of(statement, env, change.path, change.value), key=lambda e: e.cost):
+        env = Environment(scope, statement)
+        self.found[statement] = self._variants(change, env)
+        whole = right_side(node, env, change.path, change.value)
+        if whole is not None and _is_float(env.value(whole)):
+            more = parsed(f"1.37 * {bracketed(ast.unparse(whole))} + 0.37")
+            self.disturbed[statement] = substituted(node, {id(whole): more})
+
+    def _variants(self, change: Change, env: Environment) -> list[tuple[Edit, bool]]:
+        """The edits of a statement whose effects differ."""
+        statement, path = change.statement, change.path
+        node, seen, variants = statement.node, {_bytes(change.value)}, []
+        for edit in sorted(edits_of(statement, env, path, change.value), key=lambda e: e.cost):
             simple = type(edit.node) is type(node) and not isinstance(node, (ast.For, ast.If))
-            value = env.effect(edit.node, change.path) if simple else None
+            value = env.effect(edit.node, path) if simple else None
             is_array = isinstance(value, (np.ndarray, float, np.number))
             if simple and statement not in self.repeated:
                 if not is_array or _bytes(value) in seen:
                     continue
                 seen.add(_bytes(value))
-            kept.append((edit, is_array and self.is_likely(value)))
-        self.found[statement] = kept
-        whole = right_side(node, env, change.path, change.value)
-        value = None if whole is None else env.value(whole)
-        if isinstance(value, (float, np.floating, np.ndarray)) and np.asarray(value).dtype.kind == "f":
-            more = parsed(f"1.37 * {bracketed(ast.unparse(whole))} + 0.37")
-            self.disturbed[statement] = substituted(node, {id(whole): more})
+            variants.append((edit, is_array and self.is_likely(value)))
+        return variants
+
+
+def _is_float(x: Any) -> bool:
+    return isinstance(x, (float, np.floating, np.ndarray)) and np.asarray(x).dtype.kind == "f"
 
 
 def _bytes(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Run a function of the learner's, and follow what each statement of the learner's own code does."""
+"""Run a function, and follow what each statement of the learner's own code does."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import inspect
 import linecache
 import os
 import sys
-import traceback
 import sysconfig
+import tokenize
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,23 +71,40 @@ class Change(NamedTuple):
 def name_of(path: Path) -> str:
     """The last name on a path, and the indices that follow it."""
     last = max(i for i, part in enumerate(path) if isinstance(part, str))
-    return path[last].lstrip(".") + "".join(f"[{i}]" for i in path[last + 1 :])
+    return str(path[last]).lstrip(".") + "".join(f"[{i}]" for i in path[last + 1 :])
 
 
 def written(path: Path) -> str:
     """A path as it is written: self.layers[0].W."""
     text = str(path[0])
     for key in path[1:]:
-        text += key if isinstance(key, str) and key.startswith(".") else f"[{key!r}]"
+        text += key if is_attribute(key) else f"[{key!r}]"
     return text
 
 
+def is_attribute(key: Any) -> bool:
+    """Whether a part of a path stands for an attribute."""
+    return isinstance(key, str) and key.startswith(".")
+
+
+def element(owner: Any, key: Any) -> Any:
+    """The element or the attribute of a value that a part of a path stands for."""
+    return getattr(owner, key[1:]) if is_attribute(key) else owner[key]
+
+
 class Run(NamedTuple):
-    """What a function did."""
+    """What a function did.
+
+    Attributes:
+        end: the statement that returned the result, or raised the error.
+        changes: in the order in which they were made.
+        returns: what every call returned, each with the number of changes before.
+        heads: where every loop and branch began, likewise, without a value.
+    """
 
     result: Any
     error: Exception | None
-    end: Statement  # the one that returned the result, or raised
+    end: Statement
     changes: list[Change]
     locals: dict[str, Any]
     returns: Sequence[tuple[int, Change]] = ()
@@ -110,11 +128,12 @@ class Follower:
         self.runs: Counter[Statement] = Counter()
         self.frames = 0
         self.raised: tuple[BaseException, Statement] | None = None
+        self.failure: Exception | None = None
         self.locals: dict[str, Any] = {}
         self.end = Statement("", self.main.co_firstlineno if self.main else 0, "")
 
     def follow(self, call: Callable[[], Any]) -> tuple[Any, Exception | None]:
-        """(result, error) of a call."""
+        """(result, error) of a call; an error of the follower itself is raised."""
         before, result, error = sys.gettrace(), None, None
         sys.settrace(self.call)
         try:
@@ -123,6 +142,8 @@ class Follower:
             error = raised
         finally:
             sys.settrace(before)
+        if self.failure:
+            raise self.failure
         if error:
             self.end = self.raised[1] if self.raised else self._last_line(error)
         return result, error
@@ -143,7 +164,11 @@ class Follower:
         if file == "<string>" and self.main and file != self.main.co_filename:
             return None  # what a dataclass has written
         self.frames += 1
-        return _Frame(self, frame, self.frames).step
+        return _Frame(self, frame.f_code, self.frames).step(frame, event, arg)
+
+    def run(self, result: Any, error: Exception | None) -> Run:
+        """What was seen of a call with a result, or an error."""
+        return Run(result, error, self.end, [], self.locals)
 
     def begin(self, scope: Scope) -> None:
         """A call of the learner's own code begins."""
@@ -170,41 +195,62 @@ class Scope(NamedTuple):
 class _Frame:
     """One call of the learner's own code."""
 
-    def __init__(self, follower: Follower, frame: FrameType, number: int) -> None:
+    def __init__(self, follower: Follower, code: CodeType, number: int) -> None:
         self.follower, self.number = follower, number
-        self.statements = statements(frame.f_code)
+        self.statements = statements(code)
         self.now: Statement | None = None
         self.n, self.failed = 0, False
-        follower.begin(self.scope(frame))
-
-    def scope(self, frame: FrameType) -> Scope:
-        """The frame's variables; to ask for f_locals twice would undo what was set between."""
-        return Scope(frame.f_code, self.number, frame.f_locals, frame.f_globals)
 
     def step(self, frame: FrameType, event: str, arg: Any) -> Any:
-        """Python's trace function of a frame."""
-        follower = self.follower
-        if event == "line":
-            statement = self.statements.get(frame.f_lineno) or _bare(frame.f_code, frame.f_lineno)
-            if self.now is None or statement is not self.now:
-                scope = self.scope(frame)
-                self._finish(scope)
-                self.now, self.n = statement, follower.runs[statement]
-                follower.runs[statement] += 1
-                follower.start(scope, statement, self.n)
-        elif event == "exception":
-            self.failed = True
-            if self.now and (follower.raised is None or follower.raised[0] is not arg[1]):
-                follower.raised = arg[1], self.now
-        elif event == "return":
-            scope = self.scope(frame)
-            self._finish(scope)
-            if self.now:
-                follower.returned(scope, self.now, self.n, arg)
-            if self.number == 1:
-                follower.locals = dict(scope.locals)
-                follower.end = self.now or follower.end
+        """Python's trace function of a frame, which what it raises would be raised in.
+
+        So that no error of a follower is taken for one of the learner's, it is kept, and the rest
+        of the run is not followed. A recursion without an end is the learner's, wherever it shows.
+        """
+        try:
+            self._step(frame, event, arg)
+        except RecursionError:
+            raise
+        except Exception as error:
+            self.follower.failure = error
+            sys.settrace(None)
+            return None
         return self.step
+
+    def _step(self, frame: FrameType, event: str, arg: Any) -> None:
+        if event == "exception":
+            self._raised(arg[1])
+            return
+        # f_locals is read once: to read it again would undo what was set in it before Python 3.13
+        scope = Scope(frame.f_code, self.number, frame.f_locals, frame.f_globals)
+        if event == "call":
+            self.follower.begin(scope)
+        elif event == "line":
+            self._line(scope, frame.f_lineno)
+        elif event == "return":
+            self._returned(scope, arg)
+
+    def _line(self, scope: Scope, line: int) -> None:
+        statement = self.statements.get(line) or _bare(scope.code, line)
+        if statement is not self.now:
+            self._finish(scope)
+            self.now, self.n = statement, self.follower.runs[statement]
+            self.follower.runs[statement] += 1
+            self.follower.start(scope, statement, self.n)
+
+    def _raised(self, error: BaseException) -> None:
+        self.failed = True
+        raised = self.follower.raised
+        if self.now and (raised is None or raised[0] is not error):
+            self.follower.raised = error, self.now
+
+    def _returned(self, scope: Scope, value: Any) -> None:
+        self._finish(scope)
+        if self.now:
+            self.follower.returned(scope, self.now, self.n, value)
+        if self.number == 1:
+            self.follower.locals = dict(scope.locals)
+            self.follower.end = self.now or self.follower.end
 
     def _finish(self, scope: Scope) -> None:
         if self.now and not self.failed:
@@ -218,20 +264,14 @@ def is_own(file: str) -> bool:
 
 
 class Watcher(Follower):
-    """Keeps what every statement changes.
-
-    Attributes:
-        changes: in the order in which they were made.
-        returns: what every call returned, each with the number of changes before.
-        heads: where every loop and branch began, likewise, without a value.
-    """
+    """Keeps what every statement changes, as it is told in a Run."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         self.changes: list[Change] = []
         self.returns: list[tuple[int, Change]] = []
         self.heads: list[tuple[int, Change]] = []
-        self._slots: dict[Any, Any] = {}  # what a variable or an element held last
+        self._slots: dict[Any, Any] = {}  # the id of the array, or the number, held last
         self._contents: dict[int, Any] = {}  # of arrays, by id
         self._held: list[Any] = []  # so that no id is used again
 
@@ -274,27 +314,22 @@ class Watcher(Follower):
         """What is new in a variable since it was looked at last."""
         new = []
         for path, slot, x in leaves(value, (name,), (number, name)):
-            content = self.kept(x) if isinstance(x, Tensor) else np.asarray(x).tobytes()
-            array = isinstance(x, (Tensor, np.ndarray))
-            same_object = array and self._slots.get(slot) is x
-            known = array and self._contents.get(id(x)) is not None
-            if array:
-                changed = not known or not _equal(self._contents[id(x)], content)
-                moved = known and not (changed or assigned) and len(path) > 1  # within a list
-                fresh = changed or (not same_object and not moved)
-            else:
-                fresh = slot not in self._slots or self._slots[slot] != content
-            if fresh or (assigned and len(path) == 1):
-                new.append((path, x))
-            self._slots[slot] = x if array else content
-            if array:
-                self._contents[id(x)] = content
+            content = id(x) if isinstance(x, Tensor) else np.asarray(x).tobytes()
+            whole, before = len(path) == 1, self._slots.get(slot)
+            if isinstance(x, (Tensor, np.ndarray)):
+                fresh = self._contents.get(id(x)) != content
+                fresh |= before != id(x) and (assigned or whole)  # else moved within a list
+                self._slots[slot], self._contents[id(x)] = id(x), content
                 self._held.append(x)
+            else:
+                fresh, self._slots[slot] = before != content, content
+            if fresh or (assigned and whole):
+                new.append((path, x))
         return new
 
-
-def _equal(a: Any, b: Any) -> bool:
-    return a is b if isinstance(b, Tensor) else bool(a == b)
+    def run(self, result: Any, error: Exception | None) -> Run:
+        seen = self.changes, self.locals, self.returns, self.heads
+        return Run(result, error, self.end, *seen)
 
 
 def watch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Run:
@@ -304,10 +339,7 @@ def watch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Run:
 
 def run(watcher: Watcher, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Run:
     """Call a function under a watcher."""
-    result, error = watcher.follow(lambda: function(*args, **kwargs))
-    return Run(
-        result, error, watcher.end, watcher.changes, watcher.locals, watcher.returns, watcher.heads
-    )
+    return watcher.run(*watcher.follow(lambda: function(*args, **kwargs)))
 
 
 def leaves(value: Any, path: Path, slot: Any, depth: int = 0) -> Iterator[tuple[Path, Any, Any]]:
@@ -348,7 +380,7 @@ def statements(code: CodeType) -> dict[int, Statement]:
         block = inspect.getblock(lines[code.co_firstlineno - 1 :])
         indented = lines[code.co_firstlineno - 1][:1].isspace()
         tree = ast.parse("if True:\n" * indented + "".join(block))
-    except (SyntaxError, IndexError):
+    except (SyntaxError, IndexError, tokenize.TokenError):
         return {}
     ast.increment_lineno(tree, code.co_firstlineno - 1 - indented)
     by_line: dict[int, Statement] = {}
