@@ -190,6 +190,20 @@ def test_a_backward_pass_that_raises_is_reported():
     assert report.rows[0].verdict == "right"
 
 
+@pytest.mark.parametrize("before", ["", "\n    dW = X.T @ dZ"])
+def test_a_backward_pass_that_raises_may_hold_an_eps(before):
+    (backward,) = defined(f"""
+def backward(X, Y, A):
+    dZ = (A - Y) / len(X)
+    scale = 1 / (np.abs(dZ) + 1e-8){before}
+    dW = X @ dZ
+    return dW
+""")
+    report = tg.check_backward(forward, backward, **GIVEN)
+    assert report.first_wrong == "dW" and "raised ValueError" in report.summary
+    assert "digits" not in str(report)
+
+
 def test_nothing_that_is_a_claim():
     def backward(X, Y, A):
         pass
@@ -295,6 +309,33 @@ def test_cautions():
     assert "only one sample" in cautions(X=X[:1], Y=Y[:1])
     assert "only one label" in cautions(Y=np.ones((9, 1)))
     assert "as many features as samples" in cautions(X=X[:4], Y=Y[:4])
+
+
+def test_inputs_that_are_empty_or_rows_of_different_lengths():
+    def forward(X, mask, w):
+        return sum(np.sum(w * np.array(x)) ** 2 for x in X)
+
+    def backward(X, mask, w):
+        return sum(2 * np.sum(w * np.array(x)) * np.sum(x) for x in X)
+
+    rows = [[1.0, 2.0], [3.0]]
+    assert tg.check_backward(forward, backward, X=rows, mask=[], w=np.array(0.5)).ok
+
+
+def test_a_caution_names_an_attribute_as_it_is_written():
+    class Model:
+        W = None
+
+    def forward(X, model):
+        return np.sum(X @ model.W)
+
+    def backward(X, model):
+        return X.T @ np.ones((3, 2))
+
+    model = Model()
+    model.W = np.eye(2)
+    report = tg.check_backward(forward, backward, X=np.ones((3, 2)), model=model)
+    assert report.ok and "caution: model.W is square" in str(report)
 
 
 def test_cautions_on_weights():

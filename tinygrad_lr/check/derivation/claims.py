@@ -1,4 +1,4 @@
-"""Where a backward pass keeps its gradients, and of which inputs they are."""
+"""Where a backward pass keeps its gradients, and what names say of them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.check.derivation.diagnosis import as_shape, close, ratio
+from tinygrad_lr.check.derivation.diagnosis import as_shape
 from tinygrad_lr.check.derivation.watch import Change, Path, Run, Statement, leaves, name_of
 
 RETURNED, KEPT, CHANGED, UPDATE, REBOUND, LOCAL, STEP = (
     "returned", "kept", "changed", "update", "rebound", "local", "step"
 )  # fmt: skip
+UPDATES = (UPDATE, REBOUND)
 PREFIXES = (
     "d", "d_", "grad_", "grad", "gradient_", "g_", "g", "nabla_", "delta_", "delta", "der_",
     "dL_d", "dL_", "dLd", "dJ_d", "dJd", "dC_d", "dE_d", "dloss_d", "dLoss_d", "d_loss_d_",
@@ -24,8 +25,6 @@ SUFFIXES = (
     "_grad", "_gradient", "_delta", "_bar", "_error", "_err", "grad", "Grad", "delta", "Delta"
 )  # fmt: skip
 PREACTIVATIONS = ("z", "logits", "scores")  # what a bare `delta` belongs to
-BARE = ("grad", "gradient", "g", "delta", "derivative")  # of p.grad beside p.data
-LISTS = ("grads", "gradients", "gs", "grad", "gradient", "g", "dparams", "dps", "d")  # beside params
 SYNONYMS = {"weights": "w", "weight": "w", "biases": "b", "bias": "b"}
 
 
@@ -79,26 +78,25 @@ def places(
         skip: how many values are returned before the gradients, as a loss.
         only: where to look, beside at what is returned; default everywhere.
     """
-    found: dict[Place, Any] = {}
-    for path, value in _returned(run, skip):
-        if path not in before:  # an input is returned updated, which is found below
-            found[Place(RETURNED, path)] = value
-    for path, x in _held(roots, only):
+    # an input that is returned is updated, which is found below
+    found = {Place(RETURNED, p): x for p, x in _returned(run, skip) if p not in before}
+    for path, x in _values(roots, only):
         if path not in before:
             found[Place(KEPT, path)] = np.array(x)
         elif (change := _difference(x, before[path])) is not None:
             found.setdefault(Place(UPDATE, same[path]), change)
             found[Place(CHANGED, path)] = np.array(x)
-    for path, x in _held(run.locals, only):
+    for path, x in _values(run.locals, only):
         if path[0] not in roots:
-            found.setdefault(Place(LOCAL, path), np.array(x))
-        elif path in before and (change := _difference(x, before[path])) is not None:
-            if Place(UPDATE, same[path]) not in found:
-                found[Place(REBOUND, same[path])] = change
+            found[Place(LOCAL, path)] = np.array(x)
+        elif path not in before or Place(UPDATE, same[path]) in found:
+            continue
+        elif (change := _difference(x, before[path])) is not None:
+            found[Place(REBOUND, same[path])] = change
     return {place: x for place, x in found.items() if np.asarray(x).dtype.kind == "f"}
 
 
-def _held(roots: Mapping[str, Any], only: Collection[Path] | None) -> Iterator[tuple[Path, Any]]:
+def _values(roots: Mapping[str, Any], only: Collection[Path] | None) -> Iterator[tuple[Path, Any]]:
     """The arrays and numbers that variables hold, or only those at some paths."""
     if only is None:
         for name, root in roots.items():
@@ -125,7 +123,7 @@ def _difference(x: Any, before: Any) -> Any:
 def _returned(run: Run, skip: int) -> Iterator[tuple[Path, Any]]:
     """What was returned, under the names that the return statement has for it, or by position."""
     node = getattr(run.end.node, "value", None) if isinstance(run.end.node, ast.Return) else None
-    result, elements = run.result, getattr(node, "elts", None) or []
+    result, elements = run.result, getattr(node, "elts", [])
     base = ast.unparse(node) if node is not None and not elements else ""
     if skip and isinstance(result, (tuple, list)):
         result, elements = result[skip:], elements[skip:]
@@ -133,15 +131,17 @@ def _returned(run: Run, skip: int) -> Iterator[tuple[Path, Any]]:
             base = ast.unparse(elements[0]) if elements else f"{base}[{skip}]"
             result, elements = result[0], getattr(elements[0], "elts", []) if elements else []
     if isinstance(result, (tuple, list)) and not hasattr(result, "_fields"):
-        for i, x in enumerate(result):
-            text = ast.unparse(elements[i]) if len(elements) == len(result) else ""
-            name = text or (f"{base}[{i}]" if base.isidentifier() else "")
+        names = [f"{base}[{i}]" if base.isidentifier() else "" for i in range(len(result))]
+        if len(elements) == len(result):
+            names = [ast.unparse(element) for element in elements]
+        for i, (x, name) in enumerate(zip(result, names, strict=True)):
             yield from _inside(x, name, i)
     elif result is not None and not skip:
         yield from _inside(result, base, 0)
 
 
 def _inside(x: Any, name: str, i: int) -> Iterator[tuple[Path, Any]]:
+    """The values in the i-th returned value, under a name of the learner's, if it has one."""
     base, bracket, index = name.partition("[")
     root: Path = (base, int(index[:-1])) if bracket and index[:-1].isdigit() else (name,)
     if not root[0].isidentifier():
@@ -161,7 +161,8 @@ def stems(name: str) -> list[str]:
     found += [base.removesuffix(s) for s in SUFFIXES if base.endswith(s) and base != s]
     if base.startswith(("delta", "error")):
         found += [z + base[5:] for z in PREACTIVATIONS]
-    found += [z for stem in found if stem.lower() in PREACTIVATIONS for z in PREACTIVATIONS]
+    if any(stem.lower() in PREACTIVATIONS for stem in found):
+        found += PREACTIVATIONS
     plain = list(dict.fromkeys(map(plain_name, found)))
     return [stem + bracket + index for stem in plain] + plain * bool(bracket)
 
@@ -185,102 +186,14 @@ def evidence(name: str, other: str, bare: bool = False) -> int:
     read = stems(name) + [plain_name(name)] * bare
     if target in read:
         return 2
-    family = re.sub(r"(\d+|\[\d+\])$", "", target)
-    return int(family != target and family in read) or int(
-        any(re.sub(r"(\d+|\[\d+\])$", "", stem) == target and stem != target for stem in read)
-    )
+    return int(_family(target) in read or target in map(_family, read))
+
+
+def _family(name: str) -> str:
+    """A name without the number or the index at its end."""
+    return re.sub(r"(\d+|\[\d+\])$", "", name)
 
 
 def fits(value: Any, shape: tuple[int, ...]) -> bool:
     """Whether a value can be a gradient of something of a shape, but for axes of length 1."""
     return as_shape(value, shape) is not None
-
-
-def match(
-    found: Mapping[Place, Any],
-    truth: Mapping[str, Any],
-    paths: Mapping[str, Path],
-    names: Mapping[str, str],
-    left_out: Collection[str],
-    rtol: float,
-) -> dict[str, Place]:
-    """Which place claims the gradient of which input.
-
-    A name is evidence: among its readings the one with a fitting shape wins, and then the one with
-    right numbers. What has no name is read by its position, if its shape fits there, else by its
-    numbers, else by its shape.
-
-    Args:
-        found: what the backward pass left behind.
-        truth: the true gradients, by input.
-        paths: where the inputs are.
-        names: which name is the gradient of which input, said by the caller.
-        left_out: inputs whose gradient nobody asks for: a variable of another shape is none.
-    """
-    said = {(place, name): says(place, name, paths, names) for place in found for name in truth}
-    returned = [p for p in found if p.kind == RETURNED]
-    unnamed = [p for p in returned if not any(said[p, name] for name in truth)]
-    aligned = len(returned) == len(truth)
-    scores: list[tuple[Any, str, Place]] = []
-    for place, value in found.items():
-        for i, (name, g) in enumerate(truth.items()):
-            evident = said[place, name]
-            fitting = as_shape(value, np.shape(g))
-            update, result = place.kind in (UPDATE, REBOUND), place.kind == RETURNED
-            right = fitting is not None and (
-                ratio(fitting, g, rtol) is not None if update else close(fitting, g, rtol)
-            )
-            if place in unnamed:
-                evident = int(right or (aligned and returned.index(place) == i))
-            if not evident and not (right and result):
-                continue
-            if update and name in left_out:
-                continue  # samples and labels are no parameters
-            may_differ = evident > 1 and (name not in left_out or place.kind != LOCAL)
-            if fitting is None and not may_differ:
-                continue
-            contract = evident > 1 and place.kind not in (LOCAL, CHANGED)
-            score = fitting is not None, contract, right, evident, not update, result
-            scores.append((score, name, place))
-    claims: dict[str, Place] = {}
-    taken: set[Place] = set()
-    for _, name, place in sorted(scores, key=lambda s: s[0], reverse=True):
-        if name not in claims and place not in taken:
-            claims[name] = place
-            taken.add(place)
-    left = [p for p in unnamed if p not in taken]
-    for name in truth:  # what is returned without a name, by its shape alone
-        fits_it = [p for p in left if fits(found[p], np.shape(truth[name]))]
-        if name not in claims and name not in left_out and len(fits_it) == 1:
-            claims[name] = fits_it[0]
-            left.remove(fits_it[0])
-    return claims
-
-
-def says(
-    place: Place, name: str, paths: Mapping[str, Path], names: Mapping[str, str]
-) -> int:
-    """How much a place says that it holds the gradient of an input: 3 all, 2, 1, or 0 nothing."""
-    path = paths.get(name, (name,))
-    if place.kind in (UPDATE, REBOUND):
-        return 3 * (place.path == path)
-    if names.get(place.name) == name:
-        return 3
-    if names.get(place.name):
-        return 0
-    owner, inside = path[:-1], len(place.path) > 1
-    beside = len(owner) > 0 and place.path[: len(owner)] == owner
-    last = name_of(path)
-    alike = [other for other in paths.values() if name_of(other) == last]
-    holder = plain_name(str(place.path[-2]).lstrip(".")) if inside else ""
-    bare = inside and (place.kind == RETURNED or holder in LISTS or bool(stems(holder)))
-    said = evidence(place.name, last, bare)
-    if beside and plain_name(place.name) in BARE and not any(
-        other[: len(owner)] == owner for other in paths.values() if other != path
-    ):
-        said = 2  # p.grad beside p.data
-    if re.sub(r"\[.*", "", plain_name(place.name)) in LISTS and place.path[-1] == path[-1]:
-        said = 2  # grads[1] for params[1]
-    if said and len(alike) > 1 and not beside and inside:
-        return 1 if place.kind == RETURNED else 0
-    return said + (said > 1 and beside and len(owner) > 1)

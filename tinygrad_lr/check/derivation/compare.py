@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Mapping
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.array.protocols import unwrap
+from tinygrad_lr.check.derivation import updates
 from tinygrad_lr.check.derivation.claims import (
-    REBOUND,
     STEP,
-    UPDATE,
+    UPDATES,
     Claim,
     Place,
     evidence,
     fits,
-    match,
 )
 from tinygrad_lr.check.derivation.diagnosis import as_shape, close, largest, ratio
 from tinygrad_lr.check.derivation.experiment import Experiment, Outcome
-from tinygrad_lr.check.derivation.forward import Truth
-from tinygrad_lr.check.derivation.watch import Change, Path, Statement, name_of
+from tinygrad_lr.check.derivation.match import Matcher
+from tinygrad_lr.check.derivation.truth import Truth
+from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.tensor import Tensor, history
 
 ROUNDING = 1e-7
-UPDATES = (UPDATE, REBOUND)
 PRECISION = {np.dtype("f4"): 1e-5, np.dtype("f2"): 1e-2}  # of a sum computed in them
 
 
@@ -62,31 +62,30 @@ class Comparison:
         self.outcome = experiment.watched()
         self.paths = truth.paths
         self.truth = {name: truth.of[x] for name, x in truth.inputs.items()} | dict(extra)
-        self.guard, left_out, self.saturated = _guards(truth.loss)
+        self.guard, cost, self.saturated = _guards(truth.loss)
         kinds = (np.asarray(c.array).dtype for c in self.outcome.run.changes)
         coarsest = max((PRECISION.get(kind, 0.0) for kind in kinds), default=0.0)
-        self.rtol = max(ROUNDING if truth.loss else 1e-6, min(5 * left_out, 0.02), coarsest)
+        self.rtol = max(1e-6 if truth.loss is None else ROUNDING, min(5 * cost, 0.02), coarsest)
         self._atol = _roundings(truth)
         self.claims: dict[str, Claim] = {}
         self.rate = 1.0
         matched = self.matched(self.outcome)
         self._match_steps(matched)
         self.claims = {name: self._claim(name, place) for name, place in matched.items()}
-        self.rate = self._rate()
+        self.rate = updates.rate(self.claims, self.truth, experiment, self.outcome.run)
         if self.claims and not any(c.place.kind == STEP for c in self.claims.values()):
             experiment.look_at(claim.place for claim in self.claims.values())
 
     def matched(self, outcome: Outcome) -> dict[str, Place]:
         """Where the gradient of which input is."""
-        return match(
-            outcome.places, self.truth, self.paths, self.names, self.left_out, self.rtol
-        )
+        matcher = Matcher(self.truth, self.paths, self.names, self.left_out, self.rtol)
+        return matcher.match(outcome.places)
 
     def gradient(self, outcome: Outcome, name: str) -> Any:
         """The claimed gradient of an input; None if there is none."""
-        value = outcome.places.get(self.claims[name].place)
-        update = value is not None and self.claims[name].place.kind in UPDATES
-        return np.divide(value, self.rate) if update else value
+        place = self.claims[name].place
+        value = outcome.places.get(place)
+        return value if value is None or place.kind not in UPDATES else np.divide(value, self.rate)
 
     def right(self, outcome: Outcome) -> frozenset[str]:
         """The inputs whose gradients are right."""
@@ -142,72 +141,56 @@ class Comparison:
         for change in self.outcome.run.changes:
             if len(change.path) == 1:
                 series.setdefault((change.statement, change.path), []).append(change)
-        for name, g in self.truth.items():
-            for (statement, path), changes in series.items() if name not in matched else ():
-                fitting = [i for i, c in enumerate(changes) if fits(c.value, np.shape(g))]
-                if len(changes) < 2 or not fitting or not evidence(str(path[0]), name):
-                    continue
-                right = [i for i in fitting if self.is_right(name, changes[i].value)]
-                place = Place(STEP, (*path, (right or fitting)[0]))
-                if name not in matched and place not in matched.values():
+        series = {key: changes for key, changes in series.items() if len(changes) > 1}
+        for name in [name for name in self.truth if name not in matched]:
+            for (statement, path), changes in series.items():
+                step = self._step(name, changes)
+                place = Place(STEP, (*path, step))
+                if step is not None and place not in matched.values():
                     self.experiment.taps[statement, path] = []
-                    self.outcome.places[place] = changes[place.path[-1]].value
+                    self.outcome.places[place] = changes[step].value
                     matched[name] = place
+                    break
+
+    def _step(self, name: str, changes: Sequence[Change]) -> int | None:
+        """Which of the values that a variable held is the gradient of an input."""
+        shape = np.shape(self.truth[name])
+        fitting = [i for i, c in enumerate(changes) if fits(c.value, shape)]
+        if not fitting or not evidence(str(changes[0].path[0]), name):
+            return None
+        return next((i for i in fitting if self.is_right(name, changes[i].value)), fitting[0])
 
     def _claim(self, name: str, place: Place) -> Claim:
         """A claim, with the statement that it comes from."""
-        value, changes = self.outcome.places[place], self.outcome.run.changes
-        if place.kind == STEP:
-            statements = [s for s, path in self.experiment.taps if path == place.path[:-1]]
-            source = [c for c in changes if c.statement in statements and c.path == place.path[:-1]]
-            source = source[place.path[-1] :]
-        elif place.kind in UPDATES:
-            source = [c for c in changes if c.path == place.path or c.name == place.name][::-1]
-        else:
-            source = [c for c in changes if same(c.value, value)]
-            named = [c for c in source if c.name == place.name][-1:]
-            helper = [c for c in source if named and c.frame > named[0].frame and _calls(named[0])]
-            trivial = _is_trivial(value)
-            source = named if trivial else helper or named or source
-        if not source:
+        value, change = self.outcome.places[place], self._source(place)
+        if change is None:
             return Claim(name, place, value, place.name, self.outcome.run.end, 0)
-        change = source[0]
         return Claim(name, place, value, change.name, change.statement, change.n, change)
 
-    def _rate(self) -> float:
-        """What updates multiply the gradient by: minus the learning rate, which stands in the code."""
-        updates = [(n, c) for n, c in self.claims.items() if c.place.kind in UPDATES]
-        ratios = []
-        for name, claim in updates:
-            value = as_shape(claim.value, np.shape(self.truth[name]))
-            r = None if value is None else ratio(value, self.truth[name])
-            ratios += [r] if r else []
-        if not updates:
-            return 1.0
+    def _source(self, place: Place) -> Change | None:
+        """The change that gave a place its value; None if there is none."""
+        changes = self.outcome.run.changes
+        if place.kind == STEP:
+            variable, step = place.path[:-1], place.path[-1]
+            tapped = {statement for statement, path in self.experiment.taps if path == variable}
+            steps = (c for c in changes if c.path == variable and c.statement in tapped)
+            return next(itertools.islice(steps, step, None))
+        if place.kind in UPDATES:
+            own = (c for c in reversed(changes) if place.path == c.path or place.name == c.name)
+            return next(own, None)
+        return _computed(self.outcome.places[place], place.name, changes)
 
-        def votes(rate: float) -> int:
-            return sum(abs(r / -rate - 1) < 1e-6 for r in ratios)
 
-        numbers = list(dict.fromkeys(self._numbers(c.statement for _, c in updates)))
-        best = max(numbers, key=votes, default=0.0)
-        if best and (votes(best) or len(numbers) == 1):
-            return -best
-        falling = [r for r in ratios if r < 0]
-        return falling[0] if falling else -abs(ratios[0]) if ratios else -1.0
-
-    def _numbers(self, statements: Iterable[Statement]) -> Iterable[float]:
-        """The positive numbers in statements: constants, and variables that hold one."""
-        held = {c.name: c.value for c in self.outcome.run.changes if np.ndim(c.value) == 0}
-        held |= {n: x for n, x in self.outcome.run.locals.items() if isinstance(x, (int, float))}
-        held |= {name_of(p): x for p, x in self.experiment.before.items() if np.ndim(x) == 0}
-        for statement in statements:
-            for node in ast.walk(statement.node) if statement.node else ():
-                value = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
-                name = getattr(node, "id", getattr(node, "attr", None))
-                value = held.get(name, value)
-                number = isinstance(value, (int, float, np.ndarray, np.number))
-                if number and not isinstance(value, bool) and value > 0:
-                    yield float(value)
+def _computed(value: Any, name: str, changes: Sequence[Change]) -> Change | None:
+    """The change that computed a value: the last under its name, or in the helper it calls."""
+    sources = [change for change in changes if same(change.value, value)]
+    named = next((change for change in reversed(sources) if change.name == name), None)
+    if _is_trivial(value) or not sources:
+        return named
+    if named is None:
+        return sources[0]
+    helpers = (change for change in sources if change.frame > named.frame)
+    return next(helpers, named) if _calls(named) else named
 
 
 def same(a: Any, b: Any) -> bool:
@@ -231,8 +214,8 @@ def _guards(loss: Tensor | None) -> tuple[float, float, bool]:
     logs = [y for y in history(loss) if y.op.name == "log"] if loss is not None else []
     pairs = [(_guard(y), float(np.min(unwrap(y.inputs[0])))) for y in logs]
     eps = max((guard for guard, _ in pairs), default=0.0)
-    left_out = max((guard / smallest for guard, smallest in pairs if smallest), default=0.0)
-    return eps, left_out, any(smallest <= max(1e-14, 100 * eps) for _, smallest in pairs)
+    cost = max((guard / smallest for guard, smallest in pairs if smallest), default=0.0)
+    return eps, cost, any(smallest <= max(1e-14, 100 * eps) for _, smallest in pairs)
 
 
 def _guard(log: Tensor) -> float:

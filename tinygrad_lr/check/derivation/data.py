@@ -1,4 +1,4 @@
-"""What the data of a check are like: their sizes, and what cannot be seen with them."""
+"""What is data among the inputs of a check, and what cannot be seen with them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,22 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.check.derivation.claims import evidence, plain_name
-from tinygrad_lr.check.derivation.forward import Truth
-from tinygrad_lr.check.derivation.watch import leaves
+from tinygrad_lr.check.derivation.truth import Truth
+from tinygrad_lr.check.derivation.watch import leaves, written
 
 DATA = frozenset(
-    "t ts target targets label labels data features feature input inputs image images truth dout upstream "
-    "mask masks ratings r sampleweight hprev hinit initialstate".split()
-)
+    (
+        "t", "ts", "target", "targets", "label", "labels", "data", "feature", "features", "input",
+        "inputs", "image", "images", "truth", "dout", "upstream", "mask", "masks", "ratings", "r",
+        "sampleweight", "hprev", "hinit", "initialstate",
+    )
+)  # fmt: skip
 SETTINGS = frozenset(
-    "reg lam lambda lmbda lmbd l1 l2 c alpha lr eta eps epsilon decay momentum mu beta p rate keepprob "
-    "learningrate".split()
-)
+    (
+        "reg", "lam", "lambda", "lmbda", "lmbd", "l1", "l2", "c", "alpha", "lr", "eta", "eps",
+        "epsilon", "decay", "momentum", "mu", "beta", "p", "rate", "keepprob", "learningrate",
+    )
+)  # fmt: skip
 
 
 def is_data(name: str, x: Any, values: Iterable[str] = ()) -> bool:
@@ -30,8 +35,8 @@ def is_data(name: str, x: Any, values: Iterable[str] = ()) -> bool:
     plain, x = plain_name(name.partition("[")[0]), np.asarray(x)
     if plain in DATA or plain[:1] in ("x", "y") or (plain in SETTINGS and not x.ndim):
         return True
-    values_of = set(np.unique(x)) if x.ndim else set()
-    mask = len(values_of) == 2 and 0 in values_of
+    numbers = set(np.unique(x)) if x.ndim else set()
+    mask = len(numbers) == 2 and 0 in numbers
     return mask or any(evidence(name, value) for value in values)
 
 
@@ -45,77 +50,83 @@ def left_out(
     """The inputs whose gradient nobody asks for.
 
     They are those that are named as data or settings, and what is as long as the samples are, in a
-    program whose parameters are not; where the parameters belong to an object, all that is given.
+    program whose parameters are not; where the parameters belong to an object, all arguments.
     """
     if wrt is not None:
         return [name for name in truth.inputs if name not in wrt]
     shapes = {name: x.shape for name, x in truth.inputs.items()}
-    found = {n for n, x in truth.inputs.items() if is_data(n, x._array, values)}
-    given = {n for n, path in truth.paths.items() if path[0] in inputs}
-    if is_loss and given < shapes.keys():
-        found |= given
-    found |= {n for n in shapes.keys() - given if not shapes[n]}  # a number in an object
-    data = {name: np.asarray(x) for name, x in inputs.items() if is_data(name, _array(x))}
-    m = number_of_samples({name: x for name, x in data.items() if x.ndim})
-    long = {n for n in shapes.keys() - found if m and m > 1 and m in (*shapes[n][:1], *shapes[n][-1:])}
-    others = shapes.keys() - found - long
-    if is_loss and others and not any(m in shapes[n] for n in others):
-        found |= long
-    return [name for name in truth.inputs if name in found]
+    arguments = {name for name, path in truth.paths.items() if path[0] in inputs}
+    unasked = {name for name, x in truth.inputs.items() if is_data(name, x._array, values)}
+    unasked |= {name for name in shapes.keys() - arguments if not shapes[name]}
+    if is_loss:
+        unasked |= arguments if arguments < shapes.keys() else set()
+        unasked |= _per_sample({n: s for n, s in shapes.items() if n not in unasked}, inputs)
+    return [name for name in truth.inputs if name in unasked]
+
+
+def _per_sample(shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Any]) -> set[str]:
+    """What is as long as the samples are, if something else is not."""
+    data = {
+        name: _array(x)
+        for name, x in inputs.items()
+        if is_data(name, x if isinstance(x, np.ndarray) else [])
+    }
+    m = number_of_samples({name: x for name, x in data.items() if x.size and x.ndim}) or 1
+    long = {name for name, shape in shapes.items() if m in (*shape[:1], *shape[-1:])}
+    others = shapes.keys() - long
+    return set() if m == 1 or not others or any(m in shapes[n] for n in others) else long
 
 
 def _array(x: Any) -> Any:
-    """A number or an array as an array; of what is none an empty one."""
-    return np.asarray(x) if isinstance(x, (np.ndarray, float, int, np.number)) else np.zeros(0)
+    """A value as an array; an empty one for rows of different lengths, which are none."""
+    try:
+        return np.asarray(x)
+    except ValueError:
+        return np.zeros(0)
 
 
 def data_of(inputs: Mapping[str, Any], claimed: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs that are samples and labels, as arrays."""
-    nested = (np.ndarray, list, tuple, Mapping)
-    arrays = {
-        name: np.asarray(x)
-        for name, x in inputs.items()
-        if isinstance(x, np.ndarray)
-        or (isinstance(x, (list, tuple)) and not any(isinstance(v, nested) for v in x))
-    }
-    arrays = {name: x for name, x in arrays.items() if x.ndim}
+    arrays = {name: np.asarray(x) for name, x in inputs.items() if _is_array(x)}
+    arrays = {name: x for name, x in arrays.items() if x.ndim and x.size}
     named = {name: x for name, x in arrays.items() if is_data(name, x)}
     return named or {name: x for name, x in arrays.items() if name not in claimed} or arrays
 
 
+def _is_array(x: Any) -> bool:
+    """Whether a value is an array, or a list of anything but arrays and containers."""
+    if not isinstance(x, (list, tuple)):
+        return isinstance(x, np.ndarray)
+    return not any(isinstance(v, (np.ndarray, list, tuple, Mapping)) for v in x)
+
+
 def number_of_samples(data: Mapping[str, Any]) -> int | None:
     """The length that samples and labels have in common."""
-    shared = [set(x.shape) for x in data.values()]
-    common = set.intersection(*shared) if shared else set()
-    common = {n for n in common if n > 1} or common
-    return common.pop() if len(common) == 1 else max(common, default=None)
+    shapes = [set(x.shape) for x in data.values()]
+    return max(set.intersection(*shapes), default=None) if shapes else None
 
 
 def named_lengths(data: Mapping[str, Any]) -> dict[int, str]:
     """Names for the lengths of axes that a gradient may be divided by."""
-    lengths: dict[int, str] = {}
-    m = number_of_samples(data)
-    if m:
-        lengths[m] = "the number of samples"
+    lengths = {number_of_samples(data) or 1: "the number of samples"}
     for name, x in data.items():
-        for n in x.shape:
-            if x.dtype.kind == "f" and x.ndim == 2 and name[:1] in "xX":
+        if x.dtype.kind == "f" and x.ndim == 2 and name[:1] in "xX":
+            for n in x.shape:
                 lengths.setdefault(n, "the number of features")
-    lengths.pop(1, None)
-    return lengths
+    return {n: words for n, words in lengths.items() if n > 1}
 
 
 def named_sizes(data: Mapping[str, Any]) -> dict[int, str]:
     """Names for all numbers that a gradient may be divided by."""
     sizes = named_lengths(data)
     for name, x in data.items():
-        sizes.setdefault(x.size, f"the number of elements of {name}")
-    sizes.pop(1, None)
+        if x.size > 1:
+            sizes.setdefault(x.size, f"the number of elements of {name}")
     return sizes
 
 
 def blind_spots(inputs: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[str]:
-    """What this check cannot see with these data."""
+    """What this check cannot see with these inputs."""
     m = number_of_samples(data)
     if data and m == 1:
         yield "there is only one sample: no sum or mean over the samples is tested"
@@ -123,23 +134,24 @@ def blind_spots(inputs: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[
     for name in labels:
         if data[name].size > 1 and len(np.unique(data[name])) == 1:
             yield f"{name} holds only one label: half of the loss is not tested"
-    square = [n for n, x in data.items() if x.ndim == 2 and x.shape[0] == x.shape[1] > 1]
+    square = [name for name, x in data.items() if _is_square(x.shape)]
     for name in square:
         many = "classes" if name in labels else "features"
         yield f"{name} is square: with as many {many} as samples a transpose does not show"
     for name, value in inputs.items():
-        for path, _, w in leaves(value, (name,), None):
-            title = str(path[0]) + "".join(f"[{key!r}]" for key in path[1:])
+        for path, _, w in leaves(value, (name,), None) if name not in data else ():
             shape = np.shape(w)
-            if name in data or len(shape) != 2:
-                continue
-            if shape[0] == shape[1] > 1:
+            if _is_square(shape):
                 yield (
-                    f"{title} is square: with as many features as classes or units a transpose does "
-                    f"not show in the shapes"
+                    f"{written(path)} is square: with as many features as classes or units a "
+                    f"transpose does not show in the shapes"
                 )
-            elif m in shape and m != 1 and not square:
+            elif len(shape) == 2 and m in shape and m != 1 and not square:
                 yield (
-                    f"{title} is {shape}: with as many classes or units as samples a sum over the "
-                    f"wrong axis does not show in the shapes"
+                    f"{written(path)} is {shape}: with as many classes or units as samples a sum "
+                    f"over the wrong axis does not show in the shapes"
                 )
+
+
+def _is_square(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 2 and shape[0] == shape[1] > 1

@@ -41,6 +41,18 @@ def largest(x: Any) -> float:
     return float(np.max(np.abs(x), initial=0))
 
 
+def difference(value: Any, truth: Any) -> tuple[float, float]:
+    """The largest absolute difference, and that relative to the largest element of the truth.
+
+    They are inf if there is no value of that shape, and nan if there is no truth.
+    """
+    if truth is None:
+        return np.nan, np.nan
+    fitting = None if value is None else as_shape(value, np.shape(truth))
+    error = np.inf if fitting is None else largest(fitting - truth)
+    return error, error / (largest(truth) or 1.0)
+
+
 def as_shape(a: Any, shape: tuple[int, ...]) -> NDArray | None:
     """An array in a shape that differs in axes of length 1 only, or in row for column."""
     a = np.asarray(a, dtype=float)
@@ -103,18 +115,23 @@ def _factors(
         return
     yield "the sign is flipped", -right
     sign = "the sign is flipped, and it is " if c < 0 else ""
-    known = {2.0: "2 times too large", 0.5: "half of what it should be"}
-    for n, name in sizes.items():
-        known.setdefault(float(n), f"{n} times too large: not divided by {name}")
-        known.setdefault(1 / n, f"divided once too often by {n}, {name}")
-    for (n, one), (k, other) in itertools.permutations(sizes.items(), 2):
-        known.setdefault(n / k, f"divided by {k}, {other}, instead of {n}, {one}")
-    for factor, words in known.items():
-        if factor not in (0, 1) and abs(abs(c) / factor - 1) < rtol:
+    for factor, words in _common_factors(sizes).items():
+        if abs(abs(c) / factor - 1) < rtol:
             yield sign + words, c * right
             return
     if c != -1 and right.size > 1:
         yield f"{sign or 'it is '}{c:.6g} times what it should be", c * right
+
+
+def _common_factors(sizes: Mapping[int, str]) -> dict[float, str]:
+    """Factors by which gradients are often wrong, in words."""
+    words = {2.0: "2 times too large", 0.5: "half of what it should be"}
+    for n, name in sizes.items():
+        words.setdefault(float(n), f"{n} times too large: not divided by {name}")
+        words.setdefault(1 / n, f"divided once too often by {n}, {name}")
+    for (n, one), (k, other) in itertools.permutations(sizes.items(), 2):
+        words.setdefault(n / k, f"divided by {k}, {other}, instead of {n}, {one}")
+    return {factor: text for factor, text in words.items() if factor != 1}
 
 
 def _shapes(claim: NDArray, right: NDArray, arriving: Candidates) -> Iterator[tuple[str, Any]]:
@@ -122,20 +139,24 @@ def _shapes(claim: NDArray, right: NDArray, arriving: Candidates) -> Iterator[tu
     if right.ndim == 2:
         yield "transposed", right.T
     for name, g in arriving:
-        if g.size <= right.size or g.shape == right.shape:
-            continue
-        yield f"not summed over the batch: this is the gradient of {name}", g
-        for count in range(1, g.ndim + 1):
-            for axes in itertools.combinations(range(g.ndim), count):
-                total, mean = (as_shape(f(g, axis=axes), claim.shape) for f in (np.sum, np.mean))
-                if total is None or (
-                    total.size == right.size and close(total, right.reshape(total.shape))
-                ):
-                    continue
-                where = f"axis {axes[0]}" if count == 1 else "all axes"
-                yield f"summed over {where}, which is the wrong axis", total
-                yield f"a mean over {where}, where a sum belongs", mean
+        if g.size > right.size and g.shape != right.shape:
+            yield f"not summed over the batch: this is the gradient of {name}", g
+            yield from _wrong_sums(claim, right, g)
     for axis in range(right.ndim):
         summed = right.sum(axis, keepdims=True)
         if summed.shape != right.shape:
             yield f"summed over axis {axis}, which belongs to it", summed
+
+
+def _wrong_sums(claim: NDArray, right: NDArray, g: NDArray) -> Iterator[tuple[str, Any]]:
+    """Sums and means of a gradient in the shape of the claim, but for the right sum."""
+    for count in range(1, g.ndim + 1):
+        for axes in itertools.combinations(range(g.ndim), count):
+            total, mean = (as_shape(f(g, axis=axes), claim.shape) for f in (np.sum, np.mean))
+            if total is None:
+                continue
+            if total.size == right.size and close(total, right.reshape(total.shape)):
+                continue
+            where = f"axis {axes[0]}" if count == 1 else "all axes"
+            yield f"summed over {where}, which is the wrong axis", total
+            yield f"a mean over {where}, where a sum belongs", mean

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from tinygrad_lr.tensor import Tensor, gradients, history
 
 
 def common_ratio(claims: Mapping[str, Any], truth: Mapping[str, Any]) -> float | None:
-    """By which number all claimed gradients differ from the true ones, if by one; at least two elements."""
+    """By which number all claims differ from the true gradients, of at least two elements."""
     ratios = []
     for name, value in claims.items():
         fitting = as_shape(value, np.shape(truth[name]))
@@ -21,7 +21,7 @@ def common_ratio(claims: Mapping[str, Any], truth: Mapping[str, Any]) -> float |
         if r is None:
             return None
         ratios.append(r)
-    if sum(np.size(truth[name]) for name in claims) < 2 or not ratios:
+    if sum(np.size(truth[name]) for name in claims) < 2:
         return None
     same = max(ratios) - min(ratios) <= 1e-7 * abs(ratios[0])
     return ratios[0] if same and abs(ratios[0] - 1) > 1e-9 else None
@@ -29,8 +29,7 @@ def common_ratio(claims: Mapping[str, Any], truth: Mapping[str, Any]) -> float |
 
 def is_likelihood(loss: Tensor, factor: float, m: int) -> bool:
     """Whether gradients are minus those of a loss that is negative, as a log-likelihood is."""
-    sizes = (1.0, 1 / m, float(m))
-    return loss._array.item() < 0 and any(abs(factor / -c - 1) < 1e-9 for c in sizes)
+    return loss._array.item() < 0 and any(abs(factor * c + 1) < 1e-9 for c in (1.0, 1 / m, m))
 
 
 def summed_for_mean(loss: Tensor, factor: float, m: int) -> str:
@@ -55,6 +54,14 @@ def _divides(loss: Tensor, m: int) -> bool:
     return bool(np.any((whole >= 1) & (np.abs(times - whole) < 1e-9)))
 
 
+class _Loss(NamedTuple):
+    """A loss of a prediction and labels, its gradients, and factors that they may have."""
+
+    words: str
+    gradients: Mapping[Tensor, Any]
+    factors: tuple[float, ...]
+
+
 def other_loss(
     claims: Mapping[str, Any],
     inputs: Mapping[str, Tensor],
@@ -62,28 +69,32 @@ def other_loss(
     data: Mapping[str, Any],
     m: int,
 ) -> str:
-    """Which loss all claimed gradients are those of, in words; empty if it is none that is known."""
-    for words, of, factors in _losses(names, data):
-        right = {name: of[inputs[name]] for name in claims if inputs[name] in of}
-        if len(right) < len(claims):
-            continue
-        size = max(1, *(np.size(p) for p in data.values()))
-        for c in {c * d for c in factors for d in (1.0, 1 / m, 1 / size)}:
-            fits = (as_shape(v, np.shape(right[n])) for n, v in claims.items())
-            pairs = zip(fits, right.values(), strict=True)
-            if all(v is not None and close(v, c * g, 1e-7) for v, g in pairs):
-                return f"the gradients are those of the {words}"
+    """Which other loss all claimed gradients are those of, in words; empty if it is not known."""
+    size = max(map(np.size, data.values()), default=1)
+    for loss in _losses(names, data):
+        right = {name: loss.gradients.get(inputs[name]) for name in claims}
+        scales = {c * d for c in loss.factors for d in (1.0, 1 / m, 1 / size)}
+        if any(_are_multiples(claims, right, c) for c in scales):
+            return f"the gradients are those of the {loss.words}"
     return ""
 
 
-def _losses(
-    names: Mapping[str, list[Tensor]], data: Mapping[str, Any]
-) -> Iterator[tuple[str, Mapping[Tensor, Any], tuple[float, ...]]]:
-    """Losses between a prediction and labels, with their gradients and the factors these may have."""
+def _are_multiples(claims: Mapping[str, Any], right: Mapping[str, Any], c: float) -> bool:
+    """Whether all claims are c times right gradients."""
+    for name, value in claims.items():
+        g = right[name]
+        fitting = None if g is None else as_shape(value, np.shape(g))
+        if fitting is None or not close(fitting, c * g, 1e-7):
+            return False
+    return True
+
+
+def _losses(names: Mapping[str, list[Tensor]], data: Mapping[str, Any]) -> Iterator[_Loss]:
+    """Squares and cross-entropies of what forward has names for and the labels."""
     for name, versions in names.items():
         p = versions[-1]
-        for label, given in data.items():
-            y = one_hot(given, p.shape)
+        for label, labels in data.items():
+            y = _one_hot(labels, p.shape)
             if p.op is None or y is None or "[" in name:
                 continue
             a = p._array
@@ -94,10 +105,10 @@ def _losses(
                     ("cross-entropy of {} and {}", -y / a, (1.0,)),
                 ):
                     if np.isfinite(g).all():
-                        yield words.format(name, label), gradients(p, g), factors
+                        yield _Loss(words.format(name, label), gradients(p, g), factors)
 
 
-def one_hot(y: Any, shape: tuple[int, ...]) -> Any:
+def _one_hot(y: Any, shape: tuple[int, ...]) -> Any:
     """Labels in the shape of predictions; None if they have no such shape."""
     if y.ndim == 1 and len(shape) == 2 and shape[0] == len(y) and y.dtype.kind in "iu":
         return (y[:, None] == np.arange(shape[1])) * 1.0

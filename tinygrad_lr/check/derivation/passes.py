@@ -1,4 +1,4 @@
-"""The two passes of a check, and all that they work on: arguments, objects, and global variables."""
+"""The two passes of a check, and all that they work on: arguments, objects, global variables."""
 
 from __future__ import annotations
 
@@ -6,20 +6,29 @@ import contextlib
 import copy
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from types import CodeType, FrameType, FunctionType, MethodType
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from types import FrameType, MethodType
 from typing import Any
 
 import numpy as np
 
 from tinygrad_lr.array.protocols import unwrap
-from tinygrad_lr.check.derivation.watch import MAX_DEPTH, Follower, Path, children, is_object, name_of, written
+from tinygrad_lr.check.derivation.state import State, owner_of
+from tinygrad_lr.check.derivation.watch import (
+    MAX_DEPTH,
+    Follower,
+    Path,
+    children,
+    is_object,
+    name_of,
+    written,
+)
 from tinygrad_lr.tensor import Tensor
 
 Leaf = Callable[[Path, Any], Any]  # of where an array of floats is, and the array
 World = dict[str, Any]
 PARAMETERS = re.compile(r"\.(b|w|c|bias|weight|theta|intercept|coef)_?\d*_?", re.I)  # numbers
-RANDOM = (np.random.Generator, np.random.RandomState)
 
 
 class Passes:
@@ -35,15 +44,11 @@ class Passes:
         self.forward, self.backward = forward, backward or forward
         self.one_function = backward is None
         self.random = np.random.get_state()
-        functions = [forward, self.backward]
-        self.cells = dict(pair for f in functions for pair in _cells(f))
-        self.globals = dict(pair for f in functions for pair in _globals(f))
-        state = {name: space[name] for name, space in self.globals.items()}
-        state |= {name: cell.cell_contents for name, cell in self.cells.items()}
+        self.state = State([forward, self.backward])
         self.world: World = {
             "inputs": {name: _plain(x) for name, x in inputs.items()},
-            "owners": [owner_of(f) for f in functions],
-            "state": {name: x for name, x in state.items() if _is_state(x)},
+            "owners": [owner_of(forward), owner_of(self.backward)],
+            "state": self.state.values,
         }
 
     def name(self, which: int) -> str:
@@ -60,28 +65,18 @@ class Passes:
         function, owner = (self.forward, self.backward)[which], world["owners"][which]
         if not is_object(owner):
             return function
-        return MethodType(function.__func__, owner) if inspect.ismethod(function) else owner  # type: ignore[no-any-return]
+        return MethodType(function.__func__, owner) if inspect.ismethod(function) else owner
 
     @contextlib.contextmanager
     def inside(self, world: World) -> Iterator[None]:
         """Let global variables and those of closures be those of a world."""
-        before = self.world["state"]
         np.random.set_state(self.random)  # so that a dropout mask is the same in every run
         try:
-            self._set(world["state"])
+            self.state.write(world["state"])
             yield
         finally:
-            for name in before:  # what was assigned to a global variable
-                cell = self.cells.get(name)
-                world["state"][name] = cell.cell_contents if cell else self.globals[name][name]
-            self._set(before)
-
-    def _set(self, state: World) -> None:
-        for name, x in state.items():
-            if name in self.cells:
-                self.cells[name].cell_contents = x
-            else:
-                self.globals[name][name] = x
+            world["state"] |= self.state.read()  # what was assigned to a global variable
+            self.state.write(self.state.values)
 
     def arguments(self, world: World) -> World:
         """Forward's arguments."""
@@ -92,7 +87,8 @@ class Passes:
 
     def with_leaves(self, leaf: Leaf) -> World:
         """A world with other things in the place of arrays of floats."""
-        world, seen = self.copy(), {}
+        world = self.copy()
+        seen: dict[int, Any] = {}
         arguments = self.arguments(world)
         for name, x in arguments.items():
             world["inputs"][name] = _replaced(x, (name,), leaf, seen, given=True)
@@ -103,34 +99,28 @@ class Passes:
         return world
 
 
-def owner_of(function: Any) -> Any:
-    """The object of the learner's that a function belongs to, or is; None if there is none."""
-    owner = getattr(function, "__self__", None if inspect.isroutine(function) else function)
-    return owner if is_object(owner) and not isinstance(owner, type) else None
-
-
 def _replaced(x: Any, path: Path, leaf: Leaf, seen: dict[int, Any], given: bool = False) -> Any:
-    """A value with `leaf(path, array)` for the arrays in it; containers and objects keep their identity.
+    """A value with `leaf(path, array)` for its arrays; containers and objects stay the same ones.
 
-    Numbers and lists of numbers are arrays if they were given as inputs; of the attributes of objects
-    those that are named as parameters are.
+    Args:
+        seen: what was replaced by id, with the value itself so that no id is used again.
+        given: whether it is an input, of which numbers and lists of numbers are arrays as well.
     """
     if id(x) in seen:
         return seen[id(x)][0]
     new = x
-    if isinstance(x, dict):
-        for key in list(x):
-            x[key] = _replaced(x[key], (*path, key), leaf, seen, given)
-    elif isinstance(x, list) and not (given and _is_row(x)):
-        x[:] = [_replaced(v, (*path, i), leaf, seen, given) for i, v in enumerate(x)]
-    elif isinstance(x, tuple) and not (given and _is_row(x)):
-        parts = [_replaced(v, (*path, i), leaf, seen, given) for i, v in enumerate(x)]
-        new = type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
-    elif isinstance(x, np.ndarray) or (given and isinstance(x, (list, tuple, float, np.floating))):
+    if _is_array(x, path, given):
         array = np.asarray(x)
         new = leaf(path, array) if array.dtype.kind == "f" else x
-    elif isinstance(x, (float, np.floating)) and PARAMETERS.fullmatch(str(path[-1])):
-        new = leaf(path, np.asarray(x))
+    elif isinstance(x, dict):
+        for key in list(x):
+            x[key] = _replaced(x[key], (*path, key), leaf, seen, given)
+    elif isinstance(x, (list, tuple)):
+        parts = [_replaced(v, (*path, i), leaf, seen, given) for i, v in enumerate(x)]
+        if isinstance(x, list):
+            x[:] = parts
+        else:
+            new = _rebuilt(x, parts)
     elif is_object(x) and not isinstance(x, type) and len(path) < 8:
         seen[id(x)] = x, x
         for name, v in list(vars(x).items()):
@@ -140,9 +130,18 @@ def _replaced(x: Any, path: Path, leaf: Leaf, seen: dict[int, Any], given: bool 
     return new
 
 
-def _is_row(x: Any) -> bool:
-    """Whether a list holds numbers alone."""
-    return bool(x) and all(isinstance(v, (int, float, np.number)) for v in x)
+def _is_array(x: Any, path: Path, given: bool) -> bool:
+    """Whether a value is an array, or a number or a list of numbers that stands for one."""
+    if isinstance(x, (float, np.floating)):
+        return given or PARAMETERS.fullmatch(str(path[-1])) is not None
+    if given and isinstance(x, (list, tuple)):
+        return bool(x) and all(isinstance(v, (int, float, np.number)) for v in x)
+    return isinstance(x, np.ndarray)
+
+
+def _rebuilt(x: Any, parts: list[Any]) -> Any:
+    """A list or tuple of a type with other elements."""
+    return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
 
 
 def names_of(paths: Collection[Path]) -> dict[Path, str]:
@@ -151,59 +150,16 @@ def names_of(paths: Collection[Path]) -> dict[Path, str]:
     >>> names_of([("self", ".layers", 0, ".W"), ("self", ".layers", 1, ".W"), ("p", "b")]).values()
     dict_values(['layers[0].W', 'layers[1].W', 'b'])
     """
-    short = [name_of(path) for path in paths]
-    return {p: n if short.count(n) == 1 else written(p).removeprefix('self.') for p, n in zip(paths, short, strict=True)}
-
-
-def _cells(function: Any) -> Iterator[tuple[str, Any]]:
-    """The variables of a closure."""
-    inner = getattr(function, "__func__", function)
-    names = getattr(getattr(inner, "__code__", None), "co_freevars", ())
-    yield from zip(names, getattr(inner, "__closure__", None) or (), strict=False)
-
-
-def _globals(function: Any) -> Iterator[tuple[str, World]]:
-    """(name, where it is) for the global variables that a function, and all that it calls, may read."""
-    inner = getattr(function, "__func__", function)
-    own = owner_of(function)
-    waiting, seen = [inner if isinstance(inner, FunctionType) else type(inner)], set()
-    waiting += [type(own)] * (own is not None)
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        if isinstance(part, type):
-            waiting += [x for x in vars(part).values() if isinstance(x, (FunctionType, type))]
-            waiting += [base for base in part.__bases__ if is_object(base)]
-        if not isinstance(part, FunctionType):
-            continue
-        for name in _names(part.__code__):
-            x = part.__globals__.get(name)
-            yield from [(name, part.__globals__)] * (name in part.__globals__)
-            if isinstance(x, FunctionType) or is_object(x):
-                waiting.append(x if isinstance(x, (FunctionType, type)) else type(x))
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for inner in code.co_consts:
-        if isinstance(inner, CodeType):
-            yield from _names(inner)
-
-
-def _is_state(x: Any, depth: int = 0) -> bool:
-    """Whether a global variable may hold parameters: arrays, objects, random generators, or some in lists."""
-    if isinstance(x, np.ndarray):
-        return x.dtype.kind == "f"
-    if isinstance(x, (list, tuple, Mapping)):
-        inner = list(x.values()) if isinstance(x, Mapping) else x
-        return depth < 5 and any(_is_state(v, depth + 1) for v in inner)
-    return isinstance(x, RANDOM) or (is_object(x) and not isinstance(x, type))
+    short = {path: name_of(path) for path in paths}
+    counts = Counter(short.values())
+    return {
+        path: name if counts[name] == 1 else written(path).removeprefix("self.")
+        for path, name in short.items()
+    }
 
 
 def _plain(x: Any) -> Any:
-    """An input with arrays in the place of Tensors; the containers are new, the objects the same."""
+    """An input with arrays in the place of Tensors, in new containers but in the same objects."""
     if isinstance(x, Tensor):
         return np.array(unwrap(x))
     if isinstance(x, dict):
@@ -247,7 +203,7 @@ def holds_views(x: Any, depth: int = 0) -> bool:
 
 
 def as_arrays(value: Any, memo: dict[int, Any]) -> Any:
-    """A copy with arrays in the place of Tensors, also in containers and in the learner's objects."""
+    """A copy with arrays in the place of Tensors, also in containers and learners' objects."""
     if id(value) in memo:
         return memo[id(value)][0]
     new: Any = value
@@ -260,8 +216,7 @@ def as_arrays(value: Any, memo: dict[int, Any]) -> Any:
         for key, x in value.items():
             new[key] = as_arrays(x, memo)
     elif isinstance(value, (list, tuple)):
-        parts = [as_arrays(x, memo) for x in value]
-        new = type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        new = _rebuilt(value, [as_arrays(x, memo) for x in value])
     elif is_object(value) and not isinstance(value, type):
         new = copy.copy(value)
         memo[id(value)] = new, value  # the value is held, so that its id is not used again

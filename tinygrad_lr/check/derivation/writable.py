@@ -92,24 +92,23 @@ class WritableRecorder(Nested):
 
 
 @functools.lru_cache(maxsize=256)
-def written(code: CodeType) -> frozenset[tuple[str, str]]:
+def _targets(code: CodeType) -> frozenset[tuple[str, str]]:
     """The variables, as (out, ""), and attributes, as (self, out), that a function writes into."""
-    found = set()
+    targets: set[tuple[str, str]] = set()
     for statement in set(statements(code).values()):
         for node in ast.walk(statement.node) if statement.node else ():
-            whole = isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name)
-            match node.target if whole else node:
-                case ast.Name(id=name):
-                    if whole:
-                        found.add((name, ""))
-                case ast.Subscript(value=value, ctx=ast.Store()):
-                    found |= _place(value)
-                case ast.Call(func=ast.Attribute(attr="at"), args=[target, *_]):
-                    found |= _place(target)
-    return frozenset(found)
+            match node:
+                case ast.AugAssign(target=ast.Name(id=name)):
+                    targets.add((name, ""))
+                case (
+                    ast.Subscript(value=target, ctx=ast.Store())
+                    | ast.Call(func=ast.Attribute(attr="at"), args=[target, *_])
+                ):
+                    targets |= _target(target)
+    return frozenset(targets)
 
 
-def _place(node: ast.expr) -> set[tuple[str, str]]:
+def _target(node: ast.expr) -> set[tuple[str, str]]:
     match node:
         case ast.Name(id=name):
             return {(name, "")}
@@ -119,15 +118,13 @@ def _place(node: ast.expr) -> set[tuple[str, str]]:
 
 
 def make_writable(scope: Scope) -> list[str]:
-    """Put Writables in the place of what a call is about to write into; the names that hold them."""
+    """Put Writables in the place of what a call writes into; the variables that hold them."""
     changed = []
-    for name, attribute in written(scope.code):
+    for name, attribute in _targets(scope.code):
         owner = scope.locals.get(name)
         x = getattr(owner, attribute, None) if attribute else owner
-        array = isinstance(x, np.ndarray) and x.dtype.kind == "f"
-        if isinstance(x, Writable) or not (
-            array or (isinstance(x, Tensor) and x.dtype.kind == "f")
-        ):
+        array = isinstance(x, (np.ndarray, Tensor)) and x.dtype.kind == "f"
+        if not array or isinstance(x, Writable):
             continue
         changed.append(name)
         if attribute:
