@@ -1,13 +1,15 @@
 """Edits of lines of every kind, and what becomes of an error in the check itself."""
 
 import ast
+import functools
 
 import numpy as np
 import pytest
 
 from tinygrad_lr.check.derivation.edits import edits
 from tinygrad_lr.check.derivation.environment import Environment, right_side
-from tinygrad_lr.check.derivation.watch import Follower, Scope, Statement
+from tinygrad_lr.check.derivation.rewrite import Rewriter, substituted
+from tinygrad_lr.check.derivation.watch import Follower, Scope, Statement, watch
 
 X, Y, W = np.arange(36.0).reshape(9, 4), np.ones((9, 1)), np.ones((4, 1))
 HELD = {
@@ -52,6 +54,23 @@ def test_an_edit_keeps_what_is_in_brackets():
     node = ast.parse("dW = (A - Y) / 9").body[0]
     lines = {e.line for e in edits(node, node.value, environment(), None)}
     assert "dW = (A - Y) / 9 ** 2" in lines
+
+
+def opposite(a):
+    b = a + 1
+    return -b
+
+
+def test_an_edited_statement_runs_as_often_and_is_followed_in_its_line():
+    statement = watch(opposite, 2.0).changes[0].statement
+    node = statement.node
+    new = substituted(node, {id(node.value): ast.parse("(a + 1) * 2", mode="eval").body})
+    with Rewriter().rewritten({statement: new}):
+        follower = Follower(opposite)
+        assert follower.follow(functools.partial(opposite, 2.0)) == (-6.0, None)
+    assert [s.line for s in follower.runs] == [statement.line, statement.line + 1]
+    assert set(follower.runs.values()) == {1}
+    assert opposite(2.0) == -3.0
 
 
 def test_an_error_of_the_check_is_no_error_of_the_learners():

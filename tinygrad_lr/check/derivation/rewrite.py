@@ -78,9 +78,7 @@ class Rewriter:
                 place = self._places[file].get(_position(statement.node))
                 if place is not None:
                     old.append((place, place.body[place.i]))
-                    place.body[place.i] = ast.fix_missing_locations(
-                        ast.copy_location(edit, place.body[place.i])
-                    )
+                    place.body[place.i] = _located(edit, place.body[place.i])
             parts = {id(place.outer): place.outer for place, _ in old}
             codes = [compile(ast.Module([part], []), file, "exec") for part in parts.values()]
         finally:
@@ -93,6 +91,14 @@ class Rewriter:
             functions = (f for f in gc.get_objects() if type(f) is FunctionType)
             self._functions[file] = [f for f in functions if f.__code__.co_filename == file]
         return self._functions[file]
+
+
+def _located(edit: ast.stmt, old: ast.stmt) -> ast.stmt:
+    """An edit whose new parts stand in the line of the statement, by which it is followed."""
+    for node in ast.walk(edit):
+        if not old.lineno <= getattr(node, "lineno", old.lineno) <= (old.end_lineno or old.lineno):
+            ast.copy_location(node, old)
+    return ast.fix_missing_locations(ast.copy_location(edit, old))
 
 
 def _statements(

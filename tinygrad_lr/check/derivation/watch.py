@@ -130,6 +130,9 @@ class Follower:
         self.raised: tuple[BaseException, Statement] | None = None
         self.failure: Exception | None = None
         self.locals: dict[str, Any] = {}
+        self.changes: list[Change] = []
+        self.returns: list[tuple[int, Change]] = []
+        self.heads: list[tuple[int, Change]] = []
         self.end = Statement("", self.main.co_firstlineno if self.main else 0, "")
 
     def follow(self, call: Callable[[], Any]) -> tuple[Any, Exception | None]:
@@ -168,7 +171,8 @@ class Follower:
 
     def run(self, result: Any, error: Exception | None) -> Run:
         """What was seen of a call with a result, or an error."""
-        return Run(result, error, self.end, [], self.locals)
+        seen = self.changes, self.locals, self.returns, self.heads
+        return Run(result, error, self.end, *seen)
 
     def begin(self, scope: Scope) -> None:
         """A call of the learner's own code begins."""
@@ -268,9 +272,6 @@ class Watcher(Follower):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
-        self.changes: list[Change] = []
-        self.returns: list[tuple[int, Change]] = []
-        self.heads: list[tuple[int, Change]] = []
         self._slots: dict[Any, Any] = {}  # the id of the array, or the number, held last
         self._contents: dict[int, Any] = {}  # of arrays, by id
         self._held: list[Any] = []  # so that no id is used again
@@ -326,10 +327,6 @@ class Watcher(Follower):
             if fresh or (assigned and whole):
                 new.append((path, x))
         return new
-
-    def run(self, result: Any, error: Exception | None) -> Run:
-        seen = self.changes, self.locals, self.returns, self.heads
-        return Run(result, error, self.end, *seen)
 
 
 def watch(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Run:
