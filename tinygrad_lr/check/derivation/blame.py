@@ -302,6 +302,8 @@ class Blame:
             (evidence(last.name, self.title(x) or "?"), bool(self.title(x)), x)
             for x, _ in self.gradients.get(_long_axes(np.shape(last.value)), ())
         ]
+        if self.outcome.run.error:  # of whatever shape, if it is so named
+            singles += [(2, True, x) for x in self.truth if evidence(last.name, self.title(x)) > 1]
         singles.sort(key=lambda s: s[:2], reverse=True)
         if len(changes) > 1:
             yield from self._series(changes)

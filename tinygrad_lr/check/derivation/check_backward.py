@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tinygrad_lr.check.derivation import problems
+from tinygrad_lr.check.derivation.data import samples_among
 from tinygrad_lr.check.derivation.experiment import Experiment
-from tinygrad_lr.check.derivation.forward import Forward, run_forward
+from tinygrad_lr.check.derivation.forward import Forward, first_of, run_forward
 from tinygrad_lr.check.derivation.marking import Marking
-from tinygrad_lr.check.derivation.passes import Passes
+from tinygrad_lr.check.derivation.passes import Passes, run_plainly
 from tinygrad_lr.check.derivation.report import Report
 from tinygrad_lr.check.derivation.rows import rows
 from tinygrad_lr.check.derivation.truth import Truth, Unmarkable, differentiate
@@ -70,7 +73,9 @@ def check_backward(
     passes = Passes(forward, backward, inputs)
     fore = run_forward(passes)
     if fore.output is None:
-        _differentiated(passes, fore, None)
+        result, _, error = run_plainly(passes, passes.copy())
+        if error or not np.ndim(first_of(result)):
+            _differentiated(passes, fore, None)
     experiment = Experiment(passes, fore)
     truth = _differentiated(passes, fore, experiment.upstream)
     wrt = [wrt] if isinstance(wrt, str) else wrt
@@ -117,7 +122,11 @@ def _report(marking: Marking) -> Report:
         )
     absent = [name for name in marking.truth.inputs if name not in marking.comparison.claims]
     missing = [name for name in absent if name not in marking.left_out]
+    if not marking.wrt:
+        shapes = {name: marking.truth.inputs[name].shape for name in missing}
+        samples = samples_among(shapes, [c.value for c in marking.comparison.claims.values()])
+        missing = [name for name in missing if name not in samples]
     if missing and not (problem or marking.comparison.claims):
         problem = problems.nothing_claimed(marking)
-    left_out = [name for name in absent if name in marking.left_out]
+    left_out = [name for name in absent if name not in missing]
     return Report(rows(marking), cautions, problem, missing, left_out)

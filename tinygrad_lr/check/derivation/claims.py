@@ -134,6 +134,9 @@ def _returned(run: Run, skip: int) -> Iterator[tuple[Path, Any]]:
         names = [f"{base}[{i}]" if base.isidentifier() else "" for i in range(len(result))]
         if len(elements) == len(result):
             names = [ast.unparse(element) for element in elements]
+        else:
+            held = {id(x): n for n, x in run.locals.items() if isinstance(x, np.ndarray) and stems(n)}
+            names = [held.get(id(x), name) for x, name in zip(result, names, strict=True)]
         for i, (x, name) in enumerate(zip(result, names, strict=True)):
             yield from _inside(x, name, i)
     elif result is not None and not skip:

@@ -78,7 +78,8 @@ class Comparison:
 
     def matched(self, outcome: Outcome) -> dict[str, Place]:
         """Where the gradient of which input is."""
-        matcher = Matcher(self.truth, self.paths, self.names, self.left_out, self.rtol)
+        layer = self.experiment.upstream is not None
+        matcher = Matcher(self.truth, self.paths, self.names, self.left_out, self.rtol, layer)
         return matcher.match(outcome.places)
 
     def gradient(self, outcome: Outcome, name: str) -> Any:

@@ -33,7 +33,8 @@ def is_data(name: str, x: Any, values: Iterable[str] = ()) -> bool:
         values: forward's names: `da` beside an `a` is a gradient that comes from above.
     """
     plain, x = plain_name(name.partition("[")[0]), np.asarray(x)
-    if plain in DATA or plain[:1] in ("x", "y") or (plain in SETTINGS and not x.ndim):
+    setting = plain in SETTINGS or any(word in plain for word in ("lambda", "reg", "decay", "rate"))
+    if plain in DATA or plain[:1] in ("x", "y") or (setting and not x.ndim):
         return True
     numbers = set(np.unique(x)) if x.ndim else set()
     mask = len(numbers) == 2 and 0 in numbers
@@ -62,6 +63,16 @@ def left_out(
         unasked |= arguments if arguments < shapes.keys() else set()
         unasked |= _per_sample({n: s for n, s in shapes.items() if n not in unasked}, inputs)
     return [name for name in truth.inputs if name in unasked]
+
+
+def samples_among(shapes: Mapping[str, tuple[int, ...]], claimed: Iterable[Any]) -> list[str]:
+    """The inputs without a claim that must be samples: of one length, which no parameter has."""
+    for axis in (0, -1):
+        lengths = {shape[axis] if shape else 1 for shape in shapes.values()}
+        if len(shapes) > 1 and len(lengths) == 1 and lengths != {1}:
+            if not any(lengths & set(np.shape(g)) for g in claimed):
+                return list(shapes)
+    return []
 
 
 def _per_sample(shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Any]) -> set[str]:

@@ -188,7 +188,8 @@ class Experiment:
     def watched(self) -> Outcome:
         """What every statement does."""
         _, outcome = self.run(Watcher)
-        self.end, self.length = outcome.run.end, len(outcome.run.changes)
+        self.end = outcome.run.end
+        self.length = len(outcome.run.changes) + len(self.fore.run.changes)
         return outcome
 
     @property

@@ -51,7 +51,8 @@ class Explainer:
         """What is wrong, each with what was wrong before it put right."""
         explanations: list[tuple[Culprit, Explanation]] = []
         right = self.comparison.right(self.blame.outcome)
-        wrong = frozenset(self.comparison.claims or self.comparison.truth) - right
+        asked = self.comparison.truth.keys() - self.comparison.left_out
+        wrong = frozenset(self.comparison.claims or asked) - right
         overrides: Overrides = {}
         while wrong and len(explanations) < MAX_CULPRITS:
             done = {x.statement for pair in explanations for x in pair}

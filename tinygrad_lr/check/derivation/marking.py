@@ -51,6 +51,7 @@ class Marking:
         wrt: Sequence[str] | None,
     ) -> None:
         self.fore, self.truth, self.experiment, self.inputs = fore, truth, experiment, inputs
+        self.wrt = wrt
         extra = {}
         for name, target in names.items():
             if target not in fore.names:

@@ -37,6 +37,7 @@ class Matcher:
         paths: where the inputs are.
         names: which name is the gradient of which input, said by the caller.
         left_out: inputs whose gradient nobody asks for: a variable of another shape is none.
+        layer: whether all that is returned without a name is a gradient, of samples, too.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class Matcher:
         names: Mapping[str, str],
         left_out: Collection[str],
         rtol: float,
+        layer: bool = False,
     ) -> None:
         self.truth, self.paths, self.names = truth, paths, names
-        self.left_out, self.rtol = left_out, rtol
+        self.left_out, self.rtol, self.layer = left_out, rtol, layer
 
     def match(self, found: Mapping[Place, Any]) -> dict[str, Place]:
         """The place of each input's gradient, among what a backward pass left behind."""
@@ -75,7 +77,8 @@ class Matcher:
         claims = {}
         for name in names:
             fitting = [p for p, value in left.items() if fits(value, np.shape(self.truth[name]))]
-            if name not in self.left_out and len(fitting) == 1:
+            asked = self.layer or name not in self.left_out
+            if asked and len(fitting) == 1:
                 claims[name] = fitting[0]
                 del left[fitting[0]]
         return claims
