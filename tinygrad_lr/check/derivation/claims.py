@@ -13,10 +13,10 @@ import numpy as np
 from tinygrad_lr.check.derivation.diagnosis import as_shape
 from tinygrad_lr.check.derivation.watch import Change, Path, Run, Statement, leaves, name_of
 
-RETURNED, KEPT, CHANGED, UPDATE, REBOUND, LOCAL, STEP = (
-    "returned", "kept", "changed", "update", "rebound", "local", "step"
+RETURNED, KEPT, CHANGED, UPDATE, REBOUND, NEW, LOCAL, STEP = (
+    "returned", "kept", "changed", "update", "rebound", "new", "local", "step"
 )  # fmt: skip
-UPDATES = (UPDATE, REBOUND)
+UPDATES = (UPDATE, REBOUND, NEW)
 PREFIXES = (
     "d", "d_", "grad_", "grad", "gradient_", "g_", "g", "nabla_", "delta_", "delta", "der_",
     "dL_d", "dL_", "dLd", "dJ_d", "dJd", "dC_d", "dE_d", "dloss_d", "dLoss_d", "d_loss_d_",
@@ -80,6 +80,7 @@ def places(
     """
     # an input that is returned is updated, which is found below
     found = {Place(RETURNED, p): x for p, x in _returned(run, skip) if p not in before}
+    found |= _new_values(found, before, same)
     for path, x in _values(roots, only):
         if path not in before:
             found[Place(KEPT, path)] = np.array(x)
@@ -94,6 +95,19 @@ def places(
         elif (change := _difference(x, before[path])) is not None:
             found[Place(REBOUND, same[path])] = change
     return {place: x for place, x in found.items() if np.asarray(x).dtype.kind == "f"}
+
+
+def _new_values(
+    found: Mapping[Place, Any], before: Mapping[Path, Any], same: Mapping[Path, Path]
+) -> dict[Place, Any]:
+    """What unnamed results would change inputs by, if they were their new values."""
+    changes: dict[Place, Any] = {}
+    unnamed = [x for p, x in found.items() if str(p.path[0]).startswith("returned value")]
+    for path, old in before.items():
+        fitting = [x - old for x in unnamed if np.shape(x) == np.shape(old)]
+        if fitting and old.dtype.kind == "f":
+            changes[Place(NEW, same[path])] = min(fitting, key=np.linalg.norm)
+    return changes
 
 
 def _values(roots: Mapping[str, Any], only: Collection[Path] | None) -> Iterator[tuple[Path, Any]]:
@@ -135,12 +149,16 @@ def _returned(run: Run, skip: int) -> Iterator[tuple[Path, Any]]:
         if len(elements) == len(result):
             names = [ast.unparse(element) for element in elements]
         else:
-            held = {id(x): n for n, x in run.locals.items() if isinstance(x, np.ndarray) and stems(n)}
-            names = [held.get(id(x), name) for x, name in zip(result, names, strict=True)]
+            names = [_variable(x, run.locals) or name for x, name in zip(result, names, strict=True)]
         for i, (x, name) in enumerate(zip(result, names, strict=True)):
             yield from _inside(x, name, i)
     elif result is not None and not skip:
         yield from _inside(result, base, 0)
+
+
+def _variable(x: Any, names: Mapping[str, Any]) -> str:
+    """The variable named as a gradient that holds an array; "" if there is none."""
+    return next((name for name, y in names.items() if y is x and stems(name)), "")
 
 
 def _inside(x: Any, name: str, i: int) -> Iterator[tuple[Path, Any]]:

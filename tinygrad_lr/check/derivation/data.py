@@ -69,9 +69,9 @@ def samples_among(shapes: Mapping[str, tuple[int, ...]], claimed: Iterable[Any])
     """The inputs without a claim that must be samples: of one length, which no parameter has."""
     for axis in (0, -1):
         lengths = {shape[axis] if shape else 1 for shape in shapes.values()}
-        if len(shapes) > 1 and len(lengths) == 1 and lengths != {1}:
-            if not any(lengths & set(np.shape(g)) for g in claimed):
-                return list(shapes)
+        alike = len(shapes) > 1 and len(lengths) == 1 and lengths != {1}
+        if alike and not any(lengths & set(np.shape(g)) for g in claimed):
+            return list(shapes)
     return []
 
 

@@ -84,7 +84,7 @@ def _of_line(
     statement: ast.stmt, whole: ast.expr, env: Environment, wanted: Any
 ) -> Iterator[tuple[ast.AST, Iterable[Rewrite]]]:
     """The rewrites of the expressions in a statement, and of the indices that it assigns to."""
-    yield whole, [(1, "the sign is flipped", f"-({unparse(whole)})")]
+    yield whole, [(1, "the sign is flipped", _negated(whole))]
     yield whole, _everywhere(whole, env)
     targets = getattr(statement, "targets", None) or [getattr(statement, "target", ast.Pass())]
     indices = [n.slice for t in targets for n in walk(t) if isinstance(n, ast.Subscript)]
@@ -282,11 +282,30 @@ def _comparisons(node: ast.expr) -> Iterator[Rewrite]:
                     yield 3, "the mask is turned round", ast.Compare(left, [other], right)
 
 
+def _negated(node: ast.expr) -> ast.expr:
+    """Minus an expression, without two minus signs."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=inner):
+            return inner
+        case ast.BinOp(left=left, op=ast.Mult() | ast.MatMult() | ast.Div() as op, right=right):
+            if not isinstance(negated := _negated(left), ast.UnaryOp):
+                return ast.BinOp(negated, op, right)
+    return ast.UnaryOp(ast.USub(), node)
+
+
 def _neighbours(node: ast.expr) -> Iterator[Rewrite]:
     """The element before or after: h[t - 1] for h[t]."""
     for index in walk(node.slice) if isinstance(node, ast.Subscript) else ():
-        for step in ("- 1", "+ 1") if isinstance(index, ast.Name | ast.Constant) else ():
-            new = substituted(node, {id(index): parsed(f"{unparse(index)} {step}")})
+        match index:
+            case ast.BinOp(left=ast.Name(id=name), op=op, right=ast.Constant(value=int(n))):
+                at = n if isinstance(op, ast.Add) else -n
+            case ast.Name(id=name):
+                at = 0
+            case _:
+                continue
+        for i in (at - 1, at + 1):
+            step = f"{name} {'+' if i > 0 else '-'} {abs(i)}" if i else name
+            new = substituted(node, {id(index): parsed(step)})
             yield 2, _instead(node, new), new
 
 

@@ -22,6 +22,7 @@ from tinygrad_lr.messages.origin import locate
 
 CHEAP = 0.5  # the cost of an edit that needs no comparison with others
 MAX_CULPRITS = 6
+MAX_FIXES = 8  # edits with the right value, which are tried in a run
 PARTS = (ast.Attribute, ast.Subscript)
 
 
@@ -108,7 +109,11 @@ class Explainer:
         goal = Goal(source.statement, source.path, culprit.value, expected)
         overrides = merged(overrides, culprit.overrides)
         fixes = repairs(self.experiment, overrides, goal, self.rtol)
-        return (source.statement, fixes[0]) if fixes else None
+        for edit in fixes[:MAX_FIXES]:
+            outcome = self.experiment.rewritten({source.statement: edit.node})
+            if outcome and self.comparison.right(outcome) & culprit.inputs:
+                return source.statement, edit
+        return None
 
     def _source(self, culprit: Culprit) -> Change:
         """Where a value was computed that a helper returned, or that was taken from elsewhere."""

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_lr.check.derivation.claims import (
     CHANGED,
     LOCAL,
+    NEW,
     RETURNED,
     UPDATES,
     Place,
@@ -77,7 +78,7 @@ class Matcher:
         claims = {}
         for name in names:
             fitting = [p for p, value in left.items() if fits(value, np.shape(self.truth[name]))]
-            asked = self.layer or name not in self.left_out
+            asked = self.layer or len(left) == 1 or name not in self.left_out
             if asked and len(fitting) == 1:
                 claims[name] = fitting[0]
                 del left[fitting[0]]
@@ -95,6 +96,8 @@ class Matcher:
             right = ratio(fitting, g, self.rtol) is not None
         else:
             right = close(fitting, g, self.rtol)
+        if place.kind == NEW and not (right and np.size(g) > 1):
+            return ()
         if right and unnamed:
             said = max(said, 1)
         if not said and not (right and returned):

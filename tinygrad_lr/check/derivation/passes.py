@@ -80,10 +80,11 @@ class Passes:
 
     def arguments(self, world: World) -> World:
         """Forward's arguments."""
-        parameters = inspect.signature(self.forward).parameters.values()
+        parameters = list(inspect.signature(self.forward).parameters.values())
         takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        names = {p.name for p in parameters}
-        return {n: x for n, x in world["inputs"].items() if takes_all or n in names}
+        inputs = world["inputs"]
+        named = {p.name: inputs[p.name] for p in parameters if p.name in inputs}
+        return named | {n: x for n, x in inputs.items() if takes_all and n not in named}
 
     def with_leaves(self, leaf: Leaf) -> World:
         """A world with other things in the place of arrays of floats."""

@@ -52,9 +52,13 @@ def _unreturned(marking: Marking) -> str:
         titles = ", ".join(dict.fromkeys(claim.place.name for claim in local))
         if marking.run.result is None:
             return f"{name} returns nothing: it ends with {titles}, and should return them"
-        return f"{name} does not return {titles}"
+        unnamed = any(place.kind == RETURNED for place in marking.comparison.outcome.places)
+        return "" if unnamed else f"{name} does not return {titles}"
     if local[0].place.name in marking.comparison.names:
         return ""
+    outcome, taken = marking.comparison.outcome, {claim.place for claim in claims}
+    if any(place.kind == RETURNED and place not in taken for place in outcome.places):
+        return ""  # dW / n is returned, perhaps
     lines = (f"{claim.place.name} (line {claim.statement.line})" for claim in local)
     return f"not returned: {', '.join(lines)}"
 

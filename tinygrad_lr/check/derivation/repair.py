@@ -56,7 +56,8 @@ class _Trial(Replay):
         if self.alive is None:
             self.alive = edits_of(statement, env, path, value, expected[n])
         self.alive = [e for e in self.alive if self._fits(env.effect(e.node, path), e, expected[n])]
-        near = (self._scaled(e, env) for e in self.alive if self.factors[id(e)] != 1)
+        whole = not isinstance(statement.node, ast.AugAssign)  # not only what is added
+        near = (self._scaled(e, env) for e in self.alive if whole and self.factors[id(e)] != 1)
         self.near = [e for e in near if e]
 
     def _fits(self, value: Any, edit: Edit, wanted: Any) -> bool:

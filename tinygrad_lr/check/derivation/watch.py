@@ -369,9 +369,14 @@ def is_object(value: Any) -> bool:
     return file is None or is_own(file)
 
 
-@functools.lru_cache(maxsize=256)
 def statements(code: CodeType) -> dict[int, Statement]:
     """The statement of every line of a function; empty if its source cannot be read."""
+    return _statements(code, code.co_filename)
+
+
+@functools.lru_cache(maxsize=256)
+def _statements(code: CodeType, file: str) -> dict[int, Statement]:
+    # Codes of the same text in different files are equal.
     lines = linecache.getlines(code.co_filename)
     try:
         block = inspect.getblock(lines[code.co_firstlineno - 1 :])
@@ -404,7 +409,6 @@ def statements(code: CodeType) -> dict[int, Statement]:
     return by_line
 
 
-@functools.lru_cache(maxsize=1024)
 def _bare(code: CodeType, line: int) -> Statement:
     """A statement whose source cannot be read."""
     names = frozenset(code.co_varnames)
