@@ -366,3 +366,31 @@ def test_colour_on_a_terminal_only(monkeypatch):
     assert "\033[" not in str(report)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert "\033[32mright" in str(report)
+
+
+def test_inputs_are_samples_by_their_length_but_parameters_are_not():
+    def forward(entradas, alvos, U, c):
+        return np.mean((np.tanh(entradas @ U) @ np.ones(3) * c - alvos) ** 2)
+
+    def backward(entradas, alvos, U, c):
+        h = np.tanh(entradas @ U)
+        g = 2 * (h @ np.ones(3) * c - alvos) / len(alvos)
+        dU = entradas.T @ (np.outer(g, np.ones(3)) * c * (1 - h**2))
+        return dU, g @ h @ np.ones(3)
+
+    rng = np.random.default_rng(3)
+    given = {"entradas": rng.normal(size=(7, 2)), "alvos": rng.normal(size=7), "c": 0.7}
+    report = tg.check_backward(forward, backward, U=rng.normal(size=(2, 3)), **given)
+    report.assert_ok()
+    assert report.left_out == ["entradas", "alvos"]
+
+    def affine(X, W, b, scale):
+        return np.sum((X @ W + b) ** 2) * scale
+
+    def forgets(X, W, b, scale):
+        dscale = np.sum((X @ W + b) ** 2)
+        return dscale
+
+    given = {"X": rng.normal(size=(7, 2)), "W": rng.normal(size=(2, 3)), "b": rng.normal(size=3)}
+    report = tg.check_backward(affine, forgets, **given, scale=0.3)
+    assert not report.ok and report.missing == ["W", "b"]

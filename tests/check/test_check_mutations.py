@@ -15,6 +15,7 @@ from tests.helpers import defined
 from tinygrad_lr.check.derivation.watch import leaves, watch
 
 PROGRAMS = {}
+MUTANTS = 24  # of a program, at most
 
 
 def program(source, **inputs):
@@ -549,7 +550,8 @@ def study(name):
     source, _ = PROGRAMS[name]
     right = outcome(source, name)
     counts, missed = np.zeros(4, int), []
-    for kind, number, line, mutated in mutants(name):
+    every = list(mutants(name))
+    for kind, number, line, mutated in every[:: len(every) // MUTANTS + 1]:
         with np.errstate(all="ignore"):
             if not changes_numbers(right, outcome(mutated, name)):
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,11 @@ def mistaken_rules(
         for name, value in values.items():
             if name != operand:
                 words = f"{name} is used where {operand} belongs"
-                yield words, _replacing(rule, j, lambda x, value=value: value)
+                yield words, _replacing(rule, j, partial(_first, value))
+
+
+def _first(value: Any, _: Any) -> Any:
+    return value
 
 
 def _replacing(rule: Rule, j: int, other: Callable[[Any], Any]) -> Rule:

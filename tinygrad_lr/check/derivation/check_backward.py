@@ -124,7 +124,9 @@ def _report(marking: Marking) -> Report:
     missing = [name for name in absent if name not in marking.left_out]
     if not marking.wrt:
         shapes = {name: marking.truth.inputs[name].shape for name in missing}
-        samples = samples_among(shapes, [c.value for c in marking.comparison.claims.values()])
+        known = [marking.truth.inputs[name]._array for name in marking.left_out]
+        claimed = [claim.value for claim in marking.comparison.claims.values()]
+        samples = samples_among(shapes, known, claimed)
         missing = [name for name in missing if name not in samples]
     if missing and not (problem or marking.comparison.claims):
         problem = problems.nothing_claimed(marking)

@@ -147,13 +147,27 @@ def _returned(run: Run, skip: int) -> Iterator[tuple[Path, Any]]:
     if isinstance(result, (tuple, list)) and not hasattr(result, "_fields"):
         names = [f"{base}[{i}]" if base.isidentifier() else "" for i in range(len(result))]
         if len(elements) == len(result):
-            names = [ast.unparse(element) for element in elements]
+            names = [_scaled_name(element) for element in elements]
         else:
-            names = [_variable(x, run.locals) or name for x, name in zip(result, names, strict=True)]
+            names = [
+                _variable(x, run.locals) or name for x, name in zip(result, names, strict=True)
+            ]
         for i, (x, name) in enumerate(zip(result, names, strict=True)):
             yield from _inside(x, name, i)
     elif result is not None and not skip:
         yield from _inside(result, base, 0)
+
+
+def _scaled_name(node: ast.expr) -> str:
+    """An expression as text; of dW / n, -dW and 2 * dW the name alone."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id=name)):
+            return name
+        case ast.BinOp(left=a, op=ast.Mult() | ast.Div() as op, right=b):
+            names = [n.id for n in (a, b) if isinstance(n, ast.Name) and stems(n.id)]
+            if len(names) == 1 and (names[0] == getattr(a, "id", "") or isinstance(op, ast.Mult)):
+                return names[0]
+    return ast.unparse(node)
 
 
 def _variable(x: Any, names: Mapping[str, Any]) -> str:

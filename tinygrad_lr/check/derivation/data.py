@@ -61,16 +61,25 @@ def left_out(
     unasked |= {name for name in shapes.keys() - arguments if not shapes[name]}
     if is_loss:
         unasked |= arguments if arguments < shapes.keys() else set()
-        unasked |= _per_sample({n: s for n, s in shapes.items() if n not in unasked}, inputs)
+        asked = arguments - unasked
+        unasked |= _per_sample({n: s for n, s in shapes.items() if n in asked}, inputs)
     return [name for name in truth.inputs if name in unasked]
 
 
-def samples_among(shapes: Mapping[str, tuple[int, ...]], claimed: Iterable[Any]) -> list[str]:
-    """The inputs without a claim that must be samples: of one length, which no parameter has."""
+def samples_among(
+    shapes: Mapping[str, tuple[int, ...]], known: Iterable[Any], claimed: Iterable[Any]
+) -> list[str]:
+    """The inputs without a claim that must be samples, though no name says so.
+
+    All are of one length, which is that of the samples that are `known`, if some are, and which no
+    parameter has whose gradient is `claimed`.
+    """
+    axes = [np.shape(g) for g in claimed]
     for axis in (0, -1):
         lengths = {shape[axis] if shape else 1 for shape in shapes.values()}
         alike = len(shapes) > 1 and len(lengths) == 1 and lengths != {1}
-        if alike and not any(lengths & set(np.shape(g)) for g in claimed):
+        told = all(lengths & set(np.shape(x)) for x in known if np.ndim(x))
+        if alike and told and axes and not any(lengths & set(shape) for shape in axes):
             return list(shapes)
     return []
 

@@ -149,14 +149,15 @@ def _shapes(claim: NDArray, right: NDArray, arriving: Candidates) -> Iterator[tu
 
 
 def _wrong_sums(claim: NDArray, right: NDArray, g: NDArray) -> Iterator[tuple[str, Any]]:
-    """Sums and means of a gradient in the shape of the claim, but for the right sum."""
-    for count in range(1, g.ndim + 1):
-        for axes in itertools.combinations(range(g.ndim), count):
-            total, mean = (as_shape(f(g, axis=axes), claim.shape) for f in (np.sum, np.mean))
-            if total is None:
-                continue
-            if total.size == right.size and close(total, right.reshape(total.shape)):
-                continue
-            where = f"axis {axes[0]}" if count == 1 else "all axes"
+    """Sums and means of a gradient in the shape of the claim, if another sum is right."""
+    every = [c for n in range(1, g.ndim + 1) for c in itertools.combinations(range(g.ndim), n)]
+    sums = (as_shape(np.sum(g, axis=axes), right.shape) for axes in every)
+    elsewhere = any(total is not None and close(total, right) for total in sums)
+    for axes in every:
+        total, mean = (as_shape(f(g, axis=axes), claim.shape) for f in (np.sum, np.mean))
+        if total is None or (total.size == right.size and close(total, right.reshape(total.shape))):
+            continue
+        where = f"axis {axes[0]}" if len(axes) == 1 else "all axes"
+        if elsewhere:
             yield f"summed over {where}, which is the wrong axis", total
-            yield f"a mean over {where}, where a sum belongs", mean
+        yield f"a mean over {where}, where a sum belongs", mean

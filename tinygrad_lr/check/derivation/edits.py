@@ -454,7 +454,10 @@ def _variables(node: ast.expr, env: Environment, derived: bool) -> Iterator[Rewr
     x, text = env.array(node), unparse(node)
     cost = 2 if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) else 2.8
     for name, y in env.arrays.items() if x is not None else ():
+        wider = np.ndim(y) > x.ndim and np.shape(y)[-x.ndim :] == x.shape
         if np.shape(y) != x.shape:
+            if np.ndim(y) and (wider or _fits_into(y, x)) and y.dtype.kind == "f":
+                yield cost + 0.6, _instead(text, name), name
             continue
         if name != text and not np.array_equal(x, y) and y.dtype.kind == "f":
             yield cost, _instead(text, name), name

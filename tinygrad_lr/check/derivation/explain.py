@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lr.check.derivation.blame import Blame, Culprit
+from tinygrad_lr.check.derivation.claims import UPDATE
 from tinygrad_lr.check.derivation.compare import same
 from tinygrad_lr.check.derivation.diagnosis import diagnose
 from tinygrad_lr.check.derivation.edits import Edit
 from tinygrad_lr.check.derivation.experiment import Outcome, Overrides, merged
 from tinygrad_lr.check.derivation.repair import Goal, Variants, repairs
 from tinygrad_lr.check.derivation.rewrite import Edits
-from tinygrad_lr.check.derivation.watch import Change, Statement
+from tinygrad_lr.check.derivation.watch import Change, Statement, written
 from tinygrad_lr.messages.origin import locate
 
 CHEAP = 0.5  # the cost of an edit that needs no comparison with others
@@ -59,7 +60,7 @@ class Explainer:
             done = {x.statement for pair in explanations for x in pair}
             culprit = self.blame.first(wrong, right, overrides, done)
             if culprit is None:
-                break
+                return explanations or self._raised(wrong)
             explanation = self.explain(culprit, wrong, overrides)
             explanations.append((culprit, explanation))
             inputs = culprit.inputs
@@ -71,10 +72,21 @@ class Explainer:
             right, wrong = right | inputs, wrong - inputs
         return explanations
 
+    def _raised(self, wrong: frozenset[str]) -> list[tuple[Culprit, Explanation]]:
+        """The edit without which a statement raises, if there is one."""
+        end, nan = self.blame.outcome.run.end, np.array(np.nan)
+        culprit = Culprit(end, 0, end.text, nan, nan, "", wrong, (), {})
+        found = self._around(culprit, wrong, wrong, {}, np.inf)
+        if found is None:
+            return []
+        return [(culprit, Explanation(found[0], found[1].words, found[1]))]
+
     def explain(self, culprit: Culprit, wrong: frozenset[str], overrides: Overrides) -> Explanation:
         """Why a culprit is wrong."""
         if np.ndim(culprit.value) == 0 and isinstance(culprit.expected, int):
             return self._number(culprit)
+        if stale := self._used_after_its_update(culprit):
+            return Explanation(culprit.statement, stale)
         words = diagnose(
             culprit.value,
             culprit.expected,
@@ -85,7 +97,8 @@ class Explainer:
         )
         plainest = self._at(culprit, overrides)
         if plainest is None or plainest[1].cost > CHEAP or culprit.inputs < wrong:
-            bound = plainest[1].cost if plainest and culprit.inputs == wrong else np.inf
+            own = culprit.inputs == wrong and self.blame.is_gradient(culprit.value) is None
+            bound = plainest[1].cost if plainest and own else np.inf
             needed = wrong if plainest else culprit.inputs
             plainest = self._around(culprit, wrong, needed, overrides, bound) or plainest
         if plainest is None:
@@ -94,6 +107,20 @@ class Explainer:
         statement, edit = plainest
         text = _joined(words, edit) if statement == culprit.statement else edit.words
         return Explanation(statement, text, edit)
+
+    def _used_after_its_update(self, culprit: Culprit) -> str:
+        """In words, that a statement reads a parameter that an earlier one has changed already."""
+        outcome = self.blame.outcome
+        updated = {place.path for place in outcome.places if place.kind == UPDATE}
+        last, _ = self._first_run(culprit)
+        for change in outcome.run.changes[:last]:
+            name, at = written(change.path), change.statement
+            if change.path not in updated or at == culprit.statement or at.node is None:
+                continue
+            without = name in culprit.statement.text and self.experiment.rewritten({at: ast.Pass()})
+            if without and self.comparison.right(without) >= culprit.inputs:
+                return f"{name} is used after line {at.line} has changed it"
+        return ""
 
     def _at(self, culprit: Culprit, overrides: Overrides) -> tuple[Statement, Edit] | None:
         """The plainest edit of the statement itself, or of that which returned its value to it."""

@@ -145,7 +145,8 @@ def _changed_in_place(marking: Marking) -> Iterator[str]:
     experiment, places = marking.experiment, marking.comparison.outcome.places
     claimed = {claim.place for claim in marking.comparison.claims.values()}
     updated = {place.path for place in places if place.kind == UPDATE}
-    updated &= {*marking.truth.paths.values()}
+    paths = marking.truth.paths.items()
+    updated &= {path for name, path in paths if name not in marking.left_out}
     for place in places:
         if place.kind != CHANGED or place in claimed or experiment.same[place.path] in updated:
             continue
