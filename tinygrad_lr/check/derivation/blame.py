@@ -106,7 +106,7 @@ class Blame:
         self.experiment, self.outcome = comparison.experiment, comparison.outcome
         pairs = [(x, name) for name, versions in names.items() for x in versions]
         self._titles = dict(reversed(pairs))
-        self._unnamed = [("", group) for group in self._groups()]
+        self._steps = [*self._groups()]
         self.later = next(iter(sizes), 0)
         self.scaled = True
         self.changes = [c for c in self.outcome.run.changes if not isinstance(c.value, Tensor)]
@@ -118,13 +118,19 @@ class Blame:
         for x, g in truth.items():
             self.gradients.setdefault(_long_axes(np.shape(g)), []).append((x, g))
 
-    def _groups(self) -> Iterable[list[Tensor]]:
-        """Values without a name that one expression has computed, in its steps."""
+    def _groups(self) -> Iterator[tuple[str, list[Tensor]]]:
+        """Values that one variable, a list, or an expression without a name held in its steps."""
         groups: dict[Any, list[Tensor]] = {}
         for x in sorted(self.truth, key=attrgetter("serial")):
-            if x not in self._titles and x.op:
-                groups.setdefault((x.origin, x.op, np.shape(self.truth[x])), []).append(x)
-        return groups.values()
+            name, bracket, _ = self.title(x).partition("[")
+            key = name if bracket else (x.origin, x.op, np.shape(self.truth[x]))
+            if bracket or (not name and x.op):
+                groups.setdefault(key, []).append(x)
+        groups |= {name: xs for name, xs in self.names.items() if "[" not in name}
+        for key, steps in groups.items():
+            steps = [x for x in steps if x in self.truth]
+            if len(steps) > 1:
+                yield key if isinstance(key, str) else "", steps
 
     def is_gradient(self, value: Any) -> Tensor | None:
         """A value of forward's whose gradient this is, if it is one."""
@@ -159,6 +165,8 @@ class Blame:
         if number := self._number(wrong, overrides):
             return number
         marks = _Marks(wrong, right, overrides)
+        if self.outcome.run.error:
+            return self._misshapen(marks)
         half = (self.experiment.spent + LIMIT) / 2
         for trial in self._trials(wrong, done)[:MAX_TRIALS]:
             if trial.scaled and not self.scaled:
@@ -169,6 +177,19 @@ class Blame:
             if culprit and (not trial.scaled or self._is_factor(culprit, trial.pairs, wrong)):
                 return culprit
         return self._own_line(wrong) if self.comparison.claims else None
+
+    def _misshapen(self, marks: _Marks) -> Culprit | None:
+        """The first value of a shape that its name forbids, if with another nothing raises."""
+        for change in self.changes:
+            for x in self._named(change):
+                shapes = {np.shape(self.truth[y]) for y in self._named(change)}
+                if _is_blank(change) or np.shape(change.value) in shapes:
+                    break
+                for factor in dict.fromkeys((1.0, self.later or 1.0)):
+                    culprit, _ = self._put([(change, x)], factor, marks, reshaped=True)
+                    if culprit:
+                        return culprit
+        return None
 
     def _trials(self, wrong: frozenset[str], done: set[Statement]) -> list[_Trial]:
         """What may explain a wrong gradient, in the order in which it is tried."""
@@ -197,7 +218,7 @@ class Blame:
             if odd or (scaled and several) or not self._all_match(pairs):
                 unlike = [c for (c, _), like in zip(pairs, likes, strict=True) if not like]
                 first = (unlike or [pairs[0][0]])[0]
-                yield _Trial(pairs, scaled, self._places[id(first)], rank)
+                yield _Trial(pairs, scaled and not odd, self._places[id(first)], rank)
 
     def _is_factor(self, culprit: Culprit, pairs: list[Pair], wrong: frozenset[str]) -> bool:
         """Whether a factor that may be applied later is a mistake, which explains all."""
@@ -228,12 +249,17 @@ class Blame:
         """The statements that computed floats, each with its values under one name."""
         by_statement: dict[tuple[Statement, Path], list[Change]] = {}
         for change in self.changes:
-            if change.value.dtype.kind == "f" and change.value.size and np.any(change.value):
+            if change.value.size and not _is_blank(change):
                 by_statement.setdefault((change.statement, _family(change.path)), []).append(change)
         for (statement, _), changes in by_statement.items():
-            if all(_content(c.value) in self.values for c in changes):
-                continue  # a value of forward's, unpacked
-            yield statement, _last_of_each_run(changes)
+            floats = all(c.value.dtype.kind == "f" for c in changes)
+            known = all(_content(c.value) in self.values for c in changes)  # unpacked, perhaps
+            if (floats and not known) or self._named(changes[-1]):
+                yield statement, _last_of_each_run(changes)
+
+    def _named(self, change: Change) -> list[Tensor]:
+        """The values of forward's whose gradient a value is by its name."""
+        return [x for x in self.truth if evidence(change.name, self.title(x) or "?") > 1]
 
     def _culprit(self, pairs: list[Pair], marks: _Marks) -> Culprit | None:
         """The statement of some values, if true gradients in their place put something right."""
@@ -295,15 +321,24 @@ class Blame:
         """What the learner calls a value of forward's; "" if nothing."""
         return self._titles.get(x, "")
 
+    def may_be_right(self, culprit: Culprit) -> bool:
+        """Whether a value is not that which its name forbids, so that a later line may be wrong."""
+        for change in self.changes:
+            if (change.statement, change.n, change.path) == (
+                culprit.statement, culprit.n, culprit.path
+            ):  # fmt: skip
+                named = self._named(change)
+                return not named or any(self._is_scaled(change, x) for x in named)
+        return True
+
     def _readings(self, changes: list[Change]) -> Iterator[list[Pair]]:
         """What a statement's values may be the gradients of, the likeliest first."""
         last = changes[-1]
+        alike = [x for x, _ in self.gradients.get(_long_axes(np.shape(last.value)), ())]
         singles = [
             (evidence(last.name, self.title(x) or "?"), bool(self.title(x)), x)
-            for x, _ in self.gradients.get(_long_axes(np.shape(last.value)), ())
+            for x in dict.fromkeys([*alike, *self._named(last)])
         ]
-        if self.outcome.run.error:  # of whatever shape, if it is so named
-            singles += [(2, True, x) for x in self.truth if evidence(last.name, self.title(x)) > 1]
         singles.sort(key=lambda s: s[:2], reverse=True)
         if len(changes) > 1:
             yield from self._series(changes)
@@ -317,10 +352,9 @@ class Blame:
     def _series(self, changes: list[Change]) -> list[list[Pair]]:
         """Pairs of all values of a statement that ran several times with those of a name."""
         readings: list[tuple[Any, list[Pair]]] = []
-        for name, versions in [*self.names.items(), *self._unnamed]:
-            steps = [x for x in versions if x in self.truth]
+        for name, steps in self._steps:
             said = evidence(changes[0].name, name) if name else 0
-            for pairs in _alignments(changes, steps) if len(steps) > 1 and "[" not in name else ():
+            for pairs in _alignments(changes, steps):
                 matching = sum(self.matches(c, x) for c, x in pairs) / len(pairs)
                 spare = len(steps) + len(changes) - 2 * len(pairs)
                 readings.append(((said, matching, -spare), pairs))
@@ -384,6 +418,12 @@ def _divides(statement: Statement) -> bool:
     """Whether a statement divides, as a mean does."""
     nodes = list(ast.walk(statement.node)) if statement.node else []
     return any(isinstance(n, ast.Div) or getattr(n, "attr", "") == "mean" for n in nodes)
+
+
+def _is_blank(change: Change) -> bool:
+    """Whether a statement makes zeros, to be filled later."""
+    made = isinstance(getattr(change.statement.node, "value", None), ast.Call | ast.Tuple)
+    return made and not np.any(change.value)
 
 
 def _content(x: Any) -> Any:

@@ -73,7 +73,8 @@ class Comparison:
         self._match_steps(matched)
         self.claims = {name: self._claim(name, place) for name, place in matched.items()}
         self.rate = updates.rate(self.claims, self.truth, experiment, self.outcome.run)
-        if self.claims and not any(c.place.kind == STEP for c in self.claims.values()):
+        steps = any(claim.place.kind == STEP for claim in self.claims.values())
+        if self.claims and not (steps or self.outcome.run.error):
             experiment.look_at(claim.place for claim in self.claims.values())
 
     def matched(self, outcome: Outcome) -> dict[str, Place]:
@@ -90,9 +91,9 @@ class Comparison:
 
     def right(self, outcome: Outcome) -> frozenset[str]:
         """The inputs whose gradients are right."""
-        if self.claims:
+        if self.claims and not self.outcome.run.error:
             gradients = {name: self.gradient(outcome, name) for name in self.claims}
-        else:  # a pass that has raised makes no claims before it is put right
+        else:  # a pass that has raised makes its claims when it is put right
             gradients = {name: outcome.places[p] for name, p in self.matched(outcome).items()}
         return frozenset(name for name, g in gradients.items() if self.is_right(name, g))
 
@@ -183,15 +184,15 @@ class Comparison:
 
 
 def _computed(value: Any, name: str, changes: Sequence[Change]) -> Change | None:
-    """The change that computed a value: the last under its name, or in the helper it calls."""
+    """The change that computed a value: the first under its name, or in the helper it calls."""
     sources = [change for change in changes if same(change.value, value)]
-    named = next((change for change in reversed(sources) if change.name == name), None)
+    named = [change for change in sources if change.name == name]
     if _is_trivial(value) or not sources:
-        return named
-    if named is None:
+        return named[-1] if named else None
+    if not named:
         return sources[0]
-    helpers = (change for change in sources if change.frame > named.frame)
-    return next(helpers, named) if _calls(named) else named
+    helpers = (change for change in sources if change.frame > named[0].frame)
+    return next(helpers, named[0]) if _calls(named[0]) else named[0]
 
 
 def same(a: Any, b: Any) -> bool:

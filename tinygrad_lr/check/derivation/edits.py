@@ -84,13 +84,15 @@ def _of_line(
     statement: ast.stmt, whole: ast.expr, env: Environment, wanted: Any
 ) -> Iterator[tuple[ast.AST, Iterable[Rewrite]]]:
     """The rewrites of the expressions in a statement, and of the indices that it assigns to."""
-    yield whole, [(1, "the sign is flipped", _negated(whole))]
+    negated = _negated(whole)
+    cost = 1 if isinstance(negated, ast.UnaryOp) else 0.85  # a minus that is too much
+    yield whole, [(cost, "the sign is flipped", negated)]
     yield whole, _everywhere(whole, env)
     targets = getattr(statement, "targets", None) or [getattr(statement, "target", ast.Pass())]
     indices = [n.slice for t in targets for n in walk(t) if isinstance(n, ast.Subscript)]
     for node in (n for part in (whole, *indices) for n in walk(part) if isinstance(n, ast.expr)):
         yield from ((node, rewrites) for rewrites in _of_part(node, env, wanted is not None))
-    yield whole, _divisors(whole, env)
+    yield whole, _divisors(whole, env, getattr(statement, "op", None))
     yield whole, _sums(whole, env)
     yield whole, _factors(whole, env, 2.5)
     for node in walk(whole):
@@ -482,13 +484,15 @@ def _inner_factors(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
                     yield 2.6, words, f"{a} @ ({b_c} * ({factor}))"
 
 
-def _divisors(whole: ast.expr, env: Environment) -> Iterator[Rewrite]:
-    """Numbers by which a line should divide or multiply."""
-    body = bracketed(unparse(whole))
-    if isinstance(env.value(whole), (np.ndarray, float)):
+def _divisors(whole: ast.expr, env: Environment, op: Any) -> Iterator[Rewrite]:
+    """Numbers by which a line should divide or multiply; `op` is that of an assignment as `/=`."""
+    body, divides = bracketed(unparse(whole)), isinstance(op, ast.Div)
+    kinds = (np.ndarray, float, int) if isinstance(op, ast.Div | ast.Mult) else (np.ndarray, float)
+    less, more = "not divided by {}", "not multiplied by {}"
+    if isinstance(env.value(whole), kinds):
         for i, name in enumerate(env.divisors):
-            yield 1.2 + i / 1000, f"not divided by {name}", f"{body} / {name}"
-            yield 1.3 + i / 1000, f"not multiplied by {name}", f"{body} * {name}"
+            yield 1.2 + i / 1000, (more if divides else less).format(name), f"{body} / {name}"
+            yield 1.3 + i / 1000, (less if divides else more).format(name), f"{body} * {name}"
 
 
 def _sums(whole: ast.expr, env: Environment) -> Iterator[Rewrite]:

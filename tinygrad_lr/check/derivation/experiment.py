@@ -197,12 +197,12 @@ class Experiment:
         """Whether enough has been tried: a second's work or so."""
         return self.spent > LIMIT
 
-    def rewritten(self, edits: Edits) -> Outcome | None:
+    def rewritten(self, edits: Edits, overrides: Overrides | None = None) -> Outcome | None:
         """What comes out if some statements were others; None if they cannot be."""
         before = self.corrections
         try:
             self.corrections = {**before, **edits}
-            return self.run(Locals)[1]
+            return self.replayed(overrides) if overrides else self.run(Locals)[1]
         except (SyntaxError, ValueError):
             return None
         finally:

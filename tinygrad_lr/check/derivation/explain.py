@@ -6,6 +6,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from tinygrad_lr.check.derivation.blame import Blame, Culprit
 from tinygrad_lr.check.derivation.claims import UPDATE
 from tinygrad_lr.check.derivation.compare import same
-from tinygrad_lr.check.derivation.diagnosis import diagnose
+from tinygrad_lr.check.derivation.diagnosis import as_shape, close, diagnose
 from tinygrad_lr.check.derivation.edits import Edit
 from tinygrad_lr.check.derivation.experiment import Outcome, Overrides, merged
 from tinygrad_lr.check.derivation.repair import Goal, Variants, repairs
@@ -21,7 +22,8 @@ from tinygrad_lr.check.derivation.rewrite import Edits
 from tinygrad_lr.check.derivation.watch import Change, Statement, written
 from tinygrad_lr.messages.origin import locate
 
-CHEAP = 0.5  # the cost of an edit that needs no comparison with others
+LATER = 0.4  # by how much plainer an edit of a later statement has to be
+RIGHT = 0.15  # by how much it need not be, if the value is a true gradient
 MAX_CULPRITS = 6
 MAX_FIXES = 8  # edits with the right value, which are tried in a run
 PARTS = (ast.Attribute, ast.Subscript)
@@ -54,7 +56,8 @@ class Explainer:
         explanations: list[tuple[Culprit, Explanation]] = []
         right = self.comparison.right(self.blame.outcome)
         asked = self.comparison.truth.keys() - self.comparison.left_out
-        wrong = frozenset(self.comparison.claims or asked) - right
+        every = asked if self.blame.outcome.run.error else self.comparison.claims
+        wrong = frozenset(every) - right
         overrides: Overrides = {}
         while wrong and len(explanations) < MAX_CULPRITS:
             done = {x.statement for pair in explanations for x in pair}
@@ -73,13 +76,20 @@ class Explainer:
         return explanations
 
     def _raised(self, wrong: frozenset[str]) -> list[tuple[Culprit, Explanation]]:
-        """The edit without which a statement raises, if there is one."""
-        end, nan = self.blame.outcome.run.end, np.array(np.nan)
-        culprit = Culprit(end, 0, end.text, nan, nan, "", wrong, (), {})
-        found = self._around(culprit, wrong, wrong, {}, np.inf)
-        if found is None:
+        """Why a statement raises: an edit with which it does not, or a value of another shape."""
+        run, nan = self.blame.outcome.run, np.array(np.nan)
+        if run.error is None:
             return []
-        return [(culprit, Explanation(found[0], found[1].words, found[1]))]
+        culprit = Culprit(run.end, 0, run.end.text, nan, nan, "", wrong, (), {})
+        if found := self._around(culprit, wrong, wrong, {}, np.inf):
+            return [(culprit, Explanation(found[0], found[1].words, found[1]))]
+        for change in reversed(run.changes):
+            before = [c for c in run.changes if c.path == change.path and c.frame == change.frame]
+            shape, usual = np.shape(change.value), np.shape(before[0].value)
+            if change.name in run.end.names and change is before[-1] and shape != usual:
+                words = f"the shape is {shape}, where {change.name} was {usual} before"
+                return [(culprit, Explanation(change.statement, words))]
+        return []
 
     def explain(self, culprit: Culprit, wrong: frozenset[str], overrides: Overrides) -> Explanation:
         """Why a culprit is wrong."""
@@ -96,17 +106,23 @@ class Explainer:
             self.rtol,
         )
         plainest = self._at(culprit, overrides)
-        if plainest is None or plainest[1].cost > CHEAP or culprit.inputs < wrong:
-            own = culprit.inputs == wrong and self.blame.is_gradient(culprit.value) is None
-            bound = plainest[1].cost if plainest and own else np.inf
-            needed = wrong if plainest else culprit.inputs
-            plainest = self._around(culprit, wrong, needed, overrides, bound) or plainest
+        bound = np.inf
+        if plainest and culprit.inputs == wrong:
+            bound = plainest[1].cost + RIGHT * self._is_right(culprit)
+        needed = wrong if plainest else culprit.inputs
+        plainest = self._around(culprit, wrong, needed, overrides, bound) or plainest
         if plainest is None:
             self.lost = True
             return Explanation(self._source(culprit).statement, words)
         statement, edit = plainest
         text = _joined(words, edit) if statement == culprit.statement else edit.words
         return Explanation(statement, text, edit)
+
+    def _is_right(self, culprit: Culprit) -> bool:
+        """Whether a value is a true gradient, and to blame only for a factor that comes later."""
+        value = as_shape(culprit.value, np.shape(culprit.expected))
+        g = culprit.expected / culprit.factor
+        return culprit.factor != 1 and value is not None and close(value, g, self.rtol)
 
     def _used_after_its_update(self, culprit: Culprit) -> str:
         """In words, that a statement reads a parameter that an earlier one has changed already."""
@@ -134,11 +150,11 @@ class Explainer:
         if source.statement is not culprit.statement:
             expected = {source.n: culprit.expected}
         goal = Goal(source.statement, source.path, culprit.value, expected)
-        overrides = merged(overrides, culprit.overrides)
-        fixes = repairs(self.experiment, overrides, goal, self.rtol)
+        fixes = repairs(self.experiment, merged(overrides, culprit.overrides), goal, self.rtol)
+        kept = culprit.inputs | self.comparison.right(self._now(overrides) or self.blame.outcome)
         for edit in fixes[:MAX_FIXES]:
-            outcome = self.experiment.rewritten({source.statement: edit.node})
-            if outcome and self.comparison.right(outcome) & culprit.inputs:
+            outcome = self._now(overrides, {source.statement: edit.node})
+            if outcome and self.comparison.right(outcome) >= kept:
                 return source.statement, edit
         return None
 
@@ -187,37 +203,51 @@ class Explainer:
         variants, _ = self.experiment.run(
             lambda function: Variants(function, overrides, nearby, repeated, is_likely)
         )
-        ranks = self._suspects(nearby, variants.disturbed, wrong, needed)
+        ranks = self._suspects(nearby, variants.disturbed, wrong, needed, overrides)
+        if self._is_right(culprit):
+            ranks.pop(culprit.statement, None)  # another is wrong, perhaps
+        last, _ = self._first_run(culprit)
+        later = LATER if self.blame.may_be_right(culprit) or bound < np.inf else np.inf
+        first = {c.statement: i for i, c in reversed([*enumerate(self.blame.outcome.run.changes)])}
         trials = [
             ((rank, edit.cost > 1 and not likely, round(edit.cost, 1)), statement, edit)
             for statement, rank in ranks.items()
             for edit, likely in variants.found.get(statement, ())
-            if edit.cost < bound
+            if edit.cost < (bound - later if first.get(statement, 0) > last else bound)
         ]
         trials.sort(key=lambda trial: trial[0])
-        return self._best([(s, e) for _, s, e in trials], wrong, needed)
+        return self._best([(s, e) for _, s, e in trials], wrong, needed, overrides)
 
     def _best(
-        self, trials: list[tuple[Statement, Edit]], wrong: frozenset[str], needed: frozenset[str]
+        self,
+        trials: list[tuple[Statement, Edit]],
+        wrong: frozenset[str],
+        needed: frozenset[str],
+        overrides: Overrides,
     ) -> tuple[Statement, Edit] | None:
-        """The plainest edit that puts all right that is wrong, else the first that is enough."""
+        """The plainest edit that puts all right that is wrong, else the first that is enough.
+
+        What is right already stays right.
+        """
         best, partly = None, None
+        now = self._now(overrides)
+        kept = self.comparison.right(now) if now else frozenset[str]()
         for statement, edit in trials:
             if self.experiment.exhausted:
                 break
             if best and edit.cost > best[1].cost - 0.1:
                 continue
-            outcome = self._rewritten({statement: edit.node})
+            outcome = self._now(overrides, {statement: edit.node})
             right = self.comparison.right(outcome) if outcome else frozenset()
-            if right >= wrong:
+            if right >= wrong | kept:
                 best = statement, edit
-            elif right >= needed:
+            elif right >= needed | kept:
                 partly = partly or (statement, edit)
         return best or partly
 
-    def _rewritten(self, edits: Edits) -> Outcome | None:
+    def _now(self, overrides: Overrides, edits: Edits = MappingProxyType({})) -> Outcome | None:
         """What comes out if some statements were others; None if that cannot run."""
-        outcome = self.experiment.rewritten(edits)
+        outcome = self.experiment.rewritten(edits, overrides)
         return None if outcome is None or outcome.run.error else outcome
 
     def _suspects(
@@ -226,13 +256,14 @@ class Explainer:
         disturbed: Mapping[Statement, ast.stmt],
         wrong: frozenset[str],
         needed: frozenset[str],
+        overrides: Overrides,
     ) -> dict[Statement, int]:
         """The statements on which all needed gradients depend, and none that is right; with a rank.
 
         Those come first on which everything wrong depends, and no element that is right.
         """
         comparison, statements = self.comparison, [c.statement for c in nearby]
-        now = self._rewritten({})
+        now = self._now(overrides)
         if now is None or not comparison.claims:
             return dict.fromkeys(statements, 0)
         row, right = comparison.elements(now), comparison.right(now)
@@ -240,7 +271,7 @@ class Explainer:
         keys: dict[Statement, tuple[bool, bool]] = {}
         for statement in statements:
             node = disturbed.get(statement)
-            outcome = self._rewritten({statement: node}) if node else None
+            outcome = self._now(overrides, {statement: node}) if node else None
             if outcome is None:  # nothing is known of it
                 keys[statement] = False, False
                 continue
@@ -255,6 +286,9 @@ class Explainer:
         """The statements, where each ran first, those nearest to the wrong one first."""
         run = self.blame.outcome.run
         others = [*run.returns, *run.heads]
+        if run.error:  # the statement that raises has changed nothing
+            target = next(iter(sorted(run.end.assigned)), "")
+            others.append((len(run.changes), Change((target,), np.zeros(0), run.end, 0, 1)))
         at = [i for i, c in enumerate(run.changes) if c.statement == culprit.statement]
         here = at[-1] if at else len(run.changes)
         events = sorted([*enumerate(run.changes), *others], key=itemgetter(0))
