@@ -104,8 +104,10 @@ class Blame:
     ) -> None:
         self.comparison, self.truth, self.names, self.sizes = comparison, truth, names, sizes
         self.experiment, self.outcome = comparison.experiment, comparison.outcome
-        pairs = [(x, name) for name, versions in names.items() for x in versions]
-        self._titles = dict(reversed(pairs))
+        self._titles: dict[Tensor, list[str]] = {}
+        for name, versions in names.items():
+            for x in versions:
+                self._titles.setdefault(x, []).append(name)
         self._steps = [*self._groups()]
         self.later = next(iter(sizes), 0)
         self.scaled = True
@@ -209,7 +211,7 @@ class Blame:
         """The readings of a statement by which it is wrong; a factor is if `several` inputs are."""
         readings = list(itertools.islice(self._readings(changes), MAX_READINGS))
         scales = [[self._is_scaled(c, x) for c, x in pairs] for pairs in readings]
-        some = any(map(all, scales))
+        some, earliest = any(map(all, scales)), 0
         for rank, (pairs, likes) in enumerate(zip(readings, scales, strict=True)):
             scaled = all(likes)
             if some and not (scaled or self._is_named(pairs)):
@@ -218,7 +220,8 @@ class Blame:
             if odd or (scaled and several) or not self._all_match(pairs):
                 unlike = [c for (c, _), like in zip(pairs, likes, strict=True) if not like]
                 first = (unlike or [pairs[0][0]])[0]
-                yield _Trial(pairs, scaled and not odd, self._places[id(first)], rank)
+                earliest = max(earliest, self._places[id(first)])  # no later reading comes before
+                yield _Trial(pairs, scaled and not odd, earliest, rank)
 
     def _is_factor(self, culprit: Culprit, pairs: list[Pair], wrong: frozenset[str]) -> bool:
         """Whether a factor that may be applied later is a mistake, which explains all."""
@@ -232,7 +235,7 @@ class Blame:
 
     def _is_named(self, pairs: list[Pair]) -> bool:
         """Whether the name of a value says of which value it is the gradient."""
-        return all(evidence(c.name, self.title(x)) > 1 for c, x in pairs)
+        return all(self._said(c.name, x) > 1 for c, x in pairs)
 
     def _is_scaled(self, change: Change, x: Tensor) -> bool:
         """Whether a value is a true gradient but for a factor that may be applied later."""
@@ -259,7 +262,7 @@ class Blame:
 
     def _named(self, change: Change) -> list[Tensor]:
         """The values of forward's whose gradient a value is by its name."""
-        return [x for x in self.truth if evidence(change.name, self.title(x) or "?") > 1]
+        return [x for x in self.truth if self._said(change.name, x) > 1]
 
     def _culprit(self, pairs: list[Pair], marks: _Marks) -> Culprit | None:
         """The statement of some values, if true gradients in their place put something right."""
@@ -319,7 +322,11 @@ class Blame:
 
     def title(self, x: Tensor) -> str:
         """What the learner calls a value of forward's; "" if nothing."""
-        return self._titles.get(x, "")
+        return self._titles.get(x, [""])[0]
+
+    def _said(self, name: str, x: Tensor) -> float:
+        """How much a name says that something is the gradient of a value of forward's."""
+        return max(evidence(name, title) for title in self._titles.get(x, ["?"]))
 
     def may_be_right(self, culprit: Culprit) -> bool:
         """Whether a value is not that which its name forbids, so that a later line may be wrong."""
@@ -336,7 +343,7 @@ class Blame:
         last = changes[-1]
         alike = [x for x, _ in self.gradients.get(_long_axes(np.shape(last.value)), ())]
         singles = [
-            (evidence(last.name, self.title(x) or "?"), bool(self.title(x)), x)
+            (self._said(last.name, x), bool(self.title(x)), x)
             for x in dict.fromkeys([*alike, *self._named(last)])
         ]
         singles.sort(key=lambda s: s[:2], reverse=True)

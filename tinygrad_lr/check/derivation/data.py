@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,9 +16,10 @@ DATA = frozenset(
     (
         "t", "ts", "target", "targets", "label", "labels", "data", "feature", "features", "input",
         "inputs", "image", "images", "truth", "dout", "upstream", "mask", "masks", "ratings", "r",
-        "sampleweight", "hprev", "hinit", "initialstate",
+        "hprev", "hinit", "initialstate",
     )
 )  # fmt: skip
+LIKE_DATA = re.compile(r"x|y|feat|(class|sample|pos|example)w(eights?)?$")
 SETTINGS = frozenset(
     (
         "reg", "lam", "lambda", "lmbda", "lmbd", "l1", "l2", "c", "alpha", "lr", "eta", "eps",
@@ -34,7 +36,7 @@ def is_data(name: str, x: Any, values: Iterable[str] = ()) -> bool:
     """
     plain, x = plain_name(name.partition("[")[0]), np.asarray(x)
     setting = plain in SETTINGS or any(word in plain for word in ("lambda", "reg", "decay", "rate"))
-    if plain in DATA or plain[:1] in ("x", "y") or (setting and not x.ndim):
+    if plain in DATA or LIKE_DATA.match(plain) or (setting and not x.ndim):
         return True
     numbers = set(np.unique(x)) if x.ndim else set()
     mask = len(numbers) == 2 and 0 in numbers

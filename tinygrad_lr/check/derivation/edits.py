@@ -61,10 +61,11 @@ def edits(statement: ast.stmt, whole: ast.expr, env: Environment, wanted: Any) -
     yield from _assignments(statement, unparse(whole), env)
     head = isinstance(statement, (ast.If, ast.For))
     kinds = _of_head(statement, whole) if head else _of_line(statement, whole, env, wanted)
+    passes_on = 0.15 * (isinstance(statement, ast.Return) and isinstance(whole, ast.Name))
     for node, rewrites in kinds:
         for cost, words, new in rewrites:
             tree = parsed(new) if isinstance(new, str) else new
-            yield Edit(cost, words, substituted(statement, {id(node): tree}))
+            yield Edit(cost + passes_on, words, substituted(statement, {id(node): tree}))
 
 
 def _of_head(statement: ast.stmt, whole: ast.expr) -> Iterator[tuple[ast.AST, Iterable[Rewrite]]]:
@@ -99,7 +100,10 @@ def _of_line(
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
             yield node.left, _factors(node.left, env, 2.55)
             yield node.right, _factors(node.right, env, 2.55)
-    yield whole, _computed_terms(whole, env, wanted)
+    x = env.value(whole)
+    if wanted is not None and isinstance(x, np.ndarray) and x.shape == np.shape(wanted):
+        yield whole, _computed_terms(whole, x, env, wanted)
+        yield whole, _computed_products(whole, x, env, wanted)
     arguments = {id(a) for n in walk(whole) if isinstance(n, ast.Call) for a in n.args}
     for node in [whole, *(n for n in walk(whole) if id(n) in arguments)]:
         yield node, _terms(node, env)
@@ -146,7 +150,7 @@ def _assignments(statement: ast.stmt, text: str, env: Environment) -> Iterator[E
         case ast.AugAssign(target=target, op=op, value=value):
             for other in (ast.Add(), ast.Sub()):
                 if type(other) is not type(op):
-                    yield Edit(0.9, "the sign is flipped", ast.AugAssign(target, other, value))
+                    yield Edit(0.75, "the sign is flipped", ast.AugAssign(target, other, value))
             new = f"{unparse(target)} = {text}"
             yield Edit(3, "the term is added where it is all", ast.parse(new).body[0])
             if isinstance(target, ast.Subscript):
@@ -200,6 +204,14 @@ def _negations(node: ast.expr) -> Iterator[Rewrite]:
     match node:
         case ast.UnaryOp(op=ast.USub(), operand=inner):
             yield 1.5, f"the minus before {unparse(inner)} is too much", inner
+
+
+def _arguments(node: ast.expr) -> Iterator[Rewrite]:
+    """Arguments of functions of one argument with the other sign."""
+    match node:
+        case ast.Call(args=[argument], keywords=[]) if not isinstance(argument, ast.UnaryOp):
+            new = substituted(node, {id(argument): _negated(argument)})
+            yield 2.35, f"the sign of {unparse(argument)} is flipped", new
 
 
 def _products(node: ast.expr) -> Iterator[Rewrite]:
@@ -273,7 +285,7 @@ def _constants(node: ast.expr) -> Iterator[Rewrite]:
         case ast.Constant(value=int() | float() as c) if not isinstance(c, bool):
             for new in dict.fromkeys((1, 2 * c, c / 2, -c, c + 1, c - 1)):
                 number = int(new) if float(new).is_integer() and isinstance(c, int) else new
-                yield 1.15 if new == 1 else 3.5, _instead(str(c), str(number)), repr(number)
+                yield 2.45 if new == 1 else 3.5, _instead(str(c), str(number)), repr(number)
 
 
 def _comparisons(node: ast.expr) -> Iterator[Rewrite]:
@@ -312,7 +324,7 @@ def _neighbours(node: ast.expr) -> Iterator[Rewrite]:
 
 
 SYNTAX = (
-    _parts, _negations, _products, _quotients, _signs, _sums_of_terms, _powers, _constants,
+    _parts, _negations, _arguments, _products, _quotients, _signs, _sums_of_terms, _powers, _constants,
     _comparisons, _neighbours,
 )  # fmt: skip
 
@@ -454,19 +466,21 @@ def _transposes(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
 def _variables(node: ast.expr, env: Environment, derived: bool) -> Iterator[Rewrite]:
     """Other arrays in the place of one, and what is computed from them or from itself."""
     x, text = env.array(node), unparse(node)
-    cost = 2 if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) else 2.8
+    plain = isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
+    cost = 2 if plain or (x is not None and not x.any()) else 2.8
     for name, y in env.arrays.items() if x is not None else ():
         wider = np.ndim(y) > x.ndim and np.shape(y)[-x.ndim :] == x.shape
         if np.shape(y) != x.shape:
             if np.ndim(y) and (wider or _fits_into(y, x)) and y.dtype.kind == "f":
                 yield cost + 0.6, _instead(text, name), name
             continue
-        if name != text and not np.array_equal(x, y) and y.dtype.kind == "f":
+        other = not np.array_equal(x, y) or not np.any(x)  # zeros, perhaps in the first step only
+        if name != text and other and y.dtype.kind == "f":
             yield cost, _instead(text, name), name
         forms = [*env.derived, *APPLIED] if name == text else env.derived if derived else ()
-        for other in (form.format(name) for form in forms):
-            if other != text:
-                yield 3, _instead(text, other), f"({other})"
+        for new in (form.format(name) for form in forms):
+            if new != text:
+                yield 3, _instead(text, new), f"({new})"
 
 
 def _inner_factors(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
@@ -488,11 +502,16 @@ def _divisors(whole: ast.expr, env: Environment, op: Any) -> Iterator[Rewrite]:
     """Numbers by which a line should divide or multiply; `op` is that of an assignment as `/=`."""
     body, divides = bracketed(unparse(whole)), isinstance(op, ast.Div)
     kinds = (np.ndarray, float, int) if isinstance(op, ast.Div | ast.Mult) else (np.ndarray, float)
-    less, more = "not divided by {}", "not multiplied by {}"
+    far = float(isinstance(whole, ast.Constant))  # as in dout = 1
+    called = isinstance(whole, ast.Call) and not unparse(whole.func).startswith(("np.", "numpy."))
+    if called or isinstance(whole, ast.Name):
+        far = 0.1  # rather what computes it divides
     if isinstance(env.value(whole), kinds):
         for i, name in enumerate(env.divisors):
-            yield 1.2 + i / 1000, (more if divides else less).format(name), f"{body} / {name}"
-            yield 1.3 + i / 1000, (less if divides else more).format(name), f"{body} * {name}"
+            less, more = f"not divided by {name}", f"not multiplied by {name}"
+            less, more = (more, less) if divides else (less, more)
+            yield 1.2 + far + i / 1000, less, f"{body} / {name}"
+            yield 2.2 + i / 1000, more, f"{body} * {name}"
 
 
 def _sums(whole: ast.expr, env: Environment) -> Iterator[Rewrite]:
@@ -528,18 +547,35 @@ def _terms(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
             yield 2.4, f"the term {name} is missing", f"({bracketed(unparse(node))} + {name})"
 
 
-def _computed_terms(whole: ast.expr, env: Environment, wanted: Any) -> Iterator[Rewrite]:
+def _computed_terms(whole: ast.expr, x: Any, env: Environment, wanted: Any) -> Iterator[Rewrite]:
     """Further terms that give what is wanted: multiples of arrays, and of products of two."""
-    x, body = env.value(whole), bracketed(unparse(whole))
-    if wanted is None or not isinstance(x, np.ndarray) or x.shape != np.shape(wanted):
-        return
-    rest = wanted - x
-    for cost, term, value in _arrays_of_shape(x.shape, env):
-        c = ratio(rest, value)
-        if c is not None and x.size > 1:
+    rest, body = wanted - x, bracketed(unparse(whole))
+    for cost, term, value in _arrays_of_shape(x.shape, env) if x.size > 1 else ():
+        if c := ratio(rest, value):
             factor = "" if abs(abs(c) - 1) < 1e-9 else f"{_coefficient(abs(c), env)} * "
             sign = "-" if c < 0 else "+"
             yield cost, f"the term {factor}{term} is missing", f"{body} {sign} {factor}{term}"
+
+
+def _computed_products(
+    whole: ast.expr, x: Any, env: Environment, wanted: Any
+) -> Iterator[Rewrite]:
+    """A number that is missing as a factor, and products of a variable and what another gives."""
+    c, text = ratio(wanted, x), bracketed(unparse(whole))
+    if c and c > 0 and x.size > 1:
+        for sign, number in (("/", _named_number(1 / c, env)), ("*", _named_number(c, env))):
+            if number:
+                words = f"not {'divided' if sign == '/' else 'multiplied'} by {number}"
+                yield 1.7, words, f"{text} {sign} {bracketed(number)}"
+    used = {unparse(node) for node in walk(whole)} & env.arrays.keys()
+    for name, (other, y) in itertools.product(used, env.arrays.items()):
+        if c or not _fits_into(y, x) or not _fits_into(env.arrays[name], x) or not np.ndim(y):
+            continue
+        for factor in (form.format(other) for form in ("{0}", *env.derived)):
+            new = f"{name} * {bracketed(factor)}"
+            value = env.value(parsed(new))
+            if value is not None and ratio(value, wanted) == 1:
+                yield 2.9, _instead(whole, new), new
 
 
 def _arrays_of_shape(shape: tuple[int, ...], env: Environment) -> Iterator[tuple[float, str, Any]]:
@@ -559,10 +595,16 @@ def _arrays_of_shape(shape: tuple[int, ...], env: Environment) -> Iterator[tuple
 
 def _coefficient(c: float, env: Environment) -> str:
     """A number as an expression in the learner's variables."""
+    return _named_number(c, env) or f"{c:.6g}"
+
+
+def _named_number(c: float, env: Environment) -> str:
+    """An expression in the learner's variables that is a number; empty if there is none."""
     numbers = {"1": 1.0, "2": 2.0, "0.5": 0.5, **env.numbers}
     numbers |= {text: float(n) for n, text in env.lengths.items()}
     for (a, x), (b, y) in itertools.product(numbers.items(), repeat=2):
         for text, value in ((f"{a} * {b}", x * y), (f"{a} / {b}", x / y)):
             if abs(value / c - 1) < 1e-9:
                 return text.removeprefix("1 * ").removesuffix(" * 1").removesuffix(" / 1")
-    return f"{c:.6g}"
+    roots = (name for name, x in numbers.items() if x > 0 and abs(np.sqrt(x) / c - 1) < 1e-9)
+    return next((f"np.sqrt({name})" for name in roots), "")

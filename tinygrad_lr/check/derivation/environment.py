@@ -33,13 +33,15 @@ class Environment:
 
     Attributes:
         locals, names: the local variables, and all variables.
-        arrays: the arrays of floats that the local variables hold, by the learner's expressions.
+        arrays: the arrays of floats that the variables of the function hold, by the learner's
+            expressions.
         derived: what may be computed from an array, element by element.
     """
 
     def __init__(self, scope: Scope, statement: Statement) -> None:
         self.locals = dict(scope.locals)
         self.names = {**scope.globals, **self.locals}
+        self._used = {n: scope.globals[n] for n in scope.code.co_names if n in scope.globals}
         loops = [
             (name, n)
             for name, n in self.locals.items()
@@ -52,8 +54,9 @@ class Environment:
         self._values: dict[str, Any] = {}
 
     def _arrays(self) -> Iterator[tuple[str, Any]]:
-        """The arrays of floats in the local variables, those on short paths first."""
-        held = [(p, v) for n, x in self.locals.items() for p, _, v in leaves(x, (n,), None)]
+        """The arrays of floats in the variables of the function, those on short paths first."""
+        used = {**self._used, **self.locals}.items()
+        held = [(p, v) for n, x in used for p, _, v in leaves(x, (n,), None)]
         seen: set[int] = set()
         for path, v in sorted(held, key=lambda pair: len(pair[0])):
             array = isinstance(v, (np.ndarray, float)) and np.asarray(v).dtype.kind in "fb"
@@ -67,7 +70,7 @@ class Environment:
         *start, key = path
         if not isinstance(key, int) or len(path) > 3:
             return written(path)
-        owner = functools.reduce(element, start[1:], self.locals.get(path[0]))
+        owner = functools.reduce(element, start[1:], self.names.get(path[0]))
         is_last = isinstance(owner, list) and key == len(owner) - 1 > 0
         if key in self._indices or is_last:
             return f"{written(tuple(start))}[{self._indices.get(key, -1)}]"

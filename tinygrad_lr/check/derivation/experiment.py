@@ -8,6 +8,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import CodeType
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -169,9 +170,9 @@ class Experiment:
         follower, rewritten = make(function), self.rewriter.rewritten(self.corrections)
         with np.errstate(all="ignore"), self.passes.inside(world), rewritten:
             run = follower.run(*follower.follow(lambda: function(**self.arguments)))
-        if plain := isinstance(follower, Locals):
+        if isinstance(follower, Locals):
             run = run._replace(end=self.end)
-        self.spent += (1 if plain else FOLLOWED) * self.length + ONE_RUN
+        self.spent += FOLLOWED * follower.runs.total() + self.length + ONE_RUN
         roots, skip = self._roots(world, self.arguments), int(self.passes.one_function)
         values = places(run, self.before, self.same, roots, skip, self.only)
         for (_, path), steps in follower.taps.items() if isinstance(follower, Replay) else ():
@@ -202,7 +203,8 @@ class Experiment:
         before = self.corrections
         try:
             self.corrections = {**before, **edits}
-            return self.replayed(overrides) if overrides else self.run(Locals)[1]
+            followed = overrides or self.taps
+            return self.replayed(overrides or {}) if followed else self.run(Locals)[1]
         except (SyntaxError, ValueError):
             return None
         finally:
@@ -222,6 +224,7 @@ class Replay(Follower):
     """Puts values in the place of what statements computed.
 
     Attributes:
+        functions: the file and the name of every function whose calls are followed.
         taps: the values that some statements gave to some paths, one after the other.
     """
 
@@ -231,6 +234,10 @@ class Replay(Follower):
         super().__init__(function)
         self.overrides = overrides
         self.taps: dict[tuple[Statement, Path], list[Any]] = {tap: [] for tap in taps}
+        self.functions = {(s.file, s.function) for s, _ in (*overrides, *taps)}
+
+    def follows(self, code: CodeType) -> bool:
+        return (code.co_filename, code.co_name) in self.functions
 
     def finish(self, scope: Scope, statement: Statement, n: int) -> None:
         for path, value in self.overrides.get((statement, n), ()):

@@ -23,6 +23,7 @@ from tinygrad_lr.check.derivation.watch import Change, Statement, written
 from tinygrad_lr.messages.origin import locate
 
 LATER = 0.4  # by how much plainer an edit of a later statement has to be
+MUCH_LATER = 1.0  # if the value is not what its name says
 RIGHT = 0.15  # by how much it need not be, if the value is a true gradient
 MAX_CULPRITS = 6
 MAX_FIXES = 8  # edits with the right value, which are tried in a run
@@ -146,16 +147,20 @@ class Explainer:
             for _, value in values
             if statement == culprit.statement
         } or {culprit.n: culprit.expected}
+        goals = [Goal(culprit.statement, culprit.path, culprit.value, expected)]
         source = self._source(culprit)
         if source.statement is not culprit.statement:
             expected = {source.n: culprit.expected}
-        goal = Goal(source.statement, source.path, culprit.value, expected)
-        fixes = repairs(self.experiment, merged(overrides, culprit.overrides), goal, self.rtol)
+            goals.insert(0, Goal(source.statement, source.path, culprit.value, expected))
         kept = culprit.inputs | self.comparison.right(self._now(overrides) or self.blame.outcome)
-        for edit in fixes[:MAX_FIXES]:
-            outcome = self._now(overrides, {source.statement: edit.node})
-            if outcome and self.comparison.right(outcome) >= kept:
-                return source.statement, edit
+        for goal in goals:
+            fixes = repairs(
+                self.experiment, merged(overrides, culprit.overrides), goal, self.rtol
+            )
+            for edit in fixes[:MAX_FIXES]:
+                outcome = self._now(overrides, {goal.statement: edit.node})
+                if outcome and self.comparison.right(outcome) >= kept:
+                    return goal.statement, edit
         return None
 
     def _source(self, culprit: Culprit) -> Change:
@@ -207,8 +212,8 @@ class Explainer:
         if self._is_right(culprit):
             ranks.pop(culprit.statement, None)  # another is wrong, perhaps
         last, _ = self._first_run(culprit)
-        later = LATER if self.blame.may_be_right(culprit) or bound < np.inf else np.inf
-        first = {c.statement: i for i, c in reversed([*enumerate(self.blame.outcome.run.changes)])}
+        later = LATER if self.blame.may_be_right(culprit) else MUCH_LATER if bound < np.inf else np.inf
+        first = {c.statement: i for i, c in self.blame.outcome.run.begun}
         trials = [
             ((rank, edit.cost > 1 and not likely, round(edit.cost, 1)), statement, edit)
             for statement, rank in ranks.items()
@@ -285,10 +290,12 @@ class Explainer:
     def _nearby(self, culprit: Culprit) -> list[Change]:
         """The statements, where each ran first, those nearest to the wrong one first."""
         run = self.blame.outcome.run
-        others = [*run.returns, *run.heads]
-        if run.error:  # the statement that raises has changed nothing
-            target = next(iter(sorted(run.end.assigned)), "")
-            others.append((len(run.changes), Change((target,), np.zeros(0), run.end, 0, 1)))
+        changed = {c.statement for c in run.changes}
+        others = [*run.returns]
+        for i, c in run.begun:  # what has changed nothing by itself: a loop, a call, what raised
+            if c.statement not in changed:
+                target = next(iter(sorted(c.statement.assigned)), "")
+                others.append((i, c._replace(path=(target,))))
         at = [i for i, c in enumerate(run.changes) if c.statement == culprit.statement]
         here = at[-1] if at else len(run.changes)
         events = sorted([*enumerate(run.changes), *others], key=itemgetter(0))

@@ -43,6 +43,7 @@ class _Trial(Replay):
     ) -> None:
         super().__init__(function, overrides)
         self.goal, self.rtol = goal, rtol
+        self.functions.add((goal.statement.file, goal.statement.function))
         self.alive: list[Edit] | None = None
         self.factors: dict[int, float] = {}  # by which the edits differ from what is right
         self.near: list[Edit] = []  # those that are right but for a factor
@@ -131,6 +132,7 @@ class Variants(Replay):
     ) -> None:
         super().__init__(function, overrides)
         self.waiting = {(change.statement, change.n): change for change in changes}
+        self.functions |= {(c.statement.file, c.statement.function) for c in changes}
         self.repeated, self.is_likely = repeated, is_likely
         self.found: dict[Statement, list[tuple[Edit, bool]]] = {}
         self.disturbed: dict[Statement, ast.stmt] = {}
@@ -151,7 +153,7 @@ class Variants(Replay):
         statement, path = change.statement, change.path
         node, seen, variants = statement.node, {_bytes(change.value)}, []
         for edit in sorted(edits_of(statement, env, path, change.value), key=lambda e: e.cost):
-            simple = type(edit.node) is type(node) and not isinstance(node, (ast.For, ast.If))
+            simple = type(edit.node) is type(node) and change.value.size > 0  # no loop, no call
             value = env.effect(edit.node, path) if simple else None
             is_array = isinstance(value, (np.ndarray, float, np.number))
             if simple and statement not in self.repeated:

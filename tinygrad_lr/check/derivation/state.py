@@ -19,6 +19,7 @@ class State:
 
     Attributes:
         values: what they hold at first.
+        numbers: the outer variables that are numbers.
     """
 
     def __init__(self, functions: Sequence[Callable[..., Any]]) -> None:
@@ -26,6 +27,7 @@ class State:
         self._spaces = dict(pair for f in functions for pair in _globals(f))
         outer = {name: self._get(name) for name in {**self._spaces, **self._cells}}
         self.values = {name: x for name, x in outer.items() if _is_state(x)}
+        self.numbers = {name: x for name, x in outer.items() if isinstance(x, (int, float))}
 
     def _get(self, name: str) -> Any:
         cell = self._cells.get(name)

@@ -38,7 +38,8 @@ def rate(
 
 def _scalars(experiment: Experiment, run: Run) -> dict[str, Any]:
     """What the variables and attributes hold that are numbers."""
-    scalars = {c.name: c.value for c in run.changes if np.ndim(c.value) == 0}
+    scalars = dict[str, Any](experiment.passes.state.numbers)
+    scalars |= {c.name: c.value for c in run.changes if np.ndim(c.value) == 0}
     scalars |= {name: x for name, x in run.locals.items() if isinstance(x, (int, float))}
     scalars |= {name_of(path): x for path, x in experiment.before.items() if np.ndim(x) == 0}
     return scalars

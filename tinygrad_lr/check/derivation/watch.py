@@ -99,7 +99,7 @@ class Run(NamedTuple):
         end: the statement that returned the result, or raised the error.
         changes: in the order in which they were made.
         returns: what every call returned, each with the number of changes before.
-        heads: where every loop and branch began, likewise, without a value.
+        begun: where every statement began to run first, likewise, without a value.
     """
 
     result: Any
@@ -108,7 +108,7 @@ class Run(NamedTuple):
     changes: list[Change]
     locals: dict[str, Any]
     returns: Sequence[tuple[int, Change]] = ()
-    heads: Sequence[tuple[int, Change]] = ()
+    begun: Sequence[tuple[int, Change]] = ()
 
 
 class Follower:
@@ -132,7 +132,7 @@ class Follower:
         self.locals: dict[str, Any] = {}
         self.changes: list[Change] = []
         self.returns: list[tuple[int, Change]] = []
-        self.heads: list[tuple[int, Change]] = []
+        self.begun: list[tuple[int, Change]] = []
         self.end = Statement("", self.main.co_firstlineno if self.main else 0, "")
 
     def follow(self, call: Callable[[], Any]) -> tuple[Any, Exception | None]:
@@ -167,11 +167,17 @@ class Follower:
         if file == "<string>" and self.main and file != self.main.co_filename:
             return None  # what a dataclass has written
         self.frames += 1
+        if self.frames > 1 and not self.follows(frame.f_code):
+            return None
         return _Frame(self, frame.f_code, self.frames).step(frame, event, arg)
+
+    def follows(self, code: CodeType) -> bool:
+        """Whether calls of a code are followed, as the function itself is."""
+        return True
 
     def run(self, result: Any, error: Exception | None) -> Run:
         """What was seen of a call with a result, or an error."""
-        seen = self.changes, self.locals, self.returns, self.heads
+        seen = self.changes, self.locals, self.returns, self.begun
         return Run(result, error, self.end, *seen)
 
     def begin(self, scope: Scope) -> None:
@@ -281,9 +287,9 @@ class Watcher(Follower):
             self._look(name, value, scope.number)
 
     def start(self, scope: Scope, statement: Statement, n: int) -> None:
-        if n == 0 and isinstance(statement.node, (ast.For, ast.If)):
-            head = Change(("",), np.zeros(0), statement, n, scope.number)
-            self.heads.append((len(self.changes), head))
+        if n == 0:
+            blank = Change(("",), np.zeros(0), statement, n, scope.number)
+            self.begun.append((len(self.changes), blank))
         for name in statement.names - scope.locals.keys():
             if name in scope.globals:
                 self._look(name, scope.globals[name], 0)
