@@ -19,13 +19,20 @@ from tinygrad_lr.check.derivation.claims import evidence, fits
 from tinygrad_lr.check.derivation.compare import Comparison
 from tinygrad_lr.check.derivation.diagnosis import as_shape, close, ratio
 from tinygrad_lr.check.derivation.experiment import LIMIT, Outcome, Overrides, merged
+from tinygrad_lr.check.derivation.truth import Part
 from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.tensor import Tensor
 
 MAX_TRIALS = 100  # to find one culprit
 MAX_READINGS = 8  # of one statement
+MAX_PARTS = 4
+MAX_USES = 6  # of a value, whose sums are compared
+OTHERS = 2  # readings of a value whose name says what it is
 
-Pair = tuple[Change, Tensor]  # a value, and of what it should be the gradient
+MAKERS = (ast.Call, ast.Tuple, ast.List, ast.ListComp, ast.Dict, ast.DictComp)  # of zeros
+
+Target = Tensor | Part  # what has a true gradient
+Pair = tuple[Change, Target]  # a value, and of what it should be the gradient
 
 
 class Culprit(NamedTuple):
@@ -62,12 +69,14 @@ class _Trial(NamedTuple):
         scaled: whether they are the true gradients but for factors that may be applied later.
         first: which of all changes the first of them is that is something else.
         rank: how many likelier readings the statement has.
+        spare: whether they are the true gradients of something else.
     """
 
     pairs: list[Pair]
     scaled: bool
     first: int
     rank: int
+    spare: bool
 
 
 class _Marks(NamedTuple):
@@ -84,6 +93,7 @@ class Blame:
     Args:
         comparison: its claims beside the truth.
         truth: the gradient of every value of forward's.
+        parts: what single uses add to them.
         names: forward's names for its values.
         sizes: the numbers that a factor may be that is applied later.
 
@@ -99,17 +109,20 @@ class Blame:
         self,
         comparison: Comparison,
         truth: Mapping[Tensor, Any],
+        parts: Mapping[Part, Any],
         names: Mapping[str, list[Tensor]],
         sizes: Mapping[int, str],
     ) -> None:
-        self.comparison, self.truth, self.names, self.sizes = comparison, truth, names, sizes
+        self.comparison, self.names, self.sizes = comparison, names, sizes
+        self.truth, self.parts = truth, parts
         self.experiment, self.outcome = comparison.experiment, comparison.outcome
         self._titles: dict[Tensor, list[str]] = {}
         for name, versions in names.items():
             for x in versions:
                 self._titles.setdefault(x, []).append(name)
         self._steps = [*self._groups()]
-        self.later = next(iter(sizes), 0)
+        divides = any(_divides(c.statement) for c in self.outcome.run.changes)
+        self.later = next(iter(sizes), 0) if divides else 0
         self.scaled = True
         self.changes = [c for c in self.outcome.run.changes if not isinstance(c.value, Tensor)]
         self._places = {id(c): i for i, c in enumerate(self.changes)}
@@ -120,9 +133,9 @@ class Blame:
         for x, g in truth.items():
             self.gradients.setdefault(_long_axes(np.shape(g)), []).append((x, g))
 
-    def _groups(self) -> Iterator[tuple[str, list[Tensor]]]:
+    def _groups(self) -> Iterator[tuple[str, list[Target]]]:
         """Values that one variable, a list, or an expression without a name held in its steps."""
-        groups: dict[Any, list[Tensor]] = {}
+        groups: dict[Any, list[Any]] = {}
         for x in sorted(self.truth, key=attrgetter("serial")):
             name, bracket, _ = self.title(x).partition("[")
             key = name if bracket else (x.origin, x.op, np.shape(self.truth[x]))
@@ -133,6 +146,13 @@ class Blame:
             steps = [x for x in steps if x in self.truth]
             if len(steps) > 1:
                 yield key if isinstance(key, str) else "", steps
+        uses: dict[Any, list[Target]] = {}
+        for part in self.parts:
+            key = part.value.origin, part.use.origin, part.use.op, part.shape
+            uses.setdefault(key, []).append(part)
+        for parts in uses.values():
+            if len(parts) > 1:
+                yield "", parts
 
     def is_gradient(self, value: Any) -> Tensor | None:
         """A value of forward's whose gradient this is, if it is one."""
@@ -143,14 +163,15 @@ class Blame:
 
     def is_any_multiple(self, value: Any) -> bool:
         """Whether a value is a true gradient but for any factor."""
-        shape, length = np.shape(value), float(np.linalg.norm(value))
+        shape, row = np.shape(value), np.ravel(value)
+        length = float(np.sqrt(row @ row))
         if shape not in self._directions:
             rows = [np.ravel(g) for _, g in self.gradients.get(_long_axes(shape), ()) if np.any(g)]
             self._directions[shape] = np.array([row / np.linalg.norm(row) for row in rows])
         rows = self._directions[shape]
         if not rows.size or not 0 < length < np.inf:
             return False
-        return bool(np.max(np.abs(rows @ np.ravel(value))) > length * (1 - 1e-12))
+        return bool(np.max(np.abs(rows @ row)) > length * (1 - 1e-12))
 
     def first(
         self,
@@ -169,16 +190,33 @@ class Blame:
         marks = _Marks(wrong, right, overrides)
         if self.outcome.run.error:
             return self._misshapen(marks)
+        trials = self._trials(wrong, done)
+        culprit, at = self._tried([t for t in trials if not t.spare][:MAX_TRIALS], marks)
+        if culprit is None or culprit.inputs != wrong:
+            spare = [t for t in trials if t.spare and t.first < at]
+            better, _ = self._tried(spare[:MAX_TRIALS], marks)
+            culprit = better or culprit
+        if culprit is None and self.comparison.claims:
+            culprit = self._own_line(wrong)
+        return culprit and self._narrowed(culprit)
+
+    def _tried(self, trials: list[_Trial], marks: _Marks) -> tuple[Culprit | None, float]:
+        """The culprit of the first trial that has one, and which of all changes it is.
+
+        One of what is the true gradient of something else explains all.
+        """
         half = (self.experiment.spent + LIMIT) / 2
-        for trial in self._trials(wrong, done)[:MAX_TRIALS]:
+        for trial in trials:
             if trial.scaled and not self.scaled:
                 continue
             if self.experiment.spent > half:
                 break
             culprit = self._culprit(trial.pairs, marks)
-            if culprit and (not trial.scaled or self._is_factor(culprit, trial.pairs, wrong)):
-                return culprit
-        return self._own_line(wrong) if self.comparison.claims else None
+            if culprit is None or (trial.spare and culprit.inputs != marks.wrong):
+                continue
+            if not trial.scaled or self._is_factor(culprit, trial.pairs, marks.wrong):
+                return culprit, trial.first
+        return None, np.inf
 
     def _misshapen(self, marks: _Marks) -> Culprit | None:
         """The first value of a shape that its name forbids, if with another nothing raises."""
@@ -209,19 +247,20 @@ class Blame:
 
     def _trials_of(self, changes: list[Change], several: bool) -> Iterator[_Trial]:
         """The readings of a statement by which it is wrong; a factor is if `several` inputs are."""
-        readings = list(itertools.islice(self._readings(changes), MAX_READINGS))
+        readings = [*self._readings(changes)]
         scales = [[self._is_scaled(c, x) for c, x in pairs] for pairs in readings]
-        some, earliest = any(map(all, scales)), 0
+        known = zip(readings, scales, strict=True)
+        some = any(all(likes) and isinstance(pairs[0][1], Tensor) for pairs, likes in known)
+        earliest = 0
         for rank, (pairs, likes) in enumerate(zip(readings, scales, strict=True)):
             scaled = all(likes)
-            if some and not (scaled or self._is_named(pairs)):
-                continue
+            spare = some and not (scaled or self._is_named(pairs))
             odd = any(c.value.shape not in (x.shape, ()) for c, x in pairs)
             if odd or (scaled and several) or not self._all_match(pairs):
                 unlike = [c for (c, _), like in zip(pairs, likes, strict=True) if not like]
                 first = (unlike or [pairs[0][0]])[0]
                 earliest = max(earliest, self._places[id(first)])  # no later reading comes before
-                yield _Trial(pairs, scaled and not odd, earliest, rank)
+                yield _Trial(pairs, scaled and not odd, earliest, rank, spare)
 
     def _is_factor(self, culprit: Culprit, pairs: list[Pair], wrong: frozenset[str]) -> bool:
         """Whether a factor that may be applied later is a mistake, which explains all."""
@@ -239,7 +278,7 @@ class Blame:
 
     def _is_scaled(self, change: Change, x: Tensor) -> bool:
         """Whether a value is a true gradient but for a factor that may be applied later."""
-        g = self.truth[x]
+        g = self.of(x)
         value = as_shape(change.value, np.shape(g))
         r = None if value is None else ratio(value, g)
         return r is not None and self.is_natural(r)
@@ -257,7 +296,8 @@ class Blame:
         for (statement, _), changes in by_statement.items():
             floats = all(c.value.dtype.kind == "f" for c in changes)
             known = all(_content(c.value) in self.values for c in changes)  # unpacked, perhaps
-            if (floats and not known) or self._named(changes[-1]):
+            named = self._named(changes[-1]) and not (known and _is_copy(statement))
+            if (floats and not known) or named:
                 yield statement, _last_of_each_run(changes)
 
     def _named(self, change: Change) -> list[Tensor]:
@@ -286,7 +326,7 @@ class Blame:
         """
         new: dict[tuple[Statement, int], list[tuple[Path, Any]]] = {}
         for c, x in pairs:
-            g, shape = factor * np.asarray(self.truth[x]), np.shape(c.value)
+            g, shape = factor * np.asarray(self.of(x)), np.shape(c.value)
             value = g if reshaped or not fits(g, shape) else g.reshape(shape)
             new.setdefault((c.statement, c.n), []).append((c.path, value))
         outcome = self.experiment.replayed(merged(marks.overrides, new))
@@ -316,16 +356,22 @@ class Blame:
 
     def matches(self, change: Change, x: Tensor) -> bool:
         """Whether a value is the true gradient of one of forward's."""
-        g = self.truth[x]
+        g = self.of(x)
         value = as_shape(change.value, np.shape(g))
         return value is not None and close(value, g, self.comparison.rtol)
 
-    def title(self, x: Tensor) -> str:
-        """What the learner calls a value of forward's; "" if nothing."""
-        return self._titles.get(x, [""])[0]
+    def of(self, x: Target) -> Any:
+        """The true gradient of a value, or what a use of it adds to that."""
+        return self.parts[x] if isinstance(x, Part) else self.truth[x]
 
-    def _said(self, name: str, x: Tensor) -> float:
+    def title(self, x: Target) -> str:
+        """What the learner calls a value of forward's; "" if nothing."""
+        return self._titles.get(x.value if isinstance(x, Part) else x, [""])[0]
+
+    def _said(self, name: str, x: Target) -> float:
         """How much a name says that something is the gradient of a value of forward's."""
+        if isinstance(x, Part):
+            return 0
         return max(evidence(name, title) for title in self._titles.get(x, ["?"]))
 
     def may_be_right(self, culprit: Culprit) -> bool:
@@ -347,11 +393,15 @@ class Blame:
             for x in dict.fromkeys([*alike, *self._named(last)])
         ]
         singles.sort(key=lambda s: s[:2], reverse=True)
+        named = sum(said > 1 for said, *_ in singles)
+        most = named + OTHERS if named else MAX_READINGS
         if len(changes) > 1:
             yield from self._series(changes)
+        axes = _long_axes(np.shape(last.value))
+        parts = [x for x in self.parts if _long_axes(x.shape) == axes]
         seen: set[bytes] = set()
-        for *_, x in singles:
-            content = np.asarray(self.truth[x], dtype=np.float32).tobytes()  # but for rounding
+        for x in [*(x for *_, x in singles[:most]), *parts[: OTHERS if named else MAX_PARTS]]:
+            content = np.asarray(self.of(x), dtype=np.float32).tobytes()  # but for rounding
             if content not in seen:
                 seen.add(content)
                 yield [(last, x)]
@@ -366,7 +416,8 @@ class Blame:
                 spare = len(steps) + len(changes) - 2 * len(pairs)
                 readings.append(((said, matching, -spare), pairs))
         readings.sort(key=lambda reading: reading[0], reverse=True)
-        return [pairs for _, pairs in readings]
+        named = [pairs for (said, *_), pairs in readings if said]
+        return [*named[:MAX_READINGS], *(pairs for (said, *_), pairs in readings if not said)][:2 * MAX_READINGS]
 
     def _common_ratio(self, wrong: frozenset[str]) -> float | None:
         """By which number all wrong gradients differ from the true ones, if by one."""
@@ -395,6 +446,60 @@ class Blame:
         """The size that a number is, but for rounding."""
         return [size for size in self.sizes if abs(size / x - 1) < 1e-9][:1]
 
+    def _narrowed(self, culprit: Culprit) -> Culprit:
+        """The one of several statements adding to a gradient that adds what no uses of it give.
+
+        What the others add is the sum of what some uses add to the true gradient.
+        """
+        family, g = _family(culprit.path), culprit.expected
+        at = culprit.statement, culprit.n
+        frame = next((c.frame for c in self.changes if (c.statement, c.n) == at), 0)
+        added: dict[Statement, Any] = {}
+        last: dict[Statement, Change] = {}
+        now: Any = np.zeros(np.shape(culprit.value))
+        for c in self.changes:
+            if c.path != family or np.shape(c.value) != now.shape or c.frame != frame:
+                continue
+            adds = isinstance(getattr(c.statement.node, "op", None), ast.Add | ast.Sub)
+            scale = None if adds else ratio(c.value, now)
+            if scale and scale != 1:  # a mean of what was added
+                added = {s: scale * x for s, x in added.items()}
+            else:
+                added[c.statement] = added.get(c.statement, 0) + (c.value - now)
+                last[c.statement] = c
+            now = c.value
+        if len(added) < 2 or culprit.factor != 1 or np.shape(g) != now.shape:
+            return culprit
+        uses = self._uses(g)
+        adding = {s: x for s, x in added.items() if np.any(x)}
+        wrong = [s for s, x in adding.items() if not self._is_sum(x, uses)] or [*adding][:1]
+        if not uses or len(wrong) != 1 or culprit.statement in wrong:
+            return culprit
+        c = last[wrong[0]]
+        expected = c.value + g - now
+        overrides = {(c.statement, c.n): [(c.path, expected)]}
+        return culprit._replace(
+            statement=c.statement, n=c.n, value=c.value, expected=expected, overrides=overrides
+        )
+
+    def _uses(self, g: Any) -> list[Any]:
+        """What the lines that use a value add to its gradient, which is g."""
+        lines: dict[Tensor, dict[Any, Any]] = {}
+        for part, x in self.parts.items():
+            if part.shape == np.shape(g):
+                line = lines.setdefault(part.value, {})
+                line[part.use.origin] = line.get(part.use.origin, 0) + x
+        for line in lines.values():
+            if close(sum(line.values()), g, self.comparison.rtol):
+                return list(line.values())
+        return []
+
+    def _is_sum(self, x: Any, uses: list[Any]) -> bool:
+        """Whether a value is the sum of some."""
+        few = uses if len(uses) <= MAX_USES else []
+        some = (c for n in range(1, len(few) + 1) for c in itertools.combinations(few, n))
+        return any(close(x, sum(terms), self.comparison.rtol) for terms in some)
+
     def _own_line(self, wrong: frozenset[str]) -> Culprit:
         """The earliest of the statements that computed wrong gradients."""
         claims = [claim for name, claim in self.comparison.claims.items() if name in wrong]
@@ -407,7 +512,7 @@ class Blame:
         )
 
 
-def _alignments(changes: list[Change], steps: list[Tensor]) -> Iterator[list[Pair]]:
+def _alignments(changes: list[Change], steps: list[Target]) -> Iterator[list[Pair]]:
     """Values beside those of steps, forwards or backwards, and shifted by a few steps."""
     for row, skip in itertools.product((steps[::-1], steps), (0, 1, -1, 2, -2)):
         pairs = list(zip(changes[max(-skip, 0) :], row[max(skip, 0) :], strict=False))
@@ -429,8 +534,16 @@ def _divides(statement: Statement) -> bool:
 
 def _is_blank(change: Change) -> bool:
     """Whether a statement makes zeros, to be filled later."""
-    made = isinstance(getattr(change.statement.node, "value", None), ast.Call | ast.Tuple)
+    made = isinstance(getattr(change.statement.node, "value", None), MAKERS)
     return made and not np.any(change.value)
+
+
+def _is_copy(statement: Statement) -> bool:
+    """Whether a statement copies a value, which is changed later."""
+    match getattr(statement.node, "value", None):
+        case ast.Call(func=ast.Attribute(attr="copy" | "array")):
+            return True
+    return False
 
 
 def _content(x: Any) -> Any:

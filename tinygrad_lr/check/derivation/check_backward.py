@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.check.derivation import problems
-from tinygrad_lr.check.derivation.data import samples_among
+from tinygrad_lr.check.derivation.data import is_data, samples_among
 from tinygrad_lr.check.derivation.experiment import Experiment
 from tinygrad_lr.check.derivation.forward import Forward, first_of, run_forward
 from tinygrad_lr.check.derivation.marking import Marking
@@ -91,7 +91,7 @@ def _differentiated(passes: Passes, fore: Forward, upstream: Any) -> Truth:
     """The truth, or the error that says what forward lacks."""
     name, end = passes.name(0), fore.run.end
     try:
-        truth = differentiate(passes, fore, upstream)
+        truth = differentiate(passes, fore, upstream, is_data)
     except Unmarkable:
         raise
     except Exception as plain:

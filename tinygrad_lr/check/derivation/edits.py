@@ -61,7 +61,7 @@ def edits(statement: ast.stmt, whole: ast.expr, env: Environment, wanted: Any) -
     yield from _assignments(statement, unparse(whole), env)
     head = isinstance(statement, (ast.If, ast.For))
     kinds = _of_head(statement, whole) if head else _of_line(statement, whole, env, wanted)
-    passes_on = 0.15 * (isinstance(statement, ast.Return) and isinstance(whole, ast.Name))
+    passes_on = 0.15 * (isinstance(statement, ast.Return) and isinstance(statement.value, ast.Name))
     for node, rewrites in kinds:
         for cost, words, new in rewrites:
             tree = parsed(new) if isinstance(new, str) else new
@@ -504,7 +504,7 @@ def _divisors(whole: ast.expr, env: Environment, op: Any) -> Iterator[Rewrite]:
     kinds = (np.ndarray, float, int) if isinstance(op, ast.Div | ast.Mult) else (np.ndarray, float)
     far = float(isinstance(whole, ast.Constant))  # as in dout = 1
     called = isinstance(whole, ast.Call) and not unparse(whole.func).startswith(("np.", "numpy."))
-    if called or isinstance(whole, ast.Name):
+    if called:
         far = 0.1  # rather what computes it divides
     if isinstance(env.value(whole), kinds):
         for i, name in enumerate(env.divisors):
@@ -525,6 +525,8 @@ def _sums(whole: ast.expr, env: Environment) -> Iterator[Rewrite]:
 def _factors(node: ast.expr, env: Environment, cost: float) -> Iterator[Rewrite]:
     """Arrays, and what is computed from one, as further factors."""
     x, body = env.array(node), bracketed(unparse(node))
+    for element in env.elements if isinstance(env.value(node), float) else ():
+        yield cost, f"the factor {element} is missing", f"{body} * {element}"
     for name, y in env.arrays.items() if x is not None else ():
         if np.ndim(y) and (_fits_into(y, x) or _fits_into(x, y)):
             for factor in (form.format(name) for form in ("{0}", *env.derived)):

@@ -49,6 +49,7 @@ class Environment:
         ]
         offsets = ((1, " + 1"), (-1, " - 1"), (0, ""))
         self._indices = {n + d: name + text for d, text in offsets for name, n in loops}
+        self._loops = dict(loops)
         self.arrays = dict(itertools.islice(self._arrays(), MAX_ARRAYS))
         self.derived = [*DERIVED, *(f"{name}({{0}})" for name in _elementwise(self.names))]
         self._values: dict[str, Any] = {}
@@ -100,6 +101,13 @@ class Environment:
             for path, _, v in (leaves(x, (name,), None) if name == "self" else [((name,), 0, x)])
         ]
         return {written(p): float(v) for p, v in values if _is_number(v) and v not in (0, 1)}
+
+    @functools.cached_property
+    def elements(self) -> list[str]:
+        """The elements of rows that belong to the steps of loops: x[i]."""
+        rows = [(name, y) for name, y in self.arrays.items() if np.ndim(y) == 1]
+        pairs = itertools.product(rows, self._loops.items())
+        return [f"{name}[{i}]" for (name, y), (i, n) in pairs if 0 <= n < len(y)]
 
     @functools.cached_property
     def lengths(self) -> dict[int, str]:

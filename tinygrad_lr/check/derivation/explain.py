@@ -17,7 +17,8 @@ from tinygrad_lr.check.derivation.compare import same
 from tinygrad_lr.check.derivation.diagnosis import as_shape, close, diagnose
 from tinygrad_lr.check.derivation.edits import Edit
 from tinygrad_lr.check.derivation.experiment import Outcome, Overrides, merged
-from tinygrad_lr.check.derivation.repair import Goal, Variants, repairs
+from tinygrad_lr.check.derivation.forward import first_of
+from tinygrad_lr.check.derivation.repair import Disturbance, Goal, Variants, repairs
 from tinygrad_lr.check.derivation.rewrite import Edits
 from tinygrad_lr.check.derivation.watch import Change, Statement, written
 from tinygrad_lr.messages.origin import locate
@@ -27,7 +28,10 @@ MUCH_LATER = 1.0  # if the value is not what its name says
 RIGHT = 0.15  # by how much it need not be, if the value is a true gradient
 MAX_CULPRITS = 6
 MAX_FIXES = 8  # edits with the right value, which are tried in a run
+EDIT = 4  # what it takes to make an edit, as LIMIT counts
 PARTS = (ast.Attribute, ast.Subscript)
+
+Repair = tuple[Statement, Edit]
 
 
 class Explanation(NamedTuple):
@@ -139,7 +143,7 @@ class Explainer:
                 return f"{name} is used after line {at.line} has changed it"
         return ""
 
-    def _at(self, culprit: Culprit, overrides: Overrides) -> tuple[Statement, Edit] | None:
+    def _at(self, culprit: Culprit, overrides: Overrides) -> Repair | None:
         """The plainest edit of the statement itself, or of that which returned its value to it."""
         expected = {
             n: value
@@ -197,40 +201,58 @@ class Explainer:
         needed: frozenset[str],
         overrides: Overrides,
         bound: float,
-    ) -> tuple[Statement, Edit] | None:
+    ) -> Repair | None:
         """A statement of which one change puts right all that is wrong, or what is needed."""
         if self.lost or self.experiment.exhausted:
             return None
         nearby = self._nearby(culprit)
-        times = Counter(c.statement for c in self.blame.outcome.run.changes)
-        repeated = {statement for statement, n in times.items() if n > 1}
-        is_likely = self.blame.is_any_multiple
-        variants, _ = self.experiment.run(
-            lambda function: Variants(function, overrides, nearby, repeated, is_likely)
-        )
-        ranks = self._suspects(nearby, variants.disturbed, wrong, needed, overrides)
+        disturbance, _ = self.experiment.run(lambda f: Disturbance(f, overrides, nearby))
+        ranks = self._suspects(nearby, disturbance.found, wrong, needed, overrides)
         if self._is_right(culprit):
             ranks.pop(culprit.statement, None)  # another is wrong, perhaps
+        partly = None
+        for rank in sorted(set(ranks.values())):
+            suspects = [c for c in nearby if ranks.get(c.statement) == rank]
+            trials = self._edits(culprit, suspects, overrides, bound)
+            best, enough = self._best(trials, wrong, needed, overrides)
+            partly = partly or enough
+            if best:
+                return best
+        return partly
+
+    def _edits(
+        self, culprit: Culprit, suspects: list[Change], overrides: Overrides, bound: float
+    ) -> list[Repair]:
+        """The edits of some statements that are plainer than a bound, the plainest first."""
+        changes = self.blame.outcome.run.changes
+        repeated = {s for s, n in Counter(c.statement for c in changes).items() if n > 1}
+        likely = self.blame.is_any_multiple
+        variants, _ = self.experiment.run(
+            lambda f: Variants(f, overrides, suspects, repeated=repeated, is_likely=likely)
+        )
         last, _ = self._first_run(culprit)
-        later = LATER if self.blame.may_be_right(culprit) else MUCH_LATER if bound < np.inf else np.inf
+        if self.blame.may_be_right(culprit):
+            later = LATER
+        else:
+            later = MUCH_LATER if bound < np.inf else np.inf
         first = {c.statement: i for i, c in self.blame.outcome.run.begun}
         trials = [
-            ((rank, edit.cost > 1 and not likely, round(edit.cost, 1)), statement, edit)
-            for statement, rank in ranks.items()
+            ((edit.cost > 1 and not likely, round(edit.cost, 1)), statement, edit)
+            for statement in (c.statement for c in suspects)
             for edit, likely in variants.found.get(statement, ())
             if edit.cost < (bound - later if first.get(statement, 0) > last else bound)
         ]
-        trials.sort(key=lambda trial: trial[0])
-        return self._best([(s, e) for _, s, e in trials], wrong, needed, overrides)
+        self.experiment.spent += EDIT * sum(map(len, variants.found.values()))
+        return [(s, e) for _, s, e in sorted(trials, key=itemgetter(0))]
 
     def _best(
         self,
-        trials: list[tuple[Statement, Edit]],
+        trials: list[Repair],
         wrong: frozenset[str],
         needed: frozenset[str],
         overrides: Overrides,
-    ) -> tuple[Statement, Edit] | None:
-        """The plainest edit that puts all right that is wrong, else the first that is enough.
+    ) -> tuple[Repair | None, Repair | None]:
+        """The plainest edit that puts all right that is wrong, and the first that is enough.
 
         What is right already stays right.
         """
@@ -248,12 +270,17 @@ class Explainer:
                 best = statement, edit
             elif right >= needed | kept:
                 partly = partly or (statement, edit)
-        return best or partly
+        return best, partly
 
     def _now(self, overrides: Overrides, edits: Edits = MappingProxyType({})) -> Outcome | None:
         """What comes out if some statements were others; None if that cannot run."""
         outcome = self.experiment.rewritten(edits, overrides)
-        return None if outcome is None or outcome.run.error else outcome
+        if outcome is None or outcome.run.error:
+            return None
+        if self.experiment.passes.one_function:  # which computes the loss as well
+            loss, before = (first_of(x.run.result) for x in (outcome, self.blame.outcome))
+            return outcome if np.array_equal(loss, before, equal_nan=True) else None
+        return outcome
 
     def _suspects(
         self,
@@ -290,8 +317,8 @@ class Explainer:
     def _nearby(self, culprit: Culprit) -> list[Change]:
         """The statements, where each ran first, those nearest to the wrong one first."""
         run = self.blame.outcome.run
-        changed = {c.statement for c in run.changes}
         others = [*run.returns]
+        changed = {c.statement for c in run.changes} | {c.statement for _, c in others}
         for i, c in run.begun:  # what has changed nothing by itself: a loop, a call, what raised
             if c.statement not in changed:
                 target = next(iter(sorted(c.statement.assigned)), "")

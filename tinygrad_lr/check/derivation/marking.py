@@ -64,7 +64,7 @@ class Marking:
         self.run = self.comparison.outcome.run
         self.data = data_of(inputs, self.comparison.claims)
         self.sizes = named_sizes(self.data)
-        self.blame = Blame(self.comparison, truth.of, fore.names, self.sizes)
+        self.blame = Blame(self.comparison, truth.of, truth.parts(), fore.names, self.sizes)
         self.explanations: list[tuple[Culprit, Explanation]] = []
         self.odd_loss = self.eps = ""
 

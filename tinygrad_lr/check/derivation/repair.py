@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,51 +109,72 @@ def repairs(experiment: Experiment, overrides: Overrides, goal: Goal, rtol: floa
     return trial.survivors()
 
 
-class Variants(Replay):
-    """Edits of several statements, found where each runs first.
+class _Visit(Replay):
+    """Looks at several statements where each runs first; subclasses say what they do there.
 
     Args:
         changes: what each did then.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], overrides: Overrides, changes: Iterable[Change]
+    ) -> None:
+        super().__init__(function, overrides)
+        self.waiting = {(change.statement, change.n): change for change in changes}
+        self.functions |= {(s.file, s.function) for s, _ in self.waiting}
+
+    def start(self, scope: Scope, statement: Statement, n: int) -> None:
+        change = self.waiting.pop((statement, n), None)
+        if change is not None and statement.node is not None:
+            self.visit(change, Environment(scope, statement))
+
+    def visit(self, change: Change, env: Environment) -> None:
+        """A statement is about to do what it did when it was watched."""
+
+
+class Disturbance(_Visit):
+    """Finds how to disturb statements, to see what depends on them.
+
+    Attributes:
+        found: the statements with other numbers.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.found: dict[Statement, ast.stmt] = {}
+
+    def visit(self, change: Change, env: Environment) -> None:
+        node = change.statement.node
+        whole = right_side(node, env, change.path, change.value)
+        if whole is not None and _is_float(env.value(whole)):
+            more = parsed(f"1.37 * {bracketed(ast.unparse(whole))} + 0.37")
+            self.found[change.statement] = substituted(node, {id(whole): more})
+
+
+class Variants(_Visit):
+    """Edits of several statements.
+
+    Args:
         repeated: those that run again; of the others' edits with the same effect there is one.
         is_likely: whether a value may be right.
 
     Attributes:
         found: the edits, the plainest first, each with whether what it gives may be right.
-        disturbed: the statements with other numbers, to see what depends on them.
     """
 
     def __init__(
-        self,
-        function: Callable[..., Any],
-        overrides: Overrides,
-        changes: list[Change],
-        repeated: Collection[Statement],
-        is_likely: Callable[[Any], bool],
+        self, *args: Any, repeated: Collection[Statement], is_likely: Callable[[Any], bool]
     ) -> None:
-        super().__init__(function, overrides)
-        self.waiting = {(change.statement, change.n): change for change in changes}
-        self.functions |= {(c.statement.file, c.statement.function) for c in changes}
+        super().__init__(*args)
         self.repeated, self.is_likely = repeated, is_likely
         self.found: dict[Statement, list[tuple[Edit, bool]]] = {}
-        self.disturbed: dict[Statement, ast.stmt] = {}
 
-    def start(self, scope: Scope, statement: Statement, n: int) -> None:
-        change, node = self.waiting.pop((statement, n), None), statement.node
-        if change is None or node is None:
-            return
-        env = Environment(scope, statement)
-        self.found[statement] = self._variants(change, env)
-        whole = right_side(node, env, change.path, change.value)
-        if whole is not None and _is_float(env.value(whole)):
-            more = parsed(f"1.37 * {bracketed(ast.unparse(whole))} + 0.37")
-            self.disturbed[statement] = substituted(node, {id(whole): more})
-
-    def _variants(self, change: Change, env: Environment) -> list[tuple[Edit, bool]]:
-        """The edits of a statement whose effects differ."""
+    def visit(self, change: Change, env: Environment) -> None:
         statement, path = change.statement, change.path
         node, seen, variants = statement.node, {_bytes(change.value)}, []
+        computes = change.value.size > 0 and not isinstance(node, (ast.For, ast.If))
         for edit in sorted(edits_of(statement, env, path, change.value), key=lambda e: e.cost):
-            simple = type(edit.node) is type(node) and change.value.size > 0  # no loop, no call
+            simple = computes and type(edit.node) is type(node)
             value = env.effect(edit.node, path) if simple else None
             is_array = isinstance(value, (np.ndarray, float, np.number))
             if simple and statement not in self.repeated:
@@ -161,7 +182,7 @@ class Variants(Replay):
                     continue
                 seen.add(_bytes(value))
             variants.append((edit, is_array and self.is_likely(value)))
-        return variants
+        self.found[statement] = variants
 
 
 def _is_float(x: Any) -> bool:

@@ -16,14 +16,17 @@ Edits = Mapping[Statement, ast.stmt]
 
 
 def substituted(node: Any, new: Mapping[int, Any]) -> Any:
-    """A copy of a tree with other nodes in the place of some, given by id; the rest is shared."""
-    if isinstance(node, list):
-        return [substituted(x, new) for x in node]
-    if not isinstance(node, ast.AST):
-        return node
+    """A tree with other nodes in the place of some, given by id; what does not change is shared."""
     if id(node) in new:
         return ast.copy_location(new[id(node)], node)
+    if isinstance(node, list):
+        elements = [substituted(x, new) for x in node]
+        return elements if any(x is not y for x, y in zip(elements, node, strict=True)) else node
+    if not isinstance(node, ast.AST):
+        return node
     fields = {name: substituted(x, new) for name, x in ast.iter_fields(node)}
+    if all(x is getattr(node, name) for name, x in fields.items()):
+        return node
     return ast.copy_location(type(node)(**fields), node)
 
 

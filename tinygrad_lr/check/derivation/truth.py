@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,23 @@ from tinygrad_lr.check.derivation.forward import Forward, first_of
 from tinygrad_lr.check.derivation.passes import Passes, names_of
 from tinygrad_lr.check.derivation.watch import Path
 from tinygrad_lr.messages.origin import locate
-from tinygrad_lr.tensor import Tensor, gradients
+from tinygrad_lr.tensor import Tensor, as_arrays, gradients, history, unbroadcast
 
+MAX_NODES = 2000  # of a graph whose gradients are taken apart
 MAX_ELEMENTS = 4000  # of all inputs, up to which finite differences are taken
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one use of a value adds to its gradient, where it is used several times."""
+
+    value: Tensor
+    use: Tensor
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the value."""
+        return self.value.shape
 
 
 class Truth:
@@ -42,24 +58,45 @@ class Truth:
         self.inputs = {names[path]: x for path, x in inputs.items()}
         self.paths = {name: path for path, name in names.items()}
 
+    def parts(self) -> dict[Part, Any]:
+        """What every use of the values that are used several times adds to their gradients."""
+        nodes = [y for y in history(self.loss) if y in self.of] if self.loss is not None else []
+        uses = Counter(x for y in nodes for x in y.inputs if isinstance(x, Tensor))
+        parts = {}
+        for y in nodes if len(nodes) <= MAX_NODES else ():
+            for x, rule in zip(y.inputs, y.op.rules, strict=False):  # rules may be endless
+                if isinstance(x, Tensor) and rule and uses[x] > 1 and x in self.of:
+                    g = rule(self.of[y], *as_arrays(y), **y.params)
+                    parts[Part(x, y)] = unbroadcast(g, x)
+        return parts
+
 
 class Unmarkable(ValueError):
     """A forward pass without a loss that can be differentiated."""
 
 
-def differentiate(passes: Passes, forward: Forward, upstream: Any = None) -> Truth:
+def differentiate(
+    passes: Passes,
+    forward: Forward,
+    upstream: Any = None,
+    is_data: Callable[[str, Any], bool] = lambda name, x: False,
+) -> Truth:
     """The true gradients, from the graph if finite differences agree with it, else from those.
 
     Args:
         upstream: the gradient of an output that is no loss.
+        is_data: whether an input is samples, whose gradient may be one that the graph lacks.
     """
     output, why, numeric = forward.output, "", Numeric(passes, forward, upstream)
     if output is not None and output.requires_grad:
         loss = output if upstream is None else ops.sum(output * upstream)
         of = gradients(loss)
-        why = _disagreement(numeric, forward, of, float(loss._array.item()))
-        if not why:
-            return Truth(loss, of, {path: x for path, x in forward.leaves.items() if x in of})
+        why, cut = _disagreement(numeric, forward, of, float(loss._array.item()))
+        data = [is_data(str(path[-1]), numeric.point[i]) for i, path in enumerate(forward.leaves)]
+        if not why or (cut and all(data[i] for i in cut)):
+            leaves = list(forward.leaves.items())
+            of |= {leaves[i][1]: numeric.gradient(i) for i in cut}
+            return Truth(loss, of, {path: x for path, x in leaves if x in of})
     return numeric.truth(why or _reason(forward))
 
 
@@ -110,38 +147,41 @@ class Numeric:
                 f"{why}; and the inputs have more than {MAX_ELEMENTS:,} elements, too many for "
                 f"finite differences: check with smaller arrays"
             )
-        of = {}
-        for i, (x, point) in enumerate(zip(self.forward.leaves.values(), self.point, strict=True)):
-            g = np.zeros(point.shape)
-            for place in np.ndindex(point.shape):
-                way = [np.zeros(p.shape) for p in self.point]
-                way[i][place] = 1.0
-                g[place] = self.slope(way, 1e-4 * max(1.0, abs(float(point[place]))))
-            of[x] = g
         leaves = self.forward.leaves.items()
+        of = {x: self.gradient(i) for i, (_, x) in enumerate(leaves)}
         return Truth(None, of, {path: x for path, x in leaves if largest(of[x]) > 1e-9}, why)
+
+    def gradient(self, i: int) -> Any:
+        """The gradient of the input with number i."""
+        g = np.zeros(self.point[i].shape)
+        for place in np.ndindex(g.shape):
+            way = [np.zeros(x.shape) for x in self.point]
+            way[i][place] = 1.0
+            g[place] = self.slope(way, 1e-4 * max(1.0, abs(float(self.point[i][place]))))
+        return g
 
 
 def _disagreement(
     numeric: Numeric, forward: Forward, truth: Mapping[Tensor, Any], loss: float
-) -> str:
-    """Why the graph's gradients are not those of the function; empty if they are."""
+) -> tuple[str, list[int]]:
+    """Why the graph's gradients are not those of the function, and of which inputs they are not."""
     try:
         value = numeric(numeric.point)
     except Exception:  # what runs on Tensors alone is compared with nothing
-        return ""
+        return "", []
     if not np.isclose(value, loss, rtol=1e-9, equal_nan=True):
-        return f"forward computes {value:.6g} on arrays and {loss:.6g} on Tensors"
+        return f"forward computes {value:.6g} on arrays and {loss:.6g} on Tensors", []
     random, leaves = np.random.default_rng(0), list(forward.leaves.values())
     whole = [random.normal(size=x.shape) for x in numeric.point]
     ways = [[d * (i == k) for i, d in enumerate(whole)] for k in range(len(whole))]
-    if len(ways) >= 12:
-        ways = [whole]
-    if all(_agrees(numeric, leaves, truth, way) for way in ways):
-        return ""
+    if len(ways) >= 12 and _agrees(numeric, leaves, truth, whole):
+        return "", []
+    cut = [i for i, way in enumerate(ways) if not _agrees(numeric, leaves, truth, way)]
+    if not cut:
+        return "", []
     cuts = [f"{reader} ({locate(origin)})" for _, reader, origin in forward.reads]
     through = f": none flows through {' or '.join(dict.fromkeys(cuts))}" if cuts else ""
-    return f"the gradient is cut in forward{through}"
+    return f"the gradient is cut in forward{through}", cut
 
 
 def _agrees(
