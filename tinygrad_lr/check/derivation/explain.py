@@ -83,7 +83,7 @@ class Explainer:
     def _raised(self, wrong: frozenset[str]) -> list[tuple[Culprit, Explanation]]:
         """Why a statement raises: an edit with which it does not, or a value of another shape."""
         run, nan = self.blame.outcome.run, np.array(np.nan)
-        if run.error is None:
+        if run.error is None or isinstance(run.error, MemoryError):  # with less it would run on
             return []
         culprit = Culprit(run.end, 0, run.end.text, nan, nan, "", wrong, (), {})
         if found := self._around(culprit, wrong, wrong, {}, np.inf):
