@@ -69,6 +69,7 @@ class _Trial(NamedTuple):
         scaled: whether they are the true gradients but for factors that may be applied later.
         first: which of all changes the first of them is that is something else.
         rank: how many likelier readings the statement has.
+        exact: whether they are the true gradients.
         spare: whether they are the true gradients of something else.
     """
 
@@ -76,6 +77,7 @@ class _Trial(NamedTuple):
     scaled: bool
     first: int
     rank: int
+    exact: bool
     spare: bool
 
 
@@ -138,14 +140,15 @@ class Blame:
         groups: dict[Any, list[Any]] = {}
         for x in sorted(self.truth, key=attrgetter("serial")):
             name, bracket, _ = self.title(x).partition("[")
-            key = name if bracket else (x.origin, x.op, np.shape(self.truth[x]))
-            if bracket or (not name and x.op):
-                groups.setdefault(key, []).append(x)
+            if bracket:
+                groups.setdefault(name, []).append(x)
+            elif x.op:
+                groups.setdefault((name, x.origin, x.op), []).append(x)
         groups |= {name: xs for name, xs in self.names.items() if "[" not in name}
         for key, steps in groups.items():
             steps = [x for x in steps if x in self.truth]
             if len(steps) > 1:
-                yield key if isinstance(key, str) else "", steps
+                yield key if isinstance(key, str) else key[0], steps
         uses: dict[Any, list[Target]] = {}
         for part in self.parts:
             key = part.value.origin, part.use.origin, part.use.op, part.shape
@@ -191,9 +194,10 @@ class Blame:
         if self.outcome.run.error:
             return self._misshapen(marks)
         trials = self._trials(wrong, done)
-        culprit, at = self._tried([t for t in trials if not t.spare][:MAX_TRIALS], marks)
+        likely = [t for t in trials if not (t.exact or t.spare)]
+        culprit, at = self._tried(likely[:MAX_TRIALS], marks)
         if culprit is None or culprit.inputs != wrong:
-            spare = [t for t in trials if t.spare and t.first < at]
+            spare = [t for t in trials if t.exact or (t.spare and t.first < at)]
             better, _ = self._tried(spare[:MAX_TRIALS], marks)
             culprit = better or culprit
         if culprit is None and self.comparison.claims:
@@ -203,13 +207,14 @@ class Blame:
     def _tried(self, trials: list[_Trial], marks: _Marks) -> tuple[Culprit | None, float]:
         """The culprit of the first trial that has one, and which of all changes it is.
 
-        One of what is the true gradient of something else explains all.
+        One of what is a true gradient already explains all.
         """
-        half = (self.experiment.spent + LIMIT) / 2
+        spent = self.experiment.spent
+        most = spent + (LIMIT - spent) / 4  # so that enough is left to explain it
         for trial in trials:
             if trial.scaled and not self.scaled:
                 continue
-            if self.experiment.spent > half:
+            if self.experiment.spent > most:
                 break
             culprit = self._culprit(trial.pairs, marks)
             if culprit is None or (trial.spare and culprit.inputs != marks.wrong):
@@ -256,11 +261,12 @@ class Blame:
             scaled = all(likes)
             spare = some and not (scaled or self._is_named(pairs))
             odd = any(c.value.shape not in (x.shape, ()) for c, x in pairs)
-            if odd or (scaled and several) or not self._all_match(pairs):
+            exact = self._all_match(pairs)
+            if odd or (scaled and several) or not exact:
                 unlike = [c for (c, _), like in zip(pairs, likes, strict=True) if not like]
                 first = (unlike or [pairs[0][0]])[0]
                 earliest = max(earliest, self._places[id(first)])  # no later reading comes before
-                yield _Trial(pairs, scaled and not odd, earliest, rank, spare)
+                yield _Trial(pairs, scaled and not odd, earliest, rank, exact and not odd, spare)
 
     def _is_factor(self, culprit: Culprit, pairs: list[Pair], wrong: frozenset[str]) -> bool:
         """Whether a factor that may be applied later is a mistake, which explains all."""
@@ -417,7 +423,8 @@ class Blame:
                 readings.append(((said, matching, -spare), pairs))
         readings.sort(key=lambda reading: reading[0], reverse=True)
         named = [pairs for (said, *_), pairs in readings if said]
-        return [*named[:MAX_READINGS], *(pairs for (said, *_), pairs in readings if not said)][:2 * MAX_READINGS]
+        others = [pairs for (said, *_), pairs in readings if not said]
+        return named[:MAX_READINGS] + others[:MAX_PARTS]
 
     def _common_ratio(self, wrong: frozenset[str]) -> float | None:
         """By which number all wrong gradients differ from the true ones, if by one."""

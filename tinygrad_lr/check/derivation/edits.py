@@ -106,7 +106,11 @@ def _of_line(
         yield whole, _computed_products(whole, x, env, wanted)
     arguments = {id(a) for n in walk(whole) if isinstance(n, ast.Call) for a in n.args}
     for node in [whole, *(n for n in walk(whole) if id(n) in arguments)]:
-        yield node, _terms(node, env)
+        yield node, _terms(node, env, 2.4)
+    for node in walk(whole):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            yield node.left, _terms(node.left, env, 2.7)
+            yield node.right, _terms(node.right, env, 2.7)
 
 
 def _of_part(node: ast.expr, env: Environment, known: bool) -> Iterator[Iterable[Rewrite]]:
@@ -446,6 +450,8 @@ def _subtractions(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
     """An array, or the one-hot rows of labels, that should be subtracted."""
     x, text = env.array(node), unparse(node)
     body = bracketed(text)
+    if x is not None:  # the label of what is so
+        yield 2.6, f"the term 1 of {text} - 1 is missing", f"({body} - 1)"
     for name, y in env.locals.items() if x is not None else ():
         if not isinstance(y, np.ndarray) or not y.ndim or name == text:
             continue
@@ -525,8 +531,8 @@ def _sums(whole: ast.expr, env: Environment) -> Iterator[Rewrite]:
 def _factors(node: ast.expr, env: Environment, cost: float) -> Iterator[Rewrite]:
     """Arrays, and what is computed from one, as further factors."""
     x, body = env.array(node), bracketed(unparse(node))
-    for element in env.elements if isinstance(env.value(node), float) else ():
-        yield cost, f"the factor {element} is missing", f"{body} * {element}"
+    for factor in env.factors if isinstance(env.value(node), float) else ():
+        yield cost, f"the factor {factor} is missing", f"{body} * ({factor})"
     for name, y in env.arrays.items() if x is not None else ():
         if np.ndim(y) and (_fits_into(y, x) or _fits_into(x, y)):
             for factor in (form.format(name) for form in ("{0}", *env.derived)):
@@ -541,18 +547,20 @@ def _fits_into(y: Any, x: Any) -> bool:
         return False
 
 
-def _terms(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
+def _terms(node: ast.expr, env: Environment, cost: float) -> Iterator[Rewrite]:
     """Arrays as further terms."""
     x = env.array(node)
     for name, y in env.arrays.items() if x is not None else ():
         if np.shape(y) == x.shape and y.dtype.kind == "f":
-            yield 2.4, f"the term {name} is missing", f"({bracketed(unparse(node))} + {name})"
+            yield cost, f"the term {name} is missing", f"({bracketed(unparse(node))} + {name})"
 
 
 def _computed_terms(whole: ast.expr, x: Any, env: Environment, wanted: Any) -> Iterator[Rewrite]:
     """Further terms that give what is wanted: multiples of arrays, and of products of two."""
     rest, body = wanted - x, bracketed(unparse(whole))
-    for cost, term, value in _arrays_of_shape(x.shape, env) if x.size > 1 else ():
+    if x.size < 2 or ratio(wanted, x):  # nothing is missing but a factor
+        return
+    for cost, term, value in _arrays_of_shape(x.shape, env):
         if c := ratio(rest, value):
             factor = "" if abs(abs(c) - 1) < 1e-9 else f"{_coefficient(abs(c), env)} * "
             sign = "-" if c < 0 else "+"
@@ -568,7 +576,8 @@ def _computed_products(
         for sign, number in (("/", _named_number(1 / c, env)), ("*", _named_number(c, env))):
             if number:
                 words = f"not {'divided' if sign == '/' else 'multiplied'} by {number}"
-                yield 1.7, words, f"{text} {sign} {bracketed(number)}"
+                cost = 3.2 if "*" in number else 1.7
+                yield cost, words, f"{text} {sign} {bracketed(number)}"
     used = {unparse(node) for node in walk(whole)} & env.arrays.keys()
     for name, (other, y) in itertools.product(used, env.arrays.items()):
         if c or not _fits_into(y, x) or not _fits_into(env.arrays[name], x) or not np.ndim(y):

@@ -103,11 +103,13 @@ class Environment:
         return {written(p): float(v) for p, v in values if _is_number(v) and v not in (0, 1)}
 
     @functools.cached_property
-    def elements(self) -> list[str]:
-        """The elements of rows that belong to the steps of loops: x[i]."""
+    def factors(self) -> list[str]:
+        """Numbers that belong to the step of a loop: x[i], and what is computed from a variable."""
         rows = [(name, y) for name, y in self.arrays.items() if np.ndim(y) == 1]
         pairs = itertools.product(rows, self._loops.items())
-        return [f"{name}[{i}]" for (name, y), (i, n) in pairs if 0 <= n < len(y)]
+        elements = [f"{name}[{i}]" for (name, y), (i, n) in pairs if 0 <= n < len(y)]
+        numbers = [name for name, x in self.locals.items() if isinstance(x, float)]
+        return elements + [form.format(name) for name in numbers for form in DERIVED]
 
     @functools.cached_property
     def lengths(self) -> dict[int, str]:
