@@ -467,14 +467,18 @@ class Blame:
         for c in self.changes:
             if c.path != family or np.shape(c.value) != now.shape or c.frame != frame:
                 continue
-            adds = isinstance(getattr(c.statement.node, "op", None), ast.Add | ast.Sub)
-            scale = None if adds else ratio(c.value, now)
-            if scale and scale != 1:  # a mean of what was added
+            scale = None if _adds(c.statement) else ratio(c.value, now)
+            if scale:  # a mean of what was added
                 added = {s: scale * x for s, x in added.items()}
-            else:
-                added[c.statement] = added.get(c.statement, 0) + (c.value - now)
+            elif not _adds(c.statement):
+                added, last = {}, {}
+            if not scale:
+                before = now if _adds(c.statement) else 0
+                added[c.statement] = added.get(c.statement, 0) + (c.value - before)
                 last[c.statement] = c
             now = c.value
+            if (c.statement, c.n) == at:
+                break
         if len(added) < 2 or culprit.factor != 1 or np.shape(g) != now.shape:
             return culprit
         uses = self._uses(g)
@@ -543,6 +547,18 @@ def _is_blank(change: Change) -> bool:
     """Whether a statement makes zeros, to be filled later."""
     made = isinstance(getattr(change.statement.node, "value", None), MAKERS)
     return made and not np.any(change.value)
+
+
+def _adds(statement: Statement) -> bool:
+    """Whether a statement adds to what it assigns to, or writes an element of it."""
+    match statement.node:
+        case ast.AugAssign(op=ast.Add() | ast.Sub()) | ast.Expr():
+            return True
+        case ast.Assign(value=ast.BinOp(op=ast.Add() | ast.Sub())):
+            return True
+        case ast.Assign(targets=[ast.Subscript()]):
+            return True
+    return False
 
 
 def _is_copy(statement: Statement) -> bool:

@@ -71,7 +71,8 @@ class Comparison:
         self.rate = 1.0
         matched = self.matched(self.outcome)
         self._match_steps(matched)
-        self.claims = {name: self._claim(name, place) for name, place in matched.items()}
+        claims = {name: self._claim(name, place) for name, place in matched.items()}
+        self.claims = {name: claim for name, claim in claims.items() if self._is_meant(claim)}
         self.rate = updates.rate(self.claims, self.truth, experiment, self.outcome.run)
         steps = any(claim.place.kind == STEP for claim in self.claims.values())
         if self.claims and not (steps or self.outcome.run.error):
@@ -165,9 +166,22 @@ class Comparison:
     def _claim(self, name: str, place: Place) -> Claim:
         """A claim, with the statement that it comes from."""
         value, change = self.outcome.places[place], self._source(place)
-        if change is None:
+        if change is None or self._is_another(name, value, change):
             return Claim(name, place, value, place.name, self.outcome.run.end, 0)
         return Claim(name, place, value, change.name, change.statement, change.n, change)
+
+    def _is_meant(self, claim: Claim) -> bool:
+        """Whether a claim is one: of samples, what is right or is named so."""
+        if claim.input not in self.left_out or self.is_right(claim.input, claim.value):
+            return True
+        return any(evidence(text, claim.input) for text in (claim.text, claim.place.name))
+
+    def _is_another(self, name: str, value: Any, change: Change) -> bool:
+        """Whether the right gradient of an input was computed, and another value returned."""
+        if self.is_right(name, value) or evidence(change.name, name):
+            return False
+        named = (c for c in self.outcome.run.changes if evidence(c.name, name) > 1)
+        return any(self.is_right(name, c.value) for c in named)
 
     def _source(self, place: Place) -> Change | None:
         """The change that gave a place its value; None if there is none."""

@@ -164,7 +164,9 @@ class Experiment:
 
     def run(self, make: Callable[[Callable[..., Any]], F]) -> tuple[F, Outcome]:
         """One run, followed by what is made for the function."""
-        world, known, result = self._forward()
+        made = self.rewriter.in_closures(self.corrections)  # of functions that forward makes
+        with self.rewriter.rewritten(self.corrections if made else {}):
+            world, known, result = self._forward()
         self.arguments = self._arguments(world, known, result)
         function = self.passes.bound(1, world)
         follower, rewritten = make(function), self.rewriter.rewritten(self.corrections)

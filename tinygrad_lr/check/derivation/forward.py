@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.check.derivation.conversions import conversions
 from tinygrad_lr.check.derivation.passes import Passes, World, names_of
+from tinygrad_lr.check.derivation.rewrite import Rewriter
 from tinygrad_lr.check.derivation.watch import (
     Change,
     Path,
@@ -92,7 +95,7 @@ def _run_forward(passes: Passes, labels: bool = False) -> Forward:
     function = passes.bound(0, world)
     with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
         warnings.simplefilter("always")
-        with recording(WritableRecorder), passes.inside(world):
+        with recording(WritableRecorder), passes.inside(world), _converting(function):
             reads = current().reads
             result = run(_ForwardWatcher(function), function, **passes.arguments(world))
     output = first_of(result.result)
@@ -102,6 +105,15 @@ def _run_forward(passes: Passes, labels: bool = False) -> Forward:
     if not isinstance(output, Tensor):
         output = _tensor_of(output, result, reads)
     return Forward(result, world, leaves, output, named_tensors(result, leaves), reads, caught)
+
+
+@contextlib.contextmanager
+def _converting(function: Any) -> Iterator[None]:
+    """Let np.array(x) keep the graph of a Tensor, where the functions can be rewritten."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(SyntaxError, ValueError):
+            stack.enter_context(Rewriter().rewritten(conversions(function)))
+        yield
 
 
 def _loss_name(function: Any) -> str:

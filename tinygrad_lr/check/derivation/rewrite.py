@@ -36,11 +36,13 @@ class _Place(NamedTuple):
     Attributes:
         body, i: the list that holds it, and its number there.
         outer: the smallest part of the file that can be compiled by itself.
+        depth: in how many functions it stands.
     """
 
     body: list[ast.stmt]
     i: int
     outer: ast.stmt
+    depth: int
 
 
 class Rewriter:
@@ -72,13 +74,10 @@ class Rewriter:
 
     def _codes(self, file: str, edits: Edits) -> dict[tuple[str, int], CodeType]:
         """The new code of the functions that statements are in, by name and line."""
-        if file not in self._places:
-            tree = ast.parse("".join(linecache.getlines(file)))
-            self._places[file] = dict(_statements(tree.body))
         old: list[tuple[_Place, ast.stmt]] = []
         try:
             for statement, edit in edits.items():
-                place = self._places[file].get(_position(statement.node))
+                place = self._places_of(file).get(_position(statement.node))
                 if place is not None:
                     old.append((place, place.body[place.i]))
                     place.body[place.i] = _located(edit, place.body[place.i])
@@ -88,6 +87,17 @@ class Rewriter:
             for place, node in reversed(old):
                 place.body[place.i] = node
         return {_key(inner): inner for code in codes for inner in _inner(code)}
+
+    def in_closures(self, edits: Edits) -> bool:
+        """Whether statements stand in functions that others make when they run."""
+        places = (self._places_of(s.file).get(_position(s.node)) for s in edits)
+        return any(place and place.depth > 1 for place in places)
+
+    def _places_of(self, file: str) -> dict[Any, _Place]:
+        if file not in self._places:
+            tree = ast.parse("".join(linecache.getlines(file)))
+            self._places[file] = dict(_statements(tree.body))
+        return self._places[file]
 
     def _of(self, file: str) -> list[FunctionType]:
         if file not in self._functions:
@@ -105,21 +115,22 @@ def _located(edit: ast.stmt, old: ast.stmt) -> ast.stmt:
 
 
 def _statements(
-    body: list[ast.stmt], outer: Any = None, parent: Any = None
+    body: list[ast.stmt], outer: Any = None, parent: Any = None, depth: int = 0
 ) -> Iterator[tuple[Any, _Place]]:
     """Where every statement stands, by its position.
 
     A method is compiled in a class without the other methods, a function in a function with all.
     """
+    depth += isinstance(parent, ast.FunctionDef)
     for i, node in enumerate(body):
         around = outer or node
         if isinstance(parent, ast.ClassDef) and isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             around = ast.copy_location(ast.ClassDef(parent.name, [], [], [node], []), parent)
-        yield _position(node), _Place(body, i, around)
+        yield _position(node), _Place(body, i, around, depth)
         for name in ("body", "orelse", "finalbody"):
-            yield from _statements(getattr(node, name, []), around, node)
+            yield from _statements(getattr(node, name, []), around, node, depth)
         for handler in getattr(node, "handlers", []):
-            yield from _statements(handler.body, around, handler)
+            yield from _statements(handler.body, around, handler, depth)
 
 
 def _position(node: ast.AST) -> Any:
