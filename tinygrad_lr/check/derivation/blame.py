@@ -131,6 +131,8 @@ class Blame:
         inputs = self.experiment.before.values()
         self.values = set(map(_content, [*(x._array for x in truth), *inputs]))
         self._directions: dict[tuple[int, ...], Any] = {}
+        self._rows: dict[tuple[int, ...], Any] = {}
+        self._readings_of: dict[str, list[Tensor]] = {}
         self.gradients: dict[tuple[int, ...], list[tuple[Tensor, Any]]] = {}
         for x, g in truth.items():
             self.gradients.setdefault(_long_axes(np.shape(g)), []).append((x, g))
@@ -159,10 +161,15 @@ class Blame:
 
     def is_gradient(self, value: Any) -> Tensor | None:
         """A value of forward's whose gradient this is, if it is one."""
-        for x, g in self.gradients.get(_long_axes(np.shape(value)), ()):
-            if np.any(g) and close(np.reshape(value, np.shape(g)), g, self.comparison.rtol):
-                return x
-        return None
+        axes, row = _long_axes(np.shape(value)), np.ravel(value)
+        if axes not in self._rows:
+            known = [(x, g) for x, g in self.gradients.get(axes, ()) if np.any(g)]
+            rows = np.array([np.ravel(g) for _, g in known]).reshape(len(known), row.size)
+            self._rows[axes] = [x for x, _ in known], rows, np.max(np.abs(rows), 1, initial=0)
+        tensors, rows, sizes = self._rows[axes]
+        off = np.max(np.abs(rows - row), axis=1, initial=0) if tensors else np.ones(0)
+        found = np.flatnonzero(off <= self.comparison.rtol * sizes)
+        return tensors[found[0]] if found.size else None
 
     def is_any_multiple(self, value: Any) -> bool:
         """Whether a value is a true gradient but for any factor."""
@@ -308,7 +315,10 @@ class Blame:
 
     def _named(self, change: Change) -> list[Tensor]:
         """The values of forward's whose gradient a value is by its name."""
-        return [x for x in self.truth if self._said(change.name, x) > 1]
+        if change.name not in self._readings_of:
+            named = [x for x in self.truth if self._said(change.name, x) > 1]
+            self._readings_of[change.name] = named
+        return self._readings_of[change.name]
 
     def _culprit(self, pairs: list[Pair], marks: _Marks) -> Culprit | None:
         """The statement of some values, if true gradients in their place put something right."""

@@ -144,7 +144,7 @@ class Comparison:
         for change in self.outcome.run.changes:
             if len(change.path) == 1:
                 series.setdefault((change.statement, change.path), []).append(change)
-        series = {key: changes for key, changes in series.items() if len(changes) > 1}
+        series = {key: row for key, row in series.items() if len(row) > 1 and _any(row)}
         for name in [name for name in self.truth if name not in matched]:
             for (statement, path), changes in series.items():
                 step = self._step(name, changes)
@@ -161,7 +161,8 @@ class Comparison:
         fitting = [i for i, c in enumerate(changes) if fits(c.value, shape)]
         if not fitting or not evidence(str(changes[0].path[0]), name):
             return None
-        return next((i for i in fitting if self.is_right(name, changes[i].value)), fitting[0])
+        right = next((i for i in fitting if self.is_right(name, changes[i].value)), None)
+        return fitting[0] if right is None and name not in self.left_out else right
 
     def _claim(self, name: str, place: Place) -> Claim:
         """A claim, with the statement that it comes from."""
@@ -172,7 +173,9 @@ class Comparison:
 
     def _is_meant(self, claim: Claim) -> bool:
         """Whether a claim is one: of samples, what is right or is named so."""
-        if claim.input not in self.left_out or self.is_right(claim.input, claim.value):
+        asked = claim.input not in self.left_out or self.experiment.upstream is not None
+        variable = self.outcome.run.locals.get(claim.text)
+        if asked or self.is_right(claim.input, claim.value) or not same(claim.value, variable):
             return True
         return any(evidence(text, claim.input) for text in (claim.text, claim.place.name))
 
@@ -212,6 +215,11 @@ def _computed(value: Any, name: str, changes: Sequence[Change]) -> Change | None
 def same(a: Any, b: Any) -> bool:
     """Whether two values are the same array."""
     return np.shape(a) == np.shape(b) and np.array_equal(a, b, equal_nan=True)
+
+
+def _any(changes: Sequence[Change]) -> bool:
+    """Whether some values are not the zeros that are filled later."""
+    return any(np.any(change.value) for change in changes)
 
 
 def _calls(change: Change) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinygrad_lr.check.derivation.claims import CHANGED, KEPT, LOCAL, RETURNED, UPDATE, UPDATES
 from tinygrad_lr.check.derivation.data import blind_spots
-from tinygrad_lr.check.derivation.diagnosis import as_shape, close
+from tinygrad_lr.check.derivation.diagnosis import as_shape, close, ratio
 from tinygrad_lr.check.derivation.marking import Marking
 from tinygrad_lr.check.derivation.watch import written
 from tinygrad_lr.messages import TensorWarning
@@ -57,8 +57,14 @@ def _unreturned(marking: Marking) -> str:
     if local[0].place.name in marking.comparison.names:
         return ""
     outcome, taken = marking.comparison.outcome, {claim.place for claim in claims}
-    if any(place.kind == RETURNED and place not in taken for place in outcome.places):
-        return ""  # dW / n is returned, perhaps
+    free = [x for p, x in outcome.places.items() if p.kind == RETURNED and p not in taken]
+    right = marking.comparison.right(outcome)
+    local = [  # of which no multiple is returned, as dW / n
+        c for c in local
+        if not free or (c.input in right and not any(ratio(x, c.value) for x in free))
+    ]  # fmt: skip
+    if not local:
+        return ""
     lines = (f"{claim.place.name} (line {claim.statement.line})" for claim in local)
     return f"not returned: {', '.join(lines)}"
 
