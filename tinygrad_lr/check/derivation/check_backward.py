@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.check.derivation import problems
-from tinygrad_lr.check.derivation.data import is_data, samples_among
+from tinygrad_lr.check.derivation.data import given_among, is_data, samples_among
 from tinygrad_lr.check.derivation.experiment import Experiment
 from tinygrad_lr.check.derivation.forward import Forward, first_of, run_forward
 from tinygrad_lr.check.derivation.marking import Marking
@@ -44,7 +44,8 @@ def check_backward(
             variables, or the cache. Without it, `forward` returns (loss, gradients) itself.
         names: what is the gradient of what, where neither names nor numbers tell: {"delta2": "Z2"}.
         wrt: the inputs whose gradients have to be right; default all that hold floats, but for
-            those that are named as data or settings and whose gradient is nowhere.
+            those whose gradient is nowhere and which are named as data or settings, are as long as
+            the samples, or were given to an object (class weights). The report names them.
         **inputs: what forward takes. Arrays of floats are differentiated; labels need not be.
 
     Returns:
@@ -127,6 +128,8 @@ def _report(marking: Marking) -> Report:
         known = [marking.truth.inputs[name]._array for name in marking.left_out]
         claimed = [claim.value for claim in marking.comparison.claims.values()]
         samples = samples_among(shapes, known, claimed)
+        owner = marking.experiment.passes.world["owners"][0]
+        samples += given_among(owner, missing, marking.comparison.claims)
         missing = [name for name in missing if name not in samples]
     if missing and not (problem or marking.comparison.claims):
         problem = problems.nothing_claimed(marking)

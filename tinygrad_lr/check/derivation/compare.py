@@ -174,8 +174,7 @@ class Comparison:
     def _is_meant(self, claim: Claim) -> bool:
         """Whether a claim is one: of samples, what is right or is named so."""
         asked = claim.input not in self.left_out or self.experiment.upstream is not None
-        variable = self.outcome.run.locals.get(claim.text)
-        if asked or self.is_right(claim.input, claim.value) or not same(claim.value, variable):
+        if asked or self.is_right(claim.input, claim.value) or claim.change is None:
             return True
         return any(evidence(text, claim.input) for text in (claim.text, claim.place.name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from tinygrad_lr.check.derivation.claims import evidence, plain_name
 from tinygrad_lr.check.derivation.truth import Truth
-from tinygrad_lr.check.derivation.watch import leaves, written
+from tinygrad_lr.check.derivation.watch import leaves, statements, written
 
 DATA = frozenset(
     (
@@ -19,6 +20,9 @@ DATA = frozenset(
         "hprev", "hinit", "initialstate",
     )
 )  # fmt: skip
+LIKE_PARAMETERS = re.compile(
+    r"_*([wbuvpqkh]\d*$|.*(weight|bias|theta|kernel|filter|gamma|beta|emb|coef|intercept|param))", re.I
+)
 LIKE_DATA = re.compile(r"x|y|feat|(class|sample|pos|example)w(eights?)?$")
 SETTINGS = frozenset(
     (
@@ -84,6 +88,22 @@ def samples_among(
         if alike and told and axes and not any(lengths & set(shape) for shape in axes):
             return list(shapes)
     return []
+
+
+def given_among(owner: Any, names: Iterable[str], claimed: Iterable[str]) -> list[str]:
+    """The attributes without a claim that an object was given, as class weights, and has not made.
+
+    None if nothing else is claimed, and none that is named as a parameter.
+    """
+    init = getattr(type(owner), "__init__", None)
+    nodes = [s.node for s in statements(init.__code__).values()] if hasattr(init, "__code__") else []
+    given = set()
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=[ast.Attribute(attr=name)], value=ast.Name(id=argument)):
+                if argument in init.__code__.co_varnames[: init.__code__.co_argcount]:
+                    given.add(name)
+    return [n for n in names if n in given and not LIKE_PARAMETERS.match(n)] if claimed else []
 
 
 def _per_sample(shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Any]) -> set[str]:

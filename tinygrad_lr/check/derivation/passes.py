@@ -136,7 +136,8 @@ def _is_array(x: Any, path: Path, given: bool) -> bool:
     if isinstance(x, (float, np.floating)):
         return given or PARAMETERS.fullmatch(str(path[-1])) is not None
     if given and isinstance(x, (list, tuple)):
-        return bool(x) and all(isinstance(v, (int, float, np.number)) for v in x)
+        numbers = bool(x) and all(isinstance(v, (int, float, np.number)) for v in x)
+        return numbers and (isinstance(x, list) or len(set(map(type, x))) == 1)  # (i, j, rating)
     return isinstance(x, np.ndarray)
 
 

@@ -64,7 +64,8 @@ class Rewriter:
             for file in {statement.file for statement in edits}:
                 codes = self._codes(file, {s: e for s, e in edits.items() if s.file == file})
                 for function in self._of(file):
-                    if new := codes.get(_key(function.__code__)):
+                    new, old = codes.get(_key(function.__code__)), function.__code__
+                    if new and len(new.co_freevars) == len(old.co_freevars):  # else of a closure
                         before.append((function, function.__code__))
                         function.__code__ = new
             yield
