@@ -289,7 +289,7 @@ class Blame:
         """Whether the name of a value says of which value it is the gradient."""
         return all(self._said(c.name, x) > 1 for c, x in pairs)
 
-    def _is_scaled(self, change: Change, x: Tensor) -> bool:
+    def _is_scaled(self, change: Change, x: Target) -> bool:
         """Whether a value is a true gradient but for a factor that may be applied later."""
         g = self.of(x)
         value = as_shape(change.value, np.shape(g))
@@ -370,7 +370,7 @@ class Blame:
         off = [r for r in ratios if r and abs(r - 1) > 1e-9]
         return 1 / off[0] if off and max(off) - min(off) <= 1e-7 * abs(off[0]) else None
 
-    def matches(self, change: Change, x: Tensor) -> bool:
+    def matches(self, change: Change, x: Target) -> bool:
         """Whether a value is the true gradient of one of forward's."""
         g = self.of(x)
         value = as_shape(change.value, np.shape(g))
@@ -416,7 +416,8 @@ class Blame:
         axes = _long_axes(np.shape(last.value))
         parts = [x for x in self.parts if _long_axes(x.shape) == axes]
         seen: set[bytes] = set()
-        for x in [*(x for *_, x in singles[:most]), *parts[: OTHERS if named else MAX_PARTS]]:
+        values: list[Target] = [x for *_, x in singles[:most]]
+        for x in [*values, *parts[: OTHERS if named else MAX_PARTS]]:
             content = np.asarray(self.of(x), dtype=np.float32).tobytes()  # but for rounding
             if content not in seen:
                 seen.add(content)

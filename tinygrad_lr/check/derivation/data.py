@@ -21,7 +21,8 @@ DATA = frozenset(
     )
 )  # fmt: skip
 LIKE_PARAMETERS = re.compile(
-    r"_*([wbuvpqkh]\d*$|.*(weight|bias|theta|kernel|filter|gamma|beta|emb|coef|intercept|param))", re.I
+    r"_*([wbuvpqkh]\d*$|.*(weight|bias|theta|kernel|filter|gamma|beta|emb|coef|intercept|param))",
+    re.IGNORECASE,
 )
 LIKE_DATA = re.compile(r"x|y|feat|(class|sample|pos|example)w(eights?)?$")
 SETTINGS = frozenset(
@@ -96,12 +97,12 @@ def given_among(owner: Any, names: Iterable[str], claimed: Iterable[str]) -> lis
     None if nothing else is claimed, and none that is named as a parameter.
     """
     init = getattr(type(owner), "__init__", None)
-    nodes = [s.node for s in statements(init.__code__).values()] if hasattr(init, "__code__") else []
+    code: Any = getattr(init, "__code__", None)
     given = set()
-    for node in nodes:
-        match node:
+    for statement in statements(code).values() if code else ():
+        match statement.node:
             case ast.Assign(targets=[ast.Attribute(attr=name)], value=ast.Name(id=argument)):
-                if argument in init.__code__.co_varnames[: init.__code__.co_argcount]:
+                if argument in code.co_varnames[: code.co_argcount]:
                     given.add(name)
     return [n for n in names if n in given and not LIKE_PARAMETERS.match(n)] if claimed else []
 

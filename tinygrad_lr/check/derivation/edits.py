@@ -328,8 +328,8 @@ def _neighbours(node: ast.expr) -> Iterator[Rewrite]:
 
 
 SYNTAX = (
-    _parts, _negations, _arguments, _products, _quotients, _signs, _sums_of_terms, _powers, _constants,
-    _comparisons, _neighbours,
+    _parts, _negations, _arguments, _products, _quotients, _signs, _sums_of_terms, _powers,
+    _constants, _comparisons, _neighbours,
 )  # fmt: skip
 
 
@@ -567,9 +567,7 @@ def _computed_terms(whole: ast.expr, x: Any, env: Environment, wanted: Any) -> I
             yield cost, f"the term {factor}{term} is missing", f"{body} {sign} {factor}{term}"
 
 
-def _computed_products(
-    whole: ast.expr, x: Any, env: Environment, wanted: Any
-) -> Iterator[Rewrite]:
+def _computed_products(whole: ast.expr, x: Any, env: Environment, wanted: Any) -> Iterator[Rewrite]:
     """A number that is missing as a factor, and products of a variable and what another gives."""
     c, text = ratio(wanted, x), bracketed(unparse(whole))
     if c and c > 0 and x.size > 1:

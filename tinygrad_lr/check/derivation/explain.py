@@ -158,9 +158,7 @@ class Explainer:
             goals.insert(0, Goal(source.statement, source.path, culprit.value, expected))
         kept = culprit.inputs | self.comparison.right(self._now(overrides) or self.blame.outcome)
         for goal in goals:
-            fixes = repairs(
-                self.experiment, merged(overrides, culprit.overrides), goal, self.rtol
-            )
+            fixes = repairs(self.experiment, merged(overrides, culprit.overrides), goal, self.rtol)
             for edit in fixes[:MAX_FIXES]:
                 outcome = self._now(overrides, {goal.statement: edit.node})
                 if outcome and self.comparison.right(outcome) >= kept:
