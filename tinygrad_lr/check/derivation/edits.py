@@ -91,8 +91,10 @@ def _of_line(
     yield whole, _everywhere(whole, env)
     targets = getattr(statement, "targets", None) or [getattr(statement, "target", ast.Pass())]
     indices = [n.slice for t in targets for n in walk(t) if isinstance(n, ast.Subscript)]
+    exponents = {id(n.right) for n in walk(whole) if isinstance(getattr(n, "op", None), ast.Pow)}
     for node in (n for part in (whole, *indices) for n in walk(part) if isinstance(n, ast.expr)):
-        yield from ((node, rewrites) for rewrites in _of_part(node, env, wanted is not None))
+        if id(node) not in exponents:
+            yield from ((node, rewrites) for rewrites in _of_part(node, env, wanted is not None))
     yield whole, _divisors(whole, env, getattr(statement, "op", None))
     yield whole, _sums(whole, env)
     yield whole, _factors(whole, env, 2.5)
@@ -289,7 +291,7 @@ def _constants(node: ast.expr) -> Iterator[Rewrite]:
         case ast.Constant(value=int() | float() as c) if not isinstance(c, bool):
             for new in dict.fromkeys((1, 2 * c, c / 2, -c, c + 1, c - 1)):
                 number = int(new) if float(new).is_integer() and isinstance(c, int) else new
-                yield 2.45 if new == 1 else 3.5, _instead(str(c), str(number)), repr(number)
+                yield 1.15 if new == 1 else 3.5, _instead(str(c), str(number)), repr(number)
 
 
 def _comparisons(node: ast.expr) -> Iterator[Rewrite]:
@@ -535,8 +537,9 @@ def _factors(node: ast.expr, env: Environment, cost: float) -> Iterator[Rewrite]
         yield cost, f"the factor {factor} is missing", f"{body} * ({factor})"
     for name, y in env.arrays.items() if x is not None else ():
         if np.ndim(y) and (_fits_into(y, x) or _fits_into(x, y)):
-            for factor in (form.format(name) for form in ("{0}", *env.derived)):
-                yield cost, f"the factor {factor} is missing", f"{body} * ({factor})"
+            for form in ("{0}", *env.derived):
+                factor, far = form.format(name), 0.6 * form.startswith("1 /")
+                yield cost + far, f"the factor {factor} is missing", f"{body} * ({factor})"
 
 
 def _fits_into(y: Any, x: Any) -> bool:

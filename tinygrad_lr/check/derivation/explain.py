@@ -330,7 +330,7 @@ class Explainer:
         for i, change in events:
             distances.setdefault(change.statement, []).append(abs(i - here))
         near = sorted((first[s] for s in distances), key=lambda c: min(distances[c.statement]))
-        if run.error or self.comparison.rate != 1:  # what is added to a parameter is -g
+        if run.error:
             return near
         wrong = {c.statement for c in run.changes if self.blame.is_gradient(c.value) is None}
         wrong |= {culprit.statement, *(c.statement for _, c in others)}
