@@ -584,7 +584,7 @@ def _computed_products(whole: ast.expr, x: Any, env: Environment, wanted: Any) -
         if c or not _fits_into(y, x) or not _fits_into(env.arrays[name], x) or not np.ndim(y):
             continue
         for factor in (form.format(other) for form in ("{0}", *env.derived)):
-            new = f"{name} * {bracketed(factor)}"
+            new = unparse(parsed(f"{name} * {bracketed(factor)}"))
             value = env.value(parsed(new))
             if value is not None and ratio(value, wanted) == 1:
                 yield 2.9, _instead(whole, new), new
