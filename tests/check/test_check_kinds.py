@@ -209,6 +209,37 @@ outs[k].T @ dz => outs[k].T @ dz / len(T)
 dz @ ws[k].T => da @ ws[k].T
 / T.size => / len(T)
 (outs[-1] - T) => (T - outs[-1])
+### a penalty that is added after the samples | {"X": X, "y": normal(len(X)), "w": normal(3)}
+def forward(X, y, w):
+    total = 0.0
+    for i in range(len(X)):
+        total += (np.dot(X[i], w) - y[i]) ** 2 / len(X)
+    return total + 0.3 * np.sum(w**2) + np.sum(np.cos(w))
+def backward(X, y, w):
+    g = np.zeros_like(w)
+    for i in range(len(X)):
+        e = 2 * (np.dot(X[i], w) - y[i]) / len(X)
+        g += e * X[i]
+    g -= np.sin(w)
+    g += 0.6 * w
+    return g
+g += e * X[i] => g += e * np.roll(X[i], 1)
+np.sin(w) => np.cos(w)
+0.6 * w => 0.6 * X[0]
+### values that are converted to arrays | {"X": X, "T": T, "W": normal(3, 2)}
+def forward(X, T, W):
+    scores = np.asarray(X @ W, dtype=float)
+    waves = np.array([np.sin(scores[:, 0]), np.sin(scores[:, 1])]).T
+    return np.mean((waves - T) ** 2), (scores, waves)
+def backward(X, T, cache):
+    scores, waves = cache
+    dwaves = 2 * (waves - T) / T.size
+    dscores = dwaves * np.cos(scores)
+    dW = X.T @ dscores
+    return dW
+(waves - T) / T.size => (waves - T) / len(T) | T.size
+dwaves * np.cos(scores) => np.cos(scores) | dwaves
+X.T @ dscores => X.T @ dwaves | dwaves is used where dscores belongs
 ### a loss of which all gradients are multiples | COUNTS
 def forward(X, y, w, c):
     rate = np.exp(X @ w + c)
@@ -598,3 +629,28 @@ def test_weights_that_are_used_after_their_update():
     )
     assert_found(report, first.count("\n") + 1)
     assert report.first.diagnosis not in ("", "unknown"), str(report)
+
+
+class Weighted:
+    def __init__(self, shares, many):
+        self.shares = shares
+        self.W, self.b = normal(3, many), normal(many)
+
+    def loss(self, X, T):
+        self.out = X @ self.W + self.b
+        return np.sum(self.shares * (self.out - T) ** 2) / len(X)
+
+    def gradients(self, X, T):
+        dout = 2 * self.shares * (self.out - T) / len(X)
+        return {"W": X.T @ dout, "b": dout.sum(axis=0)}
+
+    def forgets(self, X, T):
+        return {"W": self.gradients(X, T)["W"]}
+
+
+def test_what_an_object_was_given_and_has_not_made_may_be_left_out():
+    model = Weighted(np.array([0.4, 1.6]), 2)
+    report = tg.check_backward(model.loss, model.gradients, X=X, T=T)
+    assert report.ok and "shares" in report.left_out, str(report)
+    report = tg.check_backward(model.loss, model.forgets, X=X, T=T)
+    assert not report.ok and report.missing == ["b"], str(report)

@@ -150,8 +150,10 @@ def modules(
         if isinstance(x, Module)
     }
     holders: dict[str, Module] = {}
-    by_size = lambda m: (-len(m[2]), -len(list(m[1].named_modules())))  # noqa: E731
-    for name, module, tensors in sorted(candidates.values(), key=by_size):
+    largest_first = sorted(
+        candidates.values(), key=lambda c: (-len(c[2]), -len(list(c[1].named_modules())))
+    )
+    for name, module, tensors in largest_first:
         if tensors & leaves:
             holders[name] = module
             leaves -= tensors

@@ -469,8 +469,24 @@ class Blame:
 
         What the others add is the sum of what some uses add to the true gradient.
         """
-        family, g = _family(culprit.path), culprit.expected
-        at = culprit.statement, culprit.n
+        g, (added, last) = culprit.expected, self._additions(culprit)
+        total = sum(added.values())
+        if len(added) < 2 or culprit.factor != 1 or np.shape(g) != np.shape(total):
+            return culprit
+        uses = self._uses(g)
+        wrong = [s for s, x in added.items() if not self._is_sum(x, uses)] or [*added][:1]
+        if not uses or len(wrong) != 1 or culprit.statement in wrong:
+            return culprit
+        c = last[wrong[0]]
+        expected = c.value + g - total
+        overrides = {(c.statement, c.n): [(c.path, expected)]}
+        return culprit._replace(
+            statement=c.statement, n=c.n, value=c.value, expected=expected, overrides=overrides
+        )
+
+    def _additions(self, culprit: Culprit) -> tuple[dict[Statement, Any], dict[Statement, Change]]:
+        """What every statement adds to a culprit's value, and its last change of it."""
+        family, at = _family(culprit.path), (culprit.statement, culprit.n)
         frame = next((c.frame for c in self.changes if (c.statement, c.n) == at), 0)
         added: dict[Statement, Any] = {}
         last: dict[Statement, Change] = {}
@@ -478,31 +494,17 @@ class Blame:
         for c in self.changes:
             if c.path != family or np.shape(c.value) != now.shape or c.frame != frame:
                 continue
-            scale = None if _adds(c.statement) else ratio(c.value, now)
-            if scale:  # a mean of what was added
+            adds = _adds(c.statement)
+            if not adds and (scale := ratio(c.value, now)):  # a mean of what was added
                 added = {s: scale * x for s, x in added.items()}
-            elif not _adds(c.statement):
-                added, last = {}, {}
-            if not scale:
-                before = now if _adds(c.statement) else 0
-                added[c.statement] = added.get(c.statement, 0) + (c.value - before)
+            else:
+                added = added if adds else {}
+                added[c.statement] = added.get(c.statement, 0) + c.value - (now if adds else 0)
                 last[c.statement] = c
             now = c.value
             if (c.statement, c.n) == at:
                 break
-        if len(added) < 2 or culprit.factor != 1 or np.shape(g) != now.shape:
-            return culprit
-        uses = self._uses(g)
-        adding = {s: x for s, x in added.items() if np.any(x)}
-        wrong = [s for s, x in adding.items() if not self._is_sum(x, uses)] or [*adding][:1]
-        if not uses or len(wrong) != 1 or culprit.statement in wrong:
-            return culprit
-        c = last[wrong[0]]
-        expected = c.value + g - now
-        overrides = {(c.statement, c.n): [(c.path, expected)]}
-        return culprit._replace(
-            statement=c.statement, n=c.n, value=c.value, expected=expected, overrides=overrides
-        )
+        return {s: x for s, x in added.items() if np.any(x)}, last
 
     def _uses(self, g: Any) -> list[Any]:
         """What the lines that use a value add to its gradient, which is g."""

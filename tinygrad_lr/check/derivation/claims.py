@@ -206,8 +206,8 @@ def plain_name(name: str) -> str:
     """A name in small letters, without underscores, with one word for weights and for biases."""
     base, bracket, index = name.partition("[")
     base = base.lower().replace("_", "")
-    digits = re.search(r"\d*$", base)[0]  # type: ignore[index]
-    base = base.removesuffix(digits)
+    stem = base.rstrip("0123456789")
+    base, digits = stem, base.removeprefix(stem)
     return SYNONYMS.get(base, base) + digits + bracket + index
 
 

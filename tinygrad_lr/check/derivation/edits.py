@@ -24,7 +24,8 @@ Rewrite = tuple[float, str, ast.expr | str]
 
 APPLIED = ("np.tanh({0})", "np.exp({0})", "np.log({0})", "np.sqrt({0})")
 PRODUCTS = ("{0} @ {1}", "{0}.T @ {1}", "{0} @ {1}.T", "{1} @ {0}", "{1}.T @ {0}", "{1} @ {0}.T")
-REDUCTIONS = {"sum": "mean", "mean": "sum", "argmax": "argmin", "argmin": "argmax"}
+INSTEAD = {"sum": "mean", "argmax": "argmin", "sin": "cos"}
+INSTEAD |= {new: old for old, new in INSTEAD.items()}
 
 
 class Edit(NamedTuple):
@@ -426,11 +427,11 @@ def _applications(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
 
 
 def _reductions(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
-    """Means for sums, the other extreme, sums over other axes and none."""
+    """Means for sums, the other extreme, sines for cosines, sums over other axes and none."""
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return
     owner, name, args = node.func.value, node.func.attr, node.args
-    if other := REDUCTIONS.get(name):
+    if other := INSTEAD.get(name):
         new = ast.Call(ast.Attribute(owner, other, ast.Load()), args, node.keywords)
         yield 2, _instead(name, other), new
     inner = args[0] if unparse(owner) in ("np", "numpy") and args else owner
@@ -466,8 +467,9 @@ def _subtractions(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
 
 def _transposes(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
     if np.ndim(env.array(node)) == 2:
-        transposed = isinstance(node, ast.Attribute) and node.attr == "T"
-        new = node.value if transposed else f"({unparse(node)}).T"  # type: ignore[attr-defined]
+        new: ast.expr | str = f"({unparse(node)}).T"
+        if isinstance(node, ast.Attribute) and node.attr == "T":
+            new = node.value
         yield 2, f"{unparse(node)} is transposed, or should be", new
 
 

@@ -226,8 +226,9 @@ def _namespace(source: str | Path) -> dict[str, Any]:
 
 def _backward(space: Mapping[str, Any]) -> Callable[..., Any]:
     """The backward pass among what a submission defines."""
-    if callable(backward := space.get("backward")):
-        return backward  # type: ignore[no-any-return]
+    backward: Callable[..., Any] | None = space.get("backward")
+    if callable(backward):
+        return backward
     own = [x for x in space.values() if inspect.isfunction(x) and x.__globals__ is space]
     if len(own) != 1:
         found = ", ".join(x.__name__ for x in own) or "none"
