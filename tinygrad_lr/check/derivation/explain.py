@@ -224,10 +224,12 @@ class Explainer:
         """The edits of some statements that are plainer than a bound, the plainest first."""
         changes = self.blame.outcome.run.changes
         repeated = {s for s, n in Counter(c.statement for c in changes).items() if n > 1}
-        likely = self.blame.is_any_multiple
-        variants, _ = self.experiment.run(
-            lambda f: Variants(f, overrides, suspects, repeated=repeated, is_likely=likely)
-        )
+        kinds: dict[str, Any] = {
+            "repeated": repeated,
+            "is_likely": self.blame.is_any_multiple,
+            "bound": bound,
+        }
+        variants, _ = self.experiment.run(lambda f: Variants(f, overrides, suspects, **kinds))
         last, _ = self._first_run(culprit)
         if self.blame.may_be_right(culprit):
             later = LATER

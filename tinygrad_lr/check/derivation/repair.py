@@ -157,23 +157,30 @@ class Variants(_Visit):
     Args:
         repeated: those that run again; of the others' edits with the same effect there is one.
         is_likely: whether a value may be right.
+        bound: what every edit costs less than.
 
     Attributes:
         found: the edits, the plainest first, each with whether what it gives may be right.
     """
 
     def __init__(
-        self, *args: Any, repeated: Collection[Statement], is_likely: Callable[[Any], bool]
+        self,
+        *args: Any,
+        repeated: Collection[Statement],
+        is_likely: Callable[[Any], bool],
+        bound: float,
     ) -> None:
         super().__init__(*args)
-        self.repeated, self.is_likely = repeated, is_likely
+        self.repeated, self.is_likely, self.bound = repeated, is_likely, bound
         self.found: dict[Statement, list[tuple[Edit, bool]]] = {}
 
     def visit(self, change: Change, env: Environment) -> None:
         statement, path = change.statement, change.path
         node, seen, variants = statement.node, {_bytes(change.value)}, []
         computes = change.value.size > 0 and not isinstance(node, (ast.For, ast.If))
-        for edit in sorted(edits_of(statement, env, path, change.value), key=lambda e: e.cost):
+        every = edits_of(statement, env, path, change.value)
+        plain = (edit for edit in every if edit.cost < self.bound)
+        for edit in sorted(plain, key=lambda e: e.cost):
             simple = computes and type(edit.node) is type(node)
             value = env.effect(edit.node, path) if simple else None
             is_array = isinstance(value, (np.ndarray, float, np.number))
