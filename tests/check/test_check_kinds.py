@@ -240,6 +240,25 @@ def backward(X, T, cache):
 (waves - T) / T.size => (waves - T) / len(T) | T.size
 dwaves * np.cos(scores) => np.cos(scores) | dwaves
 X.T @ dscores => X.T @ dwaves | dwaves is used where dscores belongs
+### samples that are read as indices | \
+{"x": normal(7, 4) * np.tile(BITS, 4), "y": normal(7), "w": normal(4), "c": 0.4}
+def forward(x, y, w, c):
+    total = 0.0
+    for row, label in zip(x, y):
+        active = np.nonzero(row)[0]
+        total += (np.sum(w[active] * row[active]) + c * len(active) - label) ** 2
+    return total / len(y)
+def backward(x, y, w, c):
+    dw, dc = np.zeros_like(w), 0.0
+    for row, label in zip(x, y):
+        active = np.nonzero(row)[0]
+        e = np.sum(w[active] * row[active]) + c * len(active) - label
+        de = 2 * e / len(y)
+        dw[active] += de * row[active]
+        dc += de * len(active)
+    return dw, dc
+de * row[active] => de * w[active] | w
+dc += de * len(active) => dc += de
 ### a loss of which all gradients are multiples | COUNTS
 def forward(X, y, w, c):
     rate = np.exp(X @ w + c)
@@ -426,7 +445,6 @@ def test_a_right_program_is_ok(title):
     check(source, **given).assert_ok()
 
 
-# Gradients of all layers that one line puts at the front of a list are not told apart.
 @pytest.mark.parametrize("title", MISTAKES)
 def test_a_mistake_is_placed_explained_and_corrected(title):
     title, right, wrong, says = MISTAKES[title]
@@ -654,3 +672,40 @@ def test_what_an_object_was_given_and_has_not_made_may_be_left_out():
     assert report.ok and "shares" in report.left_out, str(report)
     report = tg.check_backward(model.loss, model.forgets, X=X, T=T)
     assert not report.ok and report.missing == ["b"], str(report)
+
+
+class Film:
+    def __init__(self, gain, shift):
+        self.gain = gain
+        self.shift = shift
+
+    def loss(self, X, T):
+        return np.sum((X * self.gain + self.shift - T) ** 2)
+
+    def forgets(self, X, T):
+        return {"gain": (2 * X * (X * self.gain + self.shift - T)).sum(axis=0)}
+
+
+def test_a_parameter_that_an_object_was_given_is_not_left_out_silently():
+    model = Film(normal(3), normal(3))
+    report = tg.check_backward(model.loss, model.forgets, X=X, T=normal(len(X), 3))
+    assert not report.ok and report.missing == ["shift"], str(report)
+
+
+def test_a_tuple_of_indices_and_a_rating_is_no_array():
+    def loss(samples, P, Q):
+        return sum((r - P[i] @ Q[j]) ** 2 for i, j, r in samples)
+
+    def gradients(samples, P, Q):
+        dP, dQ = np.zeros_like(P), np.zeros_like(Q)
+        for i, j, r in samples:
+            dP[i] -= 2 * (r - P[i] @ Q[j]) * Q[j]
+            dQ[j] -= 2 * (r - P[i] @ Q[j]) * P[i]
+        return dP, dQ
+
+    given = {
+        "samples": [(0, 1, 3.5), (1, 0, 2.0), (2, 1, 4.5)],
+        "P": normal(3, 2),
+        "Q": normal(4, 2),
+    }
+    tg.check_backward(loss, gradients, **given).assert_ok()

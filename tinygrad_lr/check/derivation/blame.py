@@ -25,7 +25,7 @@ from tinygrad_lr.tensor import Tensor
 
 MAX_TRIALS = 100  # to find one culprit
 MAX_READINGS = 8  # of one statement
-MAX_PARTS = 4
+MAX_PARTS = 4  # readings of a statement as what one use adds
 MAX_USES = 6  # of a value, whose sums are compared
 OTHERS = 2  # readings of a value whose name says what it is
 
@@ -130,7 +130,6 @@ class Blame:
         self._places = {id(c): i for i, c in enumerate(self.changes)}
         inputs = self.experiment.before.values()
         self.values = set(map(_content, [*(x._array for x in truth), *inputs]))
-        self._directions: dict[tuple[int, ...], Any] = {}
         self._rows: dict[tuple[int, ...], Any] = {}
         self._readings_of: dict[str, list[Tensor]] = {}
         self.gradients: dict[tuple[int, ...], list[tuple[Tensor, Any]]] = {}
@@ -161,27 +160,30 @@ class Blame:
 
     def is_gradient(self, value: Any) -> Tensor | None:
         """A value of forward's whose gradient this is, if it is one."""
-        axes, row = _long_axes(np.shape(value)), np.ravel(value)
-        if axes not in self._rows:
-            known = [(x, g) for x, g in self.gradients.get(axes, ()) if np.any(g)]
-            rows = np.array([np.ravel(g) for _, g in known]).reshape(len(known), row.size)
-            self._rows[axes] = [x for x, _ in known], rows, np.max(np.abs(rows), 1, initial=0)
-        tensors, rows, sizes = self._rows[axes]
-        off = np.max(np.abs(rows - row), axis=1, initial=0) if tensors else np.ones(0)
+        tensors, rows, sizes = self._gradients_like(value)
+        off = np.max(np.abs(rows - np.ravel(value)), axis=1, initial=0)
         found = np.flatnonzero(off <= self.comparison.rtol * sizes)
         return tensors[found[0]] if found.size else None
 
     def is_any_multiple(self, value: Any) -> bool:
         """Whether a value is a true gradient but for any factor."""
-        shape, row = np.shape(value), np.ravel(value)
-        length = float(np.sqrt(row @ row))
-        if shape not in self._directions:
-            rows = [np.ravel(g) for _, g in self.gradients.get(_long_axes(shape), ()) if np.any(g)]
-            self._directions[shape] = np.array([row / np.linalg.norm(row) for row in rows])
-        rows = self._directions[shape]
-        if not rows.size or not 0 < length < np.inf:
+        _, rows, _ = self._gradients_like(value)
+        row = np.ravel(value)
+        length, lengths = np.sqrt(row @ row), np.sqrt(np.sum(rows * rows, axis=1))
+        if not 0 < length < np.inf:
             return False
-        return bool(np.max(np.abs(rows @ row)) > length * (1 - 1e-12))
+        return bool(np.any(np.abs(rows @ row) > lengths * length * (1 - 1e-12)))
+
+    def _gradients_like(self, value: Any) -> tuple[list[Tensor], Any, Any]:
+        """The values with gradients of a shape, those as rows, and their largest elements."""
+        axes = _long_axes(np.shape(value))
+        if axes not in self._rows:
+            every = self.gradients.get(axes, ())
+            known = [(x, g) for x, g in every if np.any(g) and np.isfinite(g).all()]
+            rows = np.array([np.ravel(g) for _, g in known]).reshape(len(known), np.size(value))
+            self._rows[axes] = [x for x, _ in known], rows, np.max(np.abs(rows), 1, initial=0)
+        tensors, rows, sizes = self._rows[axes]
+        return tensors, rows, sizes
 
     def first(
         self,

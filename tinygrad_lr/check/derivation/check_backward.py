@@ -129,7 +129,7 @@ def _report(marking: Marking) -> Report:
         claimed = [claim.value for claim in marking.comparison.claims.values()]
         samples = samples_among(shapes, known, claimed)
         owner = marking.experiment.passes.world["owners"][0]
-        samples += given_among(owner, missing, marking.comparison.claims)
+        samples += given_among(owner, marking.truth.paths, marking.comparison.claims)
         missing = [name for name in missing if name not in samples]
     if missing and not (problem or marking.comparison.claims):
         problem = problems.nothing_claimed(marking)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinygrad_lr.check.derivation.rewrite import Edits, substituted
-from tinygrad_lr.check.derivation.watch import Statement
+from tinygrad_lr.check.derivation.watch import Statement, code_of
 
 CONVERTERS = ("array", "asarray", "asanyarray", "ascontiguousarray")
 KEPT = """(lambda _x:
@@ -19,28 +19,26 @@ KEPT = """(lambda _x:
 
 def conversions(function: Callable[..., Any]) -> Edits:
     """The statements of a function's file that convert to floats, with what keeps Tensors."""
-    inner = getattr(function, "__func__", function)
-    code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
-    file = getattr(code, "co_filename", "")
+    file = getattr(code_of(function), "co_filename", "")
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
     except SyntaxError:
         return {}
     edits = {}
-    for outer in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
-        for node in ast.walk(outer):
-            if isinstance(node, ast.stmt) and not hasattr(node, "body"):
-                calls = {id(call): _kept(call) for call in ast.walk(node) if _converts(call)}
-                if calls:
-                    statement = Statement(file, node.lineno, "", outer.name, node)
-                    edits[statement] = substituted(node, calls)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.stmt) or hasattr(node, "body"):
+            continue
+        if calls := {id(x): _kept(x) for x in ast.walk(node) if _converts(x)}:
+            edits[Statement(file, node.lineno, "", "", node)] = substituted(node, calls)
     return edits
 
 
 def _converts(node: ast.AST) -> bool:
     """Whether a node is a call of np.array or the like, not to whole numbers."""
     match node:
-        case ast.Call(func=ast.Attribute(value=ast.Name(), attr=name), args=[_, *rest]):
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="np" | "numpy"), attr=name), args=[_, *rest]
+        ):
             kinds = [ast.unparse(k.value) for k in node.keywords if k.arg == "dtype"]
             kinds += map(ast.unparse, rest)
             return name in CONVERTERS and all("float" in kind for kind in kinds)

@@ -11,13 +11,14 @@ import numpy as np
 
 from tinygrad_lr.check.derivation.claims import evidence, plain_name
 from tinygrad_lr.check.derivation.truth import Truth
-from tinygrad_lr.check.derivation.watch import leaves, statements, written
+from tinygrad_lr.check.derivation.watch import Path, leaves, statements, written
 
 DATA = frozenset(
     (
         "t", "ts", "target", "targets", "label", "labels", "data", "feature", "features", "input",
         "inputs", "image", "images", "truth", "dout", "upstream", "mask", "masks", "ratings", "r",
-        "hprev", "hinit", "initialstate",
+        "hprev", "hinit", "initialstate", "sample", "samples", "example", "examples", "pairs",
+        "batch", "dataset", "observations",
     )
 )  # fmt: skip
 LIKE_PARAMETERS = re.compile(
@@ -91,20 +92,33 @@ def samples_among(
     return []
 
 
-def given_among(owner: Any, names: Iterable[str], claimed: Iterable[str]) -> list[str]:
-    """The attributes without a claim that an object was given, as class weights, and has not made.
+def given_among(owner: Any, paths: Mapping[str, Path], claimed: Collection[str]) -> list[str]:
+    """The attributes without a claim that an object was given, as class weights.
 
-    None if nothing else is claimed, and none that is named as a parameter.
+    None unless the object has made all attributes that are claimed: what was given may be a
+    parameter where another parameter was. None that is named as one.
+
+    Args:
+        paths: where the inputs are, by name.
+        claimed: those with a claim.
     """
-    init = getattr(type(owner), "__init__", None)
-    code: Any = getattr(init, "__code__", None)
-    given = set()
+    given = {("self", f".{name}") for name in _given(owner)}
+    if not claimed or any(paths.get(name) in given for name in claimed):
+        return []
+    return [
+        name for name, path in paths.items()
+        if path in given and name not in claimed and not LIKE_PARAMETERS.match(name)
+    ]  # fmt: skip
+
+
+def _given(owner: Any) -> Iterator[str]:
+    """The attributes that are arguments of an object's class."""
+    code: Any = getattr(getattr(type(owner), "__init__", None), "__code__", None)
     for statement in statements(code).values() if code else ():
         match statement.node:
             case ast.Assign(targets=[ast.Attribute(attr=name)], value=ast.Name(id=argument)):
                 if argument in code.co_varnames[: code.co_argcount]:
-                    given.add(name)
-    return [n for n in names if n in given and not LIKE_PARAMETERS.match(n)] if claimed else []
+                    yield name
 
 
 def _per_sample(shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Any]) -> set[str]:

@@ -14,7 +14,7 @@ from tinygrad_lr import ops
 from tinygrad_lr.check.derivation.diagnosis import largest
 from tinygrad_lr.check.derivation.forward import Forward, first_of
 from tinygrad_lr.check.derivation.passes import Passes, names_of
-from tinygrad_lr.check.derivation.watch import Path
+from tinygrad_lr.check.derivation.watch import Path, name_of
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.tensor import Tensor, as_arrays, gradients, history, unbroadcast
 
@@ -78,8 +78,8 @@ class Unmarkable(ValueError):
 def differentiate(
     passes: Passes,
     forward: Forward,
-    upstream: Any = None,
-    is_data: Callable[[str, Any], bool] = lambda name, x: False,
+    upstream: Any,
+    is_data: Callable[[str, Any], bool],
 ) -> Truth:
     """The true gradients, from the graph if finite differences agree with it, else from those.
 
@@ -92,9 +92,9 @@ def differentiate(
         loss = output if upstream is None else ops.sum(output * upstream)
         of = gradients(loss)
         why, cut = _disagreement(numeric, forward, of, float(loss._array.item()))
-        data = [is_data(str(path[-1]), numeric.point[i]) for i, path in enumerate(forward.leaves)]
-        if not why or (cut and all(data[i] for i in cut)):
-            leaves = list(forward.leaves.items())
+        leaves = list(forward.leaves.items())
+        samples = cut and all(is_data(name_of(leaves[i][0]), numeric.point[i]) for i in cut)
+        if not why or (samples and sum(numeric.point[i].size for i in cut) <= MAX_ELEMENTS):
             of |= {leaves[i][1]: numeric.gradient(i) for i in cut}
             return Truth(loss, of, {path: x for path, x in leaves if x in of})
     return numeric.truth(why or _reason(forward))

@@ -120,10 +120,7 @@ class Follower:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        inner = inspect.unwrap(getattr(function, "__func__", function))
-        self.main = getattr(inner, "__code__", None) or getattr(
-            type(inner).__call__, "__code__", None
-        )
+        self.main, inner = code_of(function), _plain(function)
         self.spaces = {id(getattr(inner, "__globals__", None))}
         self.runs: Counter[Statement] = Counter()
         self.frames = 0
@@ -191,6 +188,17 @@ class Follower:
 
     def returned(self, scope: Scope, statement: Statement, n: int, value: Any) -> None:
         """A call returns."""
+
+
+def code_of(function: Callable[..., Any]) -> Any:
+    """The code of a function, a method or an object that can be called; None if it has none."""
+    inner = _plain(function)
+    return getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
+
+
+def _plain(function: Callable[..., Any]) -> Any:
+    """A function without what binds or wraps it."""
+    return inspect.unwrap(getattr(function, "__func__", function))
 
 
 class Scope(NamedTuple):
