@@ -258,7 +258,7 @@ def backward(x, y, w, c):
         dc += de * len(active)
     return dw, dc
 de * row[active] => de * w[active] | w
-dc += de * len(active) => dc += de
+dc += de * len(active) => dc = de * len(active) | =
 ### a loss of which all gradients are multiples | COUNTS
 def forward(X, y, w, c):
     rate = np.exp(X @ w + c)
