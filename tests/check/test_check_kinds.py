@@ -64,7 +64,6 @@ COUNTS = {"X": X, "y": np.array([0.0, 2, 1, 4, 0, 3, 1]), "w": normal(3) / 2, "c
 # Right programs, each with its inputs and mistakes: right => wrong | words of the diagnosis, or "="
 # if the correction has to be the right line
 
-PROGRAMS, MISTAKES = {}, {}
 TEXT = """
 ### updates | dict(X=X, T=T, **arrays(W=(3, 2), c=(2,)))
 def forward(X, T, W, c):
@@ -429,14 +428,26 @@ def backward(X, Y, q):
     dw = X.T @ (dq * q * (1 - q))
     return dw
 """
-for part in TEXT.replace("SOFTPLUS\n", SOFTPLUS.lstrip()).split("### ")[1:]:
-    head, *rows = part.rstrip().splitlines()
-    title, given = head.split(" | ")
-    PROGRAMS[title] = "\n".join(row for row in rows if " => " not in row), eval(given)
-    for row in rows:
-        if " => " in row:
-            mistake, _, says = row.partition(" | ")
-            MISTAKES[f"{title}: {mistake}"] = title, *mistake.split(" => "), says
+
+
+def parsed(text, **names):
+    """The programs in a text, by title, and the mistakes."""
+    programs, mistakes = {}, {}
+    for part in text.replace("SOFTPLUS\n", SOFTPLUS.lstrip()).split("### ")[1:]:
+        head, *rows = part.rstrip().splitlines()
+        title, given = head.split(" | ")
+        programs[title] = (
+            "\n".join(r for r in rows if " => " not in r),
+            eval(given, globals(), names),
+        )
+        for row in rows:
+            if " => " in row:
+                mistake, _, says = row.partition(" | ")
+                mistakes[f"{title}: {mistake}"] = title, *mistake.split(" => "), says
+    return programs, mistakes
+
+
+PROGRAMS, MISTAKES = parsed(TEXT)
 
 
 @pytest.mark.parametrize("title", PROGRAMS)

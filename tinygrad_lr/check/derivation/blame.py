@@ -8,6 +8,7 @@ right and none that was right goes wrong, the statements after it are right and 
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
@@ -299,8 +300,25 @@ class Blame:
         return r is not None and self.is_natural(r)
 
     def is_natural(self, factor: float) -> bool:
-        """Whether a factor is one that may be applied later: none, or a number of samples."""
-        return any(abs(factor / n - 1) < 1e-9 for n in (1, *self.sizes))
+        """Whether a factor may be applied later: a number of samples, minus if `opposite`."""
+        size = abs(factor) if factor > 0 or self.opposite else factor
+        return any(abs(size / n - 1) < 1e-9 for n in (1, *self.sizes))
+
+    @functools.cached_property
+    def opposite(self) -> bool:
+        """Whether right gradients are computed from one that is minus the true one.
+
+        As in a program with error = target - output that adds to the weights.
+        """
+        right = self.comparison.right(self.outcome)
+        for change in self.changes if right else ():
+            g = next((self.truth[x] for x in self._named(change)), None)
+            value = None if g is None else as_shape(change.value, np.shape(g))
+            factor = None if value is None else ratio(value, g)
+            if factor and any(abs(factor / n + 1) < 1e-9 for n in (1, *self.sizes)):
+                other: Overrides = {(change.statement, change.n): [(change.path, -change.value)]}
+                return not self.comparison.right(self.experiment.replayed(other)) >= right
+        return False
 
     def _suspects(self) -> Iterator[tuple[Statement, list[Change]]]:
         """The statements that computed floats, each with its values under one name."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.check.derivation import problems
-from tinygrad_lr.check.derivation.data import given_among, is_data, samples_among
+from tinygrad_lr.check.derivation.data import beside_containers, given_among, is_data, samples_among
 from tinygrad_lr.check.derivation.experiment import Experiment
 from tinygrad_lr.check.derivation.forward import Forward, first_of, run_forward
 from tinygrad_lr.check.derivation.marking import Marking
@@ -129,7 +129,8 @@ def _report(marking: Marking) -> Report:
         claimed = [claim.value for claim in marking.comparison.claims.values()]
         samples = samples_among(shapes, known, claimed)
         owner = marking.experiment.passes.world["owners"][0]
-        samples += given_among(owner, marking.truth.paths, marking.comparison.claims)
+        where = marking.truth.paths, marking.comparison.claims
+        samples += given_among(owner, *where) + beside_containers(*where)
         missing = [name for name in missing if name not in samples]
     if missing and not (problem or marking.comparison.claims):
         problem = problems.nothing_claimed(marking)

@@ -79,7 +79,7 @@ def places(
         only: where to look, beside at what is returned; default everywhere.
     """
     # an input that is returned is updated, which is found below
-    found = {Place(RETURNED, p): x for p, x in _returned(run, skip) if p not in before}
+    found = {Place(RETURNED, p): x for p, x in _returned(run, skip, roots) if p not in before}
     found |= _new_values(found, before, same)
     for path, x in _values(roots, only):
         if path not in before:
@@ -134,11 +134,11 @@ def _difference(x: Any, before: Any) -> Any:
     return np.asarray(x, dtype=float) - before
 
 
-def _returned(run: Run, skip: int) -> Iterator[tuple[Path, Any]]:
+def _returned(run: Run, skip: int, roots: Collection[str]) -> Iterator[tuple[Path, Any]]:
     """What was returned, under the names that the return statement has for it, or by position."""
     node = getattr(run.end.node, "value", None) if isinstance(run.end.node, ast.Return) else None
     result, elements = run.result, getattr(node, "elts", [])
-    base = ast.unparse(node) if node is not None and not elements else ""
+    base = _scaled_name(node, roots) if node is not None and not elements else ""
     if skip and isinstance(result, (tuple, list)):
         result, elements = result[skip:], elements[skip:]
         if len(result) == 1 and isinstance(result[0], (tuple, list)):
@@ -147,7 +147,7 @@ def _returned(run: Run, skip: int) -> Iterator[tuple[Path, Any]]:
     if isinstance(result, (tuple, list)) and not hasattr(result, "_fields"):
         names = [f"{base}[{i}]" if base.isidentifier() else "" for i in range(len(result))]
         if len(elements) == len(result):
-            names = [_scaled_name(element) for element in elements]
+            names = [_scaled_name(element, roots) for element in elements]
         else:
             names = [
                 _variable(x, run.locals) or name for x, name in zip(result, names, strict=True)
@@ -158,14 +158,19 @@ def _returned(run: Run, skip: int) -> Iterator[tuple[Path, Any]]:
         yield from _inside(result, base, 0)
 
 
-def _scaled_name(node: ast.expr) -> str:
-    """An expression as text; of dW / n, -dW and 2 * dW the name alone."""
+def _scaled_name(node: ast.expr, roots: Collection[str]) -> str:
+    """An expression as text; of dW / n, -dW, 2 * dW and dW + penalty the name alone.
+
+    The name is that of a local variable, not one of the `roots`, as the dout of dout * slope.
+    """
     match node:
         case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id=name)):
             return name
-        case ast.BinOp(left=a, op=ast.Mult() | ast.Div() as op, right=b):
-            names = [n.id for n in (a, b) if isinstance(n, ast.Name) and stems(n.id)]
-            if len(names) == 1 and (names[0] == getattr(a, "id", "") or isinstance(op, ast.Mult)):
+        case ast.BinOp(left=a, op=ast.Mult() | ast.Div() | ast.Add() | ast.Sub() as op, right=b):
+            both = [n.id for n in (a, b) if isinstance(n, ast.Name)]
+            names = [name for name in both if stems(name) and name not in roots]
+            first = names[:1] == [getattr(a, "id", "")]
+            if len(names) == 1 and (first or isinstance(op, ast.Mult | ast.Add)):
                 return names[0]
     return ast.unparse(node)
 

@@ -27,6 +27,7 @@ from tinygrad_lr.check.derivation.watch import Change, Path, Statement
 from tinygrad_lr.tensor import Tensor, history
 
 ROUNDING = 1e-7
+VIEWS = ("transpose", "reshape", "getitem", "broadcast_to")
 PRECISION = {np.dtype("f4"): 1e-5, np.dtype("f2"): 1e-2}  # of a sum computed in them
 
 
@@ -254,12 +255,12 @@ def _roundings(truth: Truth) -> dict[str, float]:
     """The absolute error that rounding may leave in a gradient: its summands may cancel."""
     if truth.loss is None:
         return {name: 1e-8 * largest(truth.of[x]) for name, x in truth.inputs.items()}
-    names = {id(x): name for name, x in truth.inputs.items()}
-    sizes = dict.fromkeys(names.values(), 0.0)
+    sizes: dict[Tensor, float] = {}
     for y in history(truth.loss):
-        inputs = list(map(unwrap, y.inputs))
-        size = largest(truth.of.get(y, 0)) * max(1.0, *map(largest, inputs), 1.0)
+        inputs, g = list(map(unwrap, y.inputs)), largest(truth.of.get(y, 0))
+        size = 1e-14 * g * max(1.0, *map(largest, inputs), 1.0)
         for x in y.inputs:
-            if id(x) in names and np.isfinite(size):
-                sizes[names[id(x)]] = max(sizes[names[id(x)]], 1e-14 * size)
-    return sizes
+            if isinstance(x, Tensor) and np.isfinite(size):
+                as_it_came = sizes.get(y, 0.0) if y.op.name in VIEWS else 0.0
+                sizes[x] = max(sizes.get(x, 0.0), size, as_it_came)
+    return {name: sizes.get(x, 0.0) for name, x in truth.inputs.items()}

@@ -28,8 +28,9 @@ LIKE_PARAMETERS = re.compile(
 LIKE_DATA = re.compile(r"x|y|feat|(class|sample|pos|example)w(eights?)?$")
 SETTINGS = frozenset(
     (
-        "reg", "lam", "lambda", "lmbda", "lmbd", "l1", "l2", "c", "alpha", "lr", "eta", "eps",
-        "epsilon", "decay", "momentum", "mu", "beta", "p", "rate", "keepprob", "learningrate",
+        "reg", "lam", "lambd", "lambda", "lmbda", "lmbd", "l1", "l2", "c", "alpha", "lr", "eta",
+        "eps", "epsilon", "decay", "momentum", "mu", "beta", "p", "rate", "keepprob",
+        "learningrate",
     )
 )  # fmt: skip
 
@@ -66,7 +67,6 @@ def left_out(
     shapes = {name: x.shape for name, x in truth.inputs.items()}
     arguments = {name for name, path in truth.paths.items() if path[0] in inputs}
     unasked = {name for name, x in truth.inputs.items() if is_data(name, x._array, values)}
-    unasked |= {name for name in shapes.keys() - arguments if not shapes[name]}
     if is_loss:
         unasked |= arguments if arguments < shapes.keys() else set()
         asked = arguments - unasked
@@ -93,32 +93,52 @@ def samples_among(
 
 
 def given_among(owner: Any, paths: Mapping[str, Path], claimed: Collection[str]) -> list[str]:
-    """The attributes without a claim that an object was given, as class weights.
+    """The attributes without a claim that an object was given, as class weights, or means of data.
 
-    None unless the object has made all attributes that are claimed: what was given may be a
-    parameter where another parameter was. None that is named as one.
+    What was given counts only if the object has made all attributes that are claimed: it may be a
+    parameter where another parameter was given. Nothing counts that is named as a parameter.
 
     Args:
         paths: where the inputs are, by name.
         claimed: those with a claim.
     """
-    given = {("self", f".{name}") for name in _given(owner)}
-    if not claimed or any(paths.get(name) in given for name in claimed):
+    made = dict(_made(owner))
+    free = {n: made.get(path) for n, path in paths.items() if n not in claimed and path in made}
+    means = [name for name, value in free.items() if _is_statistic(value)]
+    if not claimed or any(isinstance(made.get(paths.get(n, ())), ast.Name) for n in claimed):
+        return means
+    given = (name for name, value in free.items() if isinstance(value, ast.Name))
+    return means + [name for name in given if not LIKE_PARAMETERS.match(name)]
+
+
+def beside_containers(paths: Mapping[str, Path], claimed: Collection[str]) -> list[str]:
+    """The plain arguments without a claim, where all that is claimed is in containers or objects.
+
+    None that is named as a parameter.
+    """
+    if not claimed or any(len(paths.get(name, ())) == 1 for name in claimed):
         return []
-    return [
-        name for name, path in paths.items()
-        if path in given and name not in claimed and not LIKE_PARAMETERS.match(name)
-    ]  # fmt: skip
+    free = (name for name, path in paths.items() if len(path) == 1 and name not in claimed)
+    return [name for name in free if not LIKE_PARAMETERS.match(name)]
 
 
-def _given(owner: Any) -> Iterator[str]:
-    """The attributes that are arguments of an object's class."""
+def _made(owner: Any) -> Iterator[tuple[Path, ast.expr]]:
+    """The attributes that an object's class sets, each with an argument or a computed value."""
     code: Any = getattr(getattr(type(owner), "__init__", None), "__code__", None)
     for statement in statements(code).values() if code else ():
         match statement.node:
-            case ast.Assign(targets=[ast.Attribute(attr=name)], value=ast.Name(id=argument)):
-                if argument in code.co_varnames[: code.co_argcount]:
-                    yield name
+            case ast.Assign(targets=[ast.Attribute(attr=name)], value=value):
+                known = not isinstance(value, ast.Name)
+                if known or value.id in code.co_varnames[: code.co_argcount]:
+                    yield ("self", f".{name}"), value
+
+
+def _is_statistic(value: ast.expr | None) -> bool:
+    """Whether an expression is a mean or the like."""
+    match value:
+        case ast.Call(func=ast.Attribute(attr="mean" | "median" | "std" | "var" | "min" | "max")):
+            return True
+    return False
 
 
 def _per_sample(shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Any]) -> set[str]:

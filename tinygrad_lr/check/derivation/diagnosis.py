@@ -109,7 +109,7 @@ def _factors(
 ) -> Iterator[tuple[str, Any]]:
     """The sign, and factors that people forget."""
     c = ratio(claim, right, rtol)
-    if c is None:
+    if c is None or abs(c - 1) < rtol:
         if not claim.any() and right.any():
             yield "zero", claim
         return

@@ -24,6 +24,7 @@ Rewrite = tuple[float, str, ast.expr | str]
 
 APPLIED = ("np.tanh({0})", "np.exp({0})", "np.log({0})", "np.sqrt({0})")
 PRODUCTS = ("{0} @ {1}", "{0}.T @ {1}", "{0} @ {1}.T", "{1} @ {0}", "{1}.T @ {0}", "{1} @ {0}.T")
+UNUSED = 0.6  # how much likelier an edit is that uses what is computed and not used
 INSTEAD = {"sum": "mean", "argmax": "argmin", "sin": "cos"}
 INSTEAD |= {new: old for old, new in INSTEAD.items()}
 
@@ -61,19 +62,24 @@ def edits(statement: ast.stmt, whole: ast.expr, env: Environment, wanted: Any) -
     """
     yield from _assignments(statement, unparse(whole), env)
     head = isinstance(statement, (ast.If, ast.For))
-    kinds = _of_head(statement, whole) if head else _of_line(statement, whole, env, wanted)
+    kinds = _of_head(statement, whole, env) if head else _of_line(statement, whole, env, wanted)
     passes_on = 0.15 * (isinstance(statement, ast.Return) and isinstance(statement.value, ast.Name))
     for node, rewrites in kinds:
         for cost, words, new in rewrites:
             tree = parsed(new) if isinstance(new, str) else new
-            yield Edit(cost + passes_on, words, substituted(statement, {id(node): tree}))
+            fresh = UNUSED * (bool(env.unused) and not env.unused.isdisjoint(_names(tree)))
+            edited = substituted(statement, {id(node): tree})
+            yield Edit(cost + passes_on - fresh, words, edited)
 
 
-def _of_head(statement: ast.stmt, whole: ast.expr) -> Iterator[tuple[ast.AST, Iterable[Rewrite]]]:
+def _of_head(
+    statement: ast.stmt, whole: ast.expr, env: Environment
+) -> Iterator[tuple[ast.AST, Iterable[Rewrite]]]:
     """The rewrites of the head of a loop or a branch."""
     for node in walk(whole):
         yield node, _constants(node)
         yield node, _comparisons(node)
+        yield node, _loop_variables(node, env)
     if isinstance(statement, ast.For):
         yield whole, _directions(whole)
         for node in walk(whole):
@@ -90,11 +96,12 @@ def _of_line(
     cost = 1 if isinstance(negated, ast.UnaryOp) else 0.85  # a minus that is too much
     yield whole, [(cost, "the sign is flipped", negated)]
     yield whole, _everywhere(whole, env)
+    yield whole, _softmax(whole, env)
     targets = getattr(statement, "targets", None) or [getattr(statement, "target", ast.Pass())]
     indices = [n.slice for t in targets for n in walk(t) if isinstance(n, ast.Subscript)]
     exponents = {id(n.right) for n in walk(whole) if isinstance(getattr(n, "op", None), ast.Pow)}
     for node in (n for part in (whole, *indices) for n in walk(part) if isinstance(n, ast.expr)):
-        if id(node) not in exponents:
+        if id(node) not in exponents and not isinstance(env.value(node), str):
             yield from ((node, rewrites) for rewrites in _of_part(node, env, wanted is not None))
     yield whole, _divisors(whole, env, getattr(statement, "op", None))
     yield whole, _sums(whole, env)
@@ -137,6 +144,11 @@ def walk(node: ast.AST) -> Iterator[Any]:
         yield from walk(inner)
 
 
+def _names(node: ast.AST) -> Iterator[str]:
+    """The variables in an expression."""
+    return (n.id for n in ast.walk(node) if isinstance(n, ast.Name))
+
+
 def _instead(used: Any, right: Any) -> str:
     """The words for one expression in the place of another."""
     old, new = (x if isinstance(x, str) else unparse(x) for x in (used, right))
@@ -157,13 +169,27 @@ def _assignments(statement: ast.stmt, text: str, env: Environment) -> Iterator[E
         case ast.AugAssign(target=target, op=op, value=value):
             for other in (ast.Add(), ast.Sub()):
                 if type(other) is not type(op):
-                    yield Edit(0.75, "the sign is flipped", ast.AugAssign(target, other, value))
+                    yield Edit(0.55, "the sign is flipped", ast.AugAssign(target, other, value))
             new = f"{unparse(target)} = {text}"
             yield Edit(3, "the term is added where it is all", ast.parse(new).body[0])
             if isinstance(target, ast.Subscript):
                 words = "an index that comes twice is added once: np.add.at adds it twice"
                 new = f"np.add.at({unparse(target.value)}, {_index(target.slice)}, {text})"
                 yield Edit(2.2, words, ast.parse(new).body[0])
+            yield from _parts_of_terms(statement, target, env)
+
+
+def _parts_of_terms(statement: Any, target: ast.expr, env: Environment) -> Iterator[Edit]:
+    """Terms that are added to a part alone, as a penalty to all but the bias."""
+    x = env.array(target)
+    for index in ("[1:]", "[:-1]", "[:, 1:]", "[:, :-1]")[: 2 * np.ndim(x)]:
+        values = (n for n in walk(statement.value) if np.shape(env.array(n)) == np.shape(x))
+        names = [n for n in values if isinstance(n, (ast.Name, ast.Attribute))]
+        term = substituted(statement.value, {id(n): parsed(unparse(n) + index) for n in names})
+        new: Any = ast.parse(f"{unparse(target)}{index} += 0").body[0]
+        new.op, new.value = statement.op, term
+        if names:
+            yield Edit(2.3, f"the term belongs to {unparse(target)}{index} alone", new)
 
 
 def _index(node: ast.expr) -> str:
@@ -322,6 +348,8 @@ def _neighbours(node: ast.expr) -> Iterator[Rewrite]:
                 at = n if isinstance(op, ast.Add) else -n
             case ast.Name(id=name):
                 at = 0
+                new = substituted(node, {id(index): parsed(f"-{name} - 1")})
+                yield 2.1, _instead(node, new), new
             case _:
                 continue
         for i in (at - 1, at + 1):
@@ -339,6 +367,91 @@ SYNTAX = (
 # What depends on the values of the variables
 
 
+def _loop_variables(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
+    """The variable of another loop."""
+    if isinstance(node, ast.Name) and node.id in env.loops:
+        for other in env.loops.keys() - {node.id}:
+            yield 2.1, _instead(node, other), other
+
+
+def _texts(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
+    """Another of the names in quotes that the function has, as an argument."""
+    for argument in node.args if isinstance(node, ast.Call) else ():
+        text = argument.value if isinstance(argument, ast.Constant) else None
+        for other in env.texts if isinstance(text, str) else ():
+            if other != text:
+                new = substituted(node, {id(argument): ast.Constant(other)})
+                yield 1.6, _instead(repr(text), repr(other)), new
+
+
+def _comprehensions(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
+    """The loop variables of a comprehension that it does not use, as terms and as factors."""
+    match node:
+        case ast.ListComp(elt=element, generators=[ast.comprehension(target=target)]):
+            used, text = set(_names(element)), unparse(element)
+            for name in (n for n in _names(target) if n not in used):
+                for cost, sign, kind in ((1.5, "+", "term"), (1.7, "*", "factor")):
+                    new = parsed(f"{name} + {text}" if sign == "+" else f"{name} * ({text})")
+                    whole = substituted(node, {id(element): new})
+                    yield cost, f"the {kind} {name} is missing", whole
+
+
+def _axes(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
+    """Axes that should be brought in another order before an array is reshaped, or after."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=inner, attr="reshape"), args=shape):
+            x, text = env.array(inner), unparse(inner)
+        case _:
+            return
+    if x is None or unparse(inner) in ("np", "numpy") or not 1 < x.ndim < 5:
+        return
+    for axes in list(itertools.permutations(range(x.ndim)))[1:]:
+        new = f"{bracketed(text)}.transpose{axes}"
+        words = f"the axes of {text} are not in the order in which it is reshaped"
+        yield 2.4, words, substituted(node, {id(inner): parsed(new)})
+    sizes = shape[0].elts if len(shape) == 1 and isinstance(shape[0], ast.Tuple) else shape
+    for axes in list(itertools.permutations(range(len(sizes))))[1:] if len(sizes) < 5 else ():
+        mixed = ", ".join(unparse(sizes[i]) for i in axes)
+        back = tuple(axes.index(i) for i in range(len(axes)))
+        words = f"{text} is reshaped as if its axes were in another order"
+        yield 2.5, words, f"{bracketed(text)}.reshape({mixed}).transpose{back}"
+
+
+def _margins(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
+    """A margin that is cut off at one end, where it is at both."""
+    x = env.array(node.value) if isinstance(node, ast.Subscript) else None
+    y = env.array(node) if x is not None else None
+    if x is None or y is None or x.ndim != y.ndim or not isinstance(node, ast.Subscript):
+        return
+    cut = [n - k for n, k in zip(x.shape, y.shape, strict=True)]
+    if any(cut) and not any(n % 2 for n in cut):
+        widths = {n: _named_number(n / 2, env) or str(n // 2) for n in cut if n}
+        parts = [f"{widths[n]}:-{bracketed(widths[n])}" if n else ":" for n in cut]
+        new = f"{unparse(node.value)}[{', '.join(parts)}]"
+        yield 2.3, "the margin is cut off at one end, and should be at both", new
+
+
+def _softmax(whole: ast.expr, env: Environment) -> Iterator[Rewrite]:
+    """The derivative of a softmax, for that of a sigmoid."""
+    used = {unparse(n): x for n in walk(whole) if (x := env.array(n)) is not None}
+    for a, g in itertools.permutations(used, 2):
+        x, y = used[a], used[g]
+        if x.shape != y.shape or not a.replace(".", "").replace("_", "").isalnum():
+            continue
+        for axis in (-1, 0):
+            if np.allclose(np.sum(x, axis), 1) and x.size > 1 and (np.ravel(x) > 0).all():
+                words = f"{a} is a softmax: each of its elements depends on all of its row"
+                h = bracketed(g)
+                total = f"np.sum({a} * {h}, axis={axis}, keepdims=True)"
+                yield 2.9, words, f"{a} * ({g} - {total})"
+    match whole:
+        case ast.Call(func=ast.Attribute(attr="diagflat" | "diag"), args=[_]):
+            for a, x in env.arrays.items():
+                if np.isclose(np.sum(x), 1) and np.size(x) > 1:
+                    words = f"{a} is a softmax: each of its elements depends on all"
+                    yield 2.9, words, f"np.diagflat({a}) - np.outer({a}, {a})"
+
+
 def _everywhere(whole: ast.expr, env: Environment) -> Iterator[Rewrite]:
     """Another value in the place of one that is used several times."""
     places: dict[str, list[ast.expr]] = {}
@@ -351,6 +464,14 @@ def _everywhere(whole: ast.expr, env: Environment) -> Iterator[Rewrite]:
             if name != text and np.shape(y) == x.shape:
                 new = substituted(whole, {id(n): parsed(name) for n in nodes})
                 yield 2, _instead(text, name), new
+    calls = [n for n in walk(whole) if isinstance(n, ast.Call) and len(n.args) == 1]
+    for text in {unparse(call) for call in calls}:
+        same = [call for call in calls if unparse(call) == text]
+        if len(same) > 1 and not same[0].keywords:
+            new = substituted(whole, {id(call): same[0].args[0] for call in same})
+            used = unparse(same[0].args[0])
+            words = f"{unparse(same[0].func)} is applied to {used} once more"
+            yield 1.9, words, new
 
 
 def _rows(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
@@ -410,7 +531,7 @@ def _swaps(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
     parts = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
     for one, other in itertools.combinations(parts, 2) if len(parts) < 8 else ():
         x, y = env.array(one), env.array(other)
-        if x is not None and y is not None and x.shape == y.shape:
+        if x is not None and y is not None and (x.shape, x.dtype) == (y.shape, y.dtype):
             a, b = unparse(one), unparse(other)
             new = substituted(node, {id(one): parsed(b), id(other): parsed(a)})
             yield 2.2, f"{a} and {b} are swapped", new
@@ -446,7 +567,10 @@ def _reductions(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
         yield 2, words, f"np.sum({text}, axis={axis}{', keepdims=True' * kept})"
 
 
-VALUES = (_rows, _lengths, _scaled_terms, _orders, _swaps, _applications, _reductions)
+VALUES = (
+    _texts, _comprehensions, _axes, _margins, _rows, _lengths, _scaled_terms, _orders, _swaps,
+    _applications, _reductions,
+)  # fmt: skip
 
 
 def _subtractions(node: ast.expr, env: Environment) -> Iterator[Rewrite]:
@@ -478,6 +602,10 @@ def _variables(node: ast.expr, env: Environment, derived: bool) -> Iterator[Rewr
     x, text = env.array(node), unparse(node)
     plain = isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
     cost = 2 if plain or (x is not None and not x.any()) else 2.8
+    if plain and isinstance(env.value(node), float):
+        for name, y in env.arrays.items():
+            if name != text and isinstance(y, float):
+                yield 2.1, _instead(text, name), name
     for name, y in env.arrays.items() if x is not None else ():
         wider = np.ndim(y) > x.ndim and np.shape(y)[-x.ndim :] == x.shape
         if np.shape(y) != x.shape:
@@ -535,7 +663,7 @@ def _sums(whole: ast.expr, env: Environment) -> Iterator[Rewrite]:
 def _factors(node: ast.expr, env: Environment, cost: float) -> Iterator[Rewrite]:
     """Arrays, and what is computed from one, as further factors."""
     x, body = env.array(node), bracketed(unparse(node))
-    for factor in env.factors if isinstance(env.value(node), float) else ():
+    for factor in env.factors if x is not None or isinstance(env.value(node), float) else ():
         yield cost, f"the factor {factor} is missing", f"{body} * ({factor})"
     for name, y in env.arrays.items() if x is not None else ():
         if np.ndim(y) and (_fits_into(y, x) or _fits_into(x, y)):

@@ -8,7 +8,7 @@ import copy
 import functools
 import itertools
 from collections.abc import Iterator, Mapping
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from tinygrad_lr.check.derivation.watch import (
     is_attribute,
     is_own,
     leaves,
+    statements,
     written,
 )
 
@@ -33,6 +34,9 @@ class Environment:
 
     Attributes:
         locals, names: the local variables, and all variables.
+        loops: the variables that count the steps of loops.
+        unused: the variables that are computed and not used.
+        texts: the names in quotes in the functions of its file.
         arrays: the arrays of floats that the variables of the function hold, by the learner's
             expressions.
         derived: what may be computed from an array, element by element.
@@ -49,7 +53,9 @@ class Environment:
         ]
         offsets = ((1, " + 1"), (-1, " - 1"), (0, ""))
         self._indices = {n + d: name + text for d, text in offsets for name, n in loops}
-        self._loops = dict(loops)
+        self.loops = dict(loops)
+        self.unused = _unused(scope.code)
+        self.texts = [*dict.fromkeys(_texts(scope.code, scope.globals))]
         self.arrays = dict(itertools.islice(self._arrays(), MAX_ARRAYS))
         self.derived = [*DERIVED, *(f"{name}({{0}})" for name in _elementwise(self.names))]
         self._values: dict[str, Any] = {}
@@ -106,7 +112,7 @@ class Environment:
     def factors(self) -> list[str]:
         """Numbers that belong to the step of a loop: x[i], and what is computed from a variable."""
         rows = [(name, y) for name, y in self.arrays.items() if np.ndim(y) == 1]
-        pairs = itertools.product(rows, self._loops.items())
+        pairs = itertools.product(rows, self.loops.items())
         elements = [f"{name}[{i}]" for (name, y), (i, n) in pairs if 0 <= n < len(y)]
         numbers = [name for name, x in self.locals.items() if isinstance(x, float)]
         return elements + [form.format(name) for name in numbers for form in DERIVED]
@@ -161,6 +167,27 @@ class Environment:
                     holder[key] = inner
                 holder = inner
         return space
+
+
+@functools.lru_cache(maxsize=256)
+def _unused(code: CodeType) -> frozenset[str]:
+    """The variables that a function assigns to and never reads."""
+    used: dict[type, set[str]] = {ast.Load: set(), ast.Store: set()}
+    for statement in set(statements(code).values()):
+        for node in ast.walk(statement.node) if statement.node else ():
+            if isinstance(node, ast.Name) and type(node.ctx) in used:
+                used[type(node.ctx)].add(node.id)
+            if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+                used[ast.Load].add(node.target.id)
+    return frozenset(used[ast.Store] - used[ast.Load])
+
+
+def _texts(code: CodeType, names: Mapping[str, Any]) -> Iterator[str]:
+    """The names in quotes in a function and in the others of its file."""
+    others = (f.__code__ for f in names.values() if isinstance(f, FunctionType))
+    for part in (code, *others):
+        if part.co_filename == code.co_filename:
+            yield from (x for x in part.co_consts if isinstance(x, str) and x.isidentifier())
 
 
 def _elementwise(names: Mapping[str, Any]) -> Iterator[str]:

@@ -38,8 +38,8 @@ from tinygrad_lr.check.derivation.watch import (
 
 F = TypeVar("F", bound=Follower)
 
-FOLLOWED, ONE_RUN = 8, 200  # what a statement that is followed takes, and a run of none
-LIMIT = 600_000
+FOLLOWED, ONE_RUN = 30, 2000  # what a statement that is followed takes, and a run of none
+LIMIT = 3_000_000
 
 Overrides = Mapping[tuple[Statement, int], list[tuple[Path, Any]]]  # by statement and n
 

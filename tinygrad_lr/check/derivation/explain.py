@@ -20,7 +20,7 @@ from tinygrad_lr.check.derivation.experiment import Outcome, Overrides, merged
 from tinygrad_lr.check.derivation.forward import first_of
 from tinygrad_lr.check.derivation.repair import Disturbance, Goal, Variants, repairs
 from tinygrad_lr.check.derivation.rewrite import Edits
-from tinygrad_lr.check.derivation.watch import Change, Statement, written
+from tinygrad_lr.check.derivation.watch import Change, Path, Statement, written
 from tinygrad_lr.messages.origin import locate
 
 LATER = 0.4  # by how much plainer an edit of a later statement has to be
@@ -28,7 +28,7 @@ MUCH_LATER = 1.0  # if the value is not what its name says
 RIGHT = 0.15  # by how much it need not be, if the value is a true gradient
 MAX_CULPRITS = 6
 MAX_FIXES = 8  # edits with the right value, which are tried in a run
-EDIT = 4  # what it takes to make an edit, as LIMIT counts
+EDIT = 200  # what it takes to make an edit, as LIMIT counts
 PARTS = (ast.Attribute, ast.Subscript)
 
 Repair = tuple[Statement, Edit]
@@ -146,24 +146,37 @@ class Explainer:
     def _at(self, culprit: Culprit, overrides: Overrides) -> Repair | None:
         """The plainest edit of the statement itself, or of that which returned its value to it."""
         expected = {
-            n: value
-            for (statement, n), values in culprit.overrides.items()
-            for _, value in values
+            n: pair
+            for (statement, n), pairs in culprit.overrides.items()
+            for pair in pairs
             if statement == culprit.statement
-        } or {culprit.n: culprit.expected}
-        goals = [Goal(culprit.statement, culprit.path, culprit.value, expected)]
+        } or {culprit.n: (culprit.path, culprit.expected)}
+        right, copies = merged(overrides, culprit.overrides), self._copies(culprit, expected)
+        goals = [(Goal(culprit.statement, culprit.value, expected), right)]
+        goals += [(copy, overrides) for copy in copies]
         source = self._source(culprit)
         if source.statement is not culprit.statement:
-            expected = {source.n: culprit.expected}
-            goals.insert(0, Goal(source.statement, source.path, culprit.value, expected))
+            wanted = {source.n: (source.path, culprit.expected)}
+            goals.insert(0, (Goal(source.statement, culprit.value, wanted), right))
         kept = culprit.inputs | self.comparison.right(self._now(overrides) or self.blame.outcome)
-        for goal in goals:
-            fixes = repairs(self.experiment, merged(overrides, culprit.overrides), goal, self.rtol)
+        for goal, others in goals:
+            fixes = repairs(self.experiment, others, goal, self.rtol)
             for edit in fixes[:MAX_FIXES]:
                 outcome = self._now(overrides, {goal.statement: edit.node})
                 if outcome and self.comparison.right(outcome) >= kept:
                     return goal.statement, edit
         return None
+
+    def _copies(self, culprit: Culprit, expected: Mapping[int, tuple[Path, Any]]) -> list[Goal]:
+        """The statements that take values of a culprit to another place, which may lack a term."""
+        changes = self.blame.outcome.run.changes
+        goals: dict[Statement, Goal] = {}
+        own = [c for c in changes if c.statement == culprit.statement and c.n in expected]
+        for copy in (c for c in changes if _is(c, *PARTS) and c.statement != culprit.statement):
+            for source in (c for c in own if same(c.value, copy.value)):
+                goal = goals.setdefault(copy.statement, Goal(copy.statement, copy.value, {}))
+                goal.expected[copy.n] = copy.path, expected[source.n][1]
+        return list(goals.values())
 
     def _source(self, culprit: Culprit) -> Change:
         """Where a value was computed that a helper returned, or that was taken from elsewhere."""
@@ -222,10 +235,8 @@ class Explainer:
         self, culprit: Culprit, suspects: list[Change], overrides: Overrides, bound: float
     ) -> list[Repair]:
         """The edits of some statements that are plainer than a bound, the plainest first."""
-        changes = self.blame.outcome.run.changes
-        repeated = {s for s, n in Counter(c.statement for c in changes).items() if n > 1}
         kinds: dict[str, Any] = {
-            "repeated": repeated,
+            "repeated": self._repeated(),
             "is_likely": self.blame.is_any_multiple,
             "bound": bound,
         }
@@ -244,6 +255,11 @@ class Explainer:
         ]
         self.experiment.spent += EDIT * sum(map(len, variants.found.values()))
         return [(s, e) for _, s, e in sorted(trials, key=itemgetter(0))]
+
+    def _repeated(self) -> set[Statement]:
+        """The statements that run several times."""
+        counts = Counter(c.statement for c in self.blame.outcome.run.changes)
+        return {statement for statement, n in counts.items() if n > 1}
 
     def _best(
         self,
@@ -292,7 +308,8 @@ class Explainer:
     ) -> dict[Statement, int]:
         """The statements on which all needed gradients depend, and none that is right; with a rank.
 
-        Those come first on which everything wrong depends, and no element that is right.
+        Those come first on which everything wrong depends, and no element that is right; those last
+        that run several times and are right in some.
         """
         comparison, statements = self.comparison, [c.statement for c in nearby]
         now = self._now(overrides)
@@ -300,17 +317,20 @@ class Explainer:
             return dict.fromkeys(statements, 0)
         row, right = comparison.elements(now), comparison.right(now)
         right_elements = comparison.right_elements(row)
-        keys: dict[Statement, tuple[bool, bool]] = {}
+        keys: dict[Statement, tuple[bool, ...]] = {}
+        repeated = self._repeated()
         for statement in statements:
             node = disturbed.get(statement)
             outcome = self._now(overrides, {statement: node}) if node else None
             if outcome is None:  # nothing is known of it
-                keys[statement] = False, False
+                keys[statement] = False, False, False
                 continue
             moved = comparison.elements(outcome) != row
             inputs = comparison.inputs_of(moved)
-            if inputs >= needed and not inputs & right:
-                keys[statement] = not inputs >= wrong, bool((moved & right_elements).any())
+            also = bool(inputs & right)
+            if inputs >= needed and (statement in repeated or not also):
+                touched = bool((moved & right_elements).any())
+                keys[statement] = also, not inputs >= wrong, touched
         order = sorted(set(keys.values()))
         return {statement: order.index(key) for statement, key in keys.items()}
 

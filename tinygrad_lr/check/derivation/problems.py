@@ -70,13 +70,14 @@ def _unreturned(marking: Marking) -> str:
 
 
 def _out_of_order(marking: Marking) -> str:
-    """The order of what is returned, if it is not that in which forward takes its inputs."""
+    """The order of what is returned, if it is not that in which forward takes its arguments."""
     claims = marking.comparison.claims
     wanted = [
         name
         for name in marking.truth.inputs
         if name in claims and claims[name].place.kind == RETURNED
         if len(claims[name].place.path) == 1
+        if marking.truth.paths.get(name, ("",))[0] in marking.inputs
     ]
     position = {place: i for i, place in enumerate(marking.comparison.outcome.places)}
     order = sorted(wanted, key=lambda name: position[claims[name].place])

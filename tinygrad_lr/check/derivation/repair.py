@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,15 +24,13 @@ class Goal(NamedTuple):
     """What a statement should do.
 
     Attributes:
-        path: where it puts its value.
         value: what it computes now.
-        expected: what it should compute, by how often it has run before.
+        expected: where it puts its value and what that should be, by how often it has run before.
     """
 
     statement: Statement
-    path: Path
     value: Any
-    expected: Mapping[int, Any]
+    expected: dict[int, tuple[Path, Any]]
 
 
 class _Trial(Replay):
@@ -50,15 +48,15 @@ class _Trial(Replay):
         self.same_shape: set[int] = set()
 
     def start(self, scope: Scope, statement: Statement, n: int) -> None:
-        _, path, value, expected = self.goal
-        if statement != self.goal.statement or n not in expected:
+        if statement != self.goal.statement or n not in self.goal.expected:
             return
-        env = Environment(scope, statement)
+        env, (path, wanted) = Environment(scope, statement), self.goal.expected[n]
         if self.alive is None:
-            self.alive = edits_of(statement, env, path, value, expected[n])
-        self.alive = [e for e in self.alive if self._fits(env.effect(e.node, path), e, expected[n])]
+            self.alive = edits_of(statement, env, path, self.goal.value, wanted)
+        self.alive = [e for e in self.alive if self._fits(env.effect(e.node, path), e, wanted)]
         whole = not isinstance(statement.node, ast.AugAssign)  # not only what is added
-        near = (self._scaled(e, env) for e in self.alive if whole and self.factors[id(e)] != 1)
+        off = (e for e in self.alive if whole and self.factors[id(e)] != 1)
+        near = (self._scaled(e, env, path) for e in off)
         self.near = [e for e in near if e]
 
     def _fits(self, value: Any, edit: Edit, wanted: Any) -> bool:
@@ -73,10 +71,10 @@ class _Trial(Replay):
         factor = 1.0 if close(fitting, wanted, self.rtol) else ratio(fitting, wanted)
         return factor is not None and close(factor, self.factors.setdefault(id(edit), factor))
 
-    def _scaled(self, edit: Edit, env: Environment) -> Edit | None:
+    def _scaled(self, edit: Edit, env: Environment, path: Path) -> Edit | None:
         """An edit with the factor that it lacks."""
         factor = self.factors[id(edit)]
-        whole = right_side(edit.node, env, self.goal.path, None)
+        whole = right_side(edit.node, env, path, None)
         if whole is None:
             return None
         for text in env.divisors:

@@ -46,11 +46,21 @@ def _scalars(experiment: Experiment, run: Run) -> dict[str, Any]:
 
 
 def _numbers(statements: Iterable[Statement], scalars: Mapping[str, Any]) -> Iterator[float]:
-    """The positive numbers in statements: constants, and variables that hold one."""
+    """The positive numbers in statements: constants, and variables that hold one; no indices."""
     for statement in statements:
-        for node in ast.walk(statement.node) if statement.node else ():
+        for node in _outside_indices(statement.node):
             name = getattr(node, "id", getattr(node, "attr", ""))
             value: Any = node.value if isinstance(node, ast.Constant) else scalars.get(name)
             number = isinstance(value, (int, float, np.ndarray, np.number))
             if number and not isinstance(value, bool) and value > 0:
                 yield float(value)
+
+
+def _outside_indices(node: ast.AST | None) -> Iterator[ast.AST]:
+    """The nodes of a tree that are in no index."""
+    if node is not None:
+        yield node
+        for name, field in ast.iter_fields(node):
+            for inner in field if isinstance(field, list) else [field]:
+                if isinstance(inner, ast.AST) and name != "slice":
+                    yield from _outside_indices(inner)

@@ -357,7 +357,9 @@ def leaves(value: Any, path: Path, slot: Any, depth: int = 0) -> Iterator[tuple[
     """(path, slot, x) for every Tensor, array, number and list of numbers that a value holds."""
     if isinstance(value, (Tensor, np.ndarray, float, int, np.number)):
         yield path, slot, value
-    elif depth < MAX_DEPTH:
+        if not hasattr(value, "__dict__"):  # as an array of the learner's class has
+            return
+    if depth < MAX_DEPTH:
         for key, element in children(value):
             yield from leaves(element, (*path, key), (id(value), key), depth + 1)
 
