@@ -48,6 +48,14 @@ def assert_marked(source, right, wrong, says, **given):
     return report
 
 
+def assert_corrected(programs, title, right, wrong, says):
+    source, given = programs[title]
+    report = assert_marked(source, right, wrong, "" if says == "=" else says, **given)
+    if says == "=":
+        rows = source.splitlines()
+        assert same(report.first.correction, rows[report.first.line - 1].strip()), str(report)
+
+
 SOFTPLUS = """
 def forward(X, T, V, a, U):
     S = X @ V + a
@@ -458,12 +466,7 @@ def test_a_right_program_is_ok(title):
 
 @pytest.mark.parametrize("title", MISTAKES)
 def test_a_mistake_is_placed_explained_and_corrected(title):
-    title, right, wrong, says = MISTAKES[title]
-    source, given = PROGRAMS[title]
-    report = assert_marked(source, right, wrong, says.strip("="), **given)
-    if says == "=":
-        rows = source.splitlines()
-        assert same(report.first.correction, rows[report.first.line - 1].strip()), str(report)
+    assert_corrected(PROGRAMS, *MISTAKES[title])
 
 
 @pytest.mark.parametrize(

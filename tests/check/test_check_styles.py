@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tinygrad_lr as tg
-from tests.check.test_check_kinds import X, assert_found, assert_marked, check, parsed, same
-from tests.helpers import line, normal
+from tests.check.test_check_kinds import X, assert_corrected, assert_found, check, parsed
+from tests.helpers import defined, line, normal
 
 KEEP = np.array([[1, 1, 0, 1], [1, 0, 0, 1], [1, 1, 1, 0]], dtype=float)[:, :, None]
 
@@ -171,16 +171,14 @@ PROGRAMS, MISTAKES = parsed(TEXT, KEEP=KEEP)
 @pytest.mark.parametrize("title", PROGRAMS)
 def test_a_right_program_is_ok(title):
     source, given = PROGRAMS[title]
-    check(source, **given).assert_ok()
+    report = check(source, **given)
+    data = {"xs", "keep", "X", "x", "y", "t", "ts", "T", "lam", "wanted"}
+    assert report.ok and {n.partition("[")[0] for n in report.left_out} <= data, str(report)
 
 
 @pytest.mark.parametrize("title", MISTAKES)
 def test_a_mistake_is_placed_explained_and_corrected(title):
-    title, right, wrong, says = MISTAKES[title]
-    source, given = PROGRAMS[title]
-    report = assert_marked(source, right, wrong, says.strip("="), **given)
-    if says == "=":
-        assert same(report.first.correction, source.splitlines()[report.first.line - 1].strip())
+    assert_corrected(PROGRAMS, *MISTAKES[title])
 
 
 class Traced(np.ndarray):
@@ -244,16 +242,17 @@ class Chain:
             g = part.backward(g)
 
     def wrong(self):
-        g = self.e
-        for part in reversed(self.parts):
-            part.backward(g)
+        first, last = self.parts
+        first.backward(last.backward(self.e))
+        first.grads["w"] *= 3
 
 
 def test_a_dict_of_gradients_beside_a_dict_of_parameters():
     model, given = Chain(), {"x": X, "t": normal(7, 2)}
     report = tg.check_backward(model.loss, model.backward, **given)
     assert report.ok and not report.missing, str(report)
-    assert not tg.check_backward(model.loss, model.wrong, **given).ok
+    report = tg.check_backward(model.loss, model.wrong, **given)
+    assert_found(report, line(Chain.wrong, "*= 3"))
 
 
 class Neuron:
@@ -321,6 +320,13 @@ def test_a_gradient_that_is_nothing_but_rounding():
     given = {"x": X, "t": normal(7, 2), "w": normal(3, 2), "b": normal(2, 1)}
     tg.check_backward(forward, backward, **given).assert_ok()
 
+    def wrong(x, t, c):
+        grads = backward(x, t, c)
+        return {"w": grads["w"], "b": grads["b"] + 1e-9}
+
+    report = tg.check_backward(forward, wrong, **given)
+    assert report.first and report.first.name == "b", str(report)
+
 
 gain, shift = normal(3), normal(3, seed=1)
 
@@ -337,3 +343,100 @@ def test_the_order_of_global_parameters_is_free():
 
     for function in (in_order, reversed_order):
         tg.check_backward(function, x=X, t=normal(7, 3)).assert_ok()
+
+
+WIDTHS = normal(3) ** 2 + 0.5
+
+
+# A loss, a right backward pass that forgets one gradient, its inputs, and what is missing
+FORGOTTEN = """
+### what is in a dict, as long as the batch | dict(p=dict(enc_Wx=normal(4, 5), out=normal(5, 3)), \
+source=normal(4, 4), targets=normal(4, 3)) | enc_Wx
+def loss(p, source, targets):
+    return 0.5 * np.sum((np.tanh(source @ p["enc_Wx"]) @ p["out"] - targets) ** 2)
+def gradients(p, source, targets):
+    h = np.tanh(source @ p["enc_Wx"])
+    return {"out": h.T @ (h @ p["out"] - targets)}
+### an argument beside a dict | dict(p=dict(u=normal(3, 2)), x=X, t=normal(7, 2), \\
+gain=normal(2)) | gain
+def loss(p, x, t, gain):
+    return 0.5 * np.sum((x @ p["u"] * gain - t) ** 2)
+def gradients(p, x, t, gain):
+    return {"u": x.T @ ((x @ p["u"] * gain - t) * gain)}
+### an argument beside a global constant | dict(theta=normal(3, 2), shift=normal(2), x=X, \
+t=normal(7, 2)) | shift
+def loss(theta, shift, x, t):
+    return 0.5 * np.sum((x / WIDTHS @ theta + shift - t) ** 2)
+def gradients(theta, shift, x, t):
+    s = x / WIDTHS
+    return {"theta": s.T @ (s @ theta + shift - t)}
+### an element of a list beside a global constant | dict(ws=[normal(3, 4), normal(4, 2)], x=X, \
+t=normal(7, 2)) | ws[0]
+def loss(ws, x, t):
+    return 0.5 * np.sum((np.tanh(x / WIDTHS @ ws[0]) @ ws[1] - t) ** 2)
+def gradients(ws, x, t):
+    h = np.tanh(x / WIDTHS @ ws[0])
+    dws = [None, h.T @ (h @ ws[1] - t)]
+    return dws
+"""
+
+
+@pytest.mark.parametrize("text", FORGOTTEN.split("### ")[1:])
+def test_a_forgotten_gradient_is_missing(text):
+    head, *source = text.replace("\\\n", "").splitlines()
+    _, given, missing = head.split(" | ")
+    functions = defined("\n".join(source))
+    loss, gradients = functions
+    loss.__globals__["WIDTHS"] = WIDTHS
+    report = tg.check_backward(loss, gradients, **eval(given))
+    assert not report.ok and missing in report.missing, str(report)
+
+
+def test_a_layer_that_returns_no_gradient_of_its_input():
+    def forward(a_in, W):
+        return np.tanh(a_in @ W)
+
+    def backward(dout, a_in, W):
+        dz = dout * (1 - np.tanh(a_in @ W) ** 2)
+        return {"W": a_in.T @ dz}
+
+    report = tg.check_backward(forward, backward, a_in=X, W=normal(3, 4))
+    assert not report.ok and report.missing == ["a_in"], str(report)
+
+
+def test_new_weights_are_no_gradients_of_that_name():
+    def loss(W, b, x, t):
+        return 0.5 * np.sum((x @ W + b - t) ** 2)
+
+    def step(W, b, x, t):
+        e = x @ W + b - t
+        delta_W, delta_b = -0.1 * x.T @ e, -0.1 * e.sum(axis=0)
+        return W + delta_W, b + delta_b
+
+    given = {"W": normal(3, 2), "b": normal(2), "x": X, "t": normal(7, 2)}
+    tg.check_backward(loss, step, **given).assert_ok()
+
+
+class Graph:
+    """An object with a dot of its own."""
+
+    def __init__(self, matrix):
+        self.matrix = matrix
+
+    def dot(self, other):
+        return self.matrix @ other
+
+
+def test_a_dot_of_the_learners_own_is_left_alone():
+    graph = Graph(normal(4, 4))
+
+    def loss(W, x):
+        h = graph.dot(x @ W)
+        return 0.5 * np.sum(h * h)
+
+    def gradients(W, x):
+        dh = graph.dot(x @ W)
+        return {"W": x.T @ (graph.matrix.T @ dh)}
+
+    report = tg.check_backward(loss, gradients, W=normal(3, 2), x=normal(4, 3), wrt="W")
+    assert report.ok and "could not be marked" not in str(report), str(report)

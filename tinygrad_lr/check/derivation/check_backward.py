@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.check.derivation import problems
-from tinygrad_lr.check.derivation.data import beside_containers, given_among, is_data, samples_among
+from tinygrad_lr.check.derivation.data import is_data
 from tinygrad_lr.check.derivation.experiment import Experiment
 from tinygrad_lr.check.derivation.forward import Forward, first_of, run_forward
 from tinygrad_lr.check.derivation.marking import Marking
@@ -43,9 +43,10 @@ def check_backward(
         backward: the function to mark. Its parameters are named after inputs, forward's local
             variables, or the cache. Without it, `forward` returns (loss, gradients) itself.
         names: what is the gradient of what, where neither names nor numbers tell: {"delta2": "Z2"}.
-        wrt: the inputs whose gradients have to be right; default all that hold floats, but for
-            those whose gradient is nowhere and which are named as data or settings, are as long as
-            the samples, or were given to an object (class weights). The report names them.
+        wrt: the inputs whose gradients have to be right; default all that hold floats. Without a
+            gradient may be what the report names as left out: inputs that are named as data or
+            settings, arguments as long as the batch, all arguments where the parameters are
+            attributes or global variables, what was given to an object (class weights), a mean.
         **inputs: what forward takes. Arrays of floats are differentiated; labels need not be.
 
     Returns:
@@ -122,16 +123,7 @@ def _report(marking: Marking) -> Report:
             "rounding or an eps, so that its gradient is not the formula's; give smaller inputs"
         )
     absent = [name for name in marking.truth.inputs if name not in marking.comparison.claims]
-    missing = [name for name in absent if name not in marking.left_out]
-    if not marking.wrt:
-        shapes = {name: marking.truth.inputs[name].shape for name in missing}
-        known = [marking.truth.inputs[name]._array for name in marking.left_out]
-        claimed = [claim.value for claim in marking.comparison.claims.values()]
-        samples = samples_among(shapes, known, claimed)
-        owner = marking.experiment.passes.world["owners"][0]
-        where = marking.truth.paths, marking.comparison.claims
-        samples += given_among(owner, *where) + beside_containers(*where)
-        missing = [name for name in missing if name not in samples]
+    missing = [name for name in absent if name not in marking.excused]
     if missing and not (problem or marking.comparison.claims):
         problem = problems.nothing_claimed(marking)
     left_out = [name for name in absent if name not in missing]

@@ -147,7 +147,10 @@ def _returned(run: Run, skip: int, roots: Collection[str]) -> Iterator[tuple[Pat
     if isinstance(result, (tuple, list)) and not hasattr(result, "_fields"):
         names = [f"{base}[{i}]" if base.isidentifier() else "" for i in range(len(result))]
         if len(elements) == len(result):
-            names = [_scaled_name(element, roots) for element in elements]
+            scaled = [_scaled_name(element, roots) for element in elements]
+            texts = map(ast.unparse, elements)  # where two would have one name
+            pairs = zip(scaled, texts, strict=True)
+            names = [n if scaled.count(n) == 1 else text for n, text in pairs]
         else:
             names = [
                 _variable(x, run.locals) or name for x, name in zip(result, names, strict=True)
@@ -161,16 +164,17 @@ def _returned(run: Run, skip: int, roots: Collection[str]) -> Iterator[tuple[Pat
 def _scaled_name(node: ast.expr, roots: Collection[str]) -> str:
     """An expression as text; of dW / n, -dW, 2 * dW and dW + penalty the name alone.
 
-    The name is that of a local variable, not one of the `roots`, as the dout of dout * slope.
+    The name is that of a local variable: dout * slope is no dout, and delta_W + W no delta_W.
     """
     match node:
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id=name)):
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Name(id=name)) if name not in roots:
             return name
         case ast.BinOp(left=a, op=ast.Mult() | ast.Div() | ast.Add() | ast.Sub() as op, right=b):
             both = [n.id for n in (a, b) if isinstance(n, ast.Name)]
             names = [name for name in both if stems(name) and name not in roots]
+            changed = isinstance(op, ast.Add | ast.Sub) and any(name in roots for name in both)
             first = names[:1] == [getattr(a, "id", "")]
-            if len(names) == 1 and (first or isinstance(op, ast.Mult | ast.Add)):
+            if len(names) == 1 and not changed and (first or isinstance(op, ast.Mult | ast.Add)):
                 return names[0]
     return ast.unparse(node)
 

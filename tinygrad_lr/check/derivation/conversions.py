@@ -17,7 +17,7 @@ CONVERSION = """(lambda _x:
     {numpy}.stack(_x) if type(_x) in (list, tuple) and any(hasattr(v, "requires_grad") for v in _x)
     else {call})({x})"""
 PRODUCT = """(lambda _x, _y:
-    _x @ _y if hasattr(_y, "requires_grad") and not hasattr(_x, "requires_grad")
+    _x @ _y if hasattr(_y, "requires_grad") and hasattr(_x, "__array_interface__")
     else _x.dot(_y))({x}, {y})"""
 
 

@@ -18,14 +18,16 @@ DATA = frozenset(
         "t", "ts", "target", "targets", "label", "labels", "data", "feature", "features", "input",
         "inputs", "image", "images", "truth", "dout", "upstream", "mask", "masks", "ratings", "r",
         "hprev", "hinit", "initialstate", "sample", "samples", "example", "examples", "pairs",
-        "batch", "dataset", "observations",
+        "batch", "dataset", "observations", "row", "rows",
     )
 )  # fmt: skip
 LIKE_PARAMETERS = re.compile(
     r"_*([wbuvpqkh]\d*$|.*(weight|bias|theta|kernel|filter|gamma|beta|emb|coef|intercept|param))",
     re.IGNORECASE,
 )
-LIKE_DATA = re.compile(r"x|y|feat|(class|sample|pos|example)w(eights?)?$")
+WEIGHTS = re.compile(r"_*[wb]\d*$|.*(weight|bias|theta|kernel|emb|coef)", re.IGNORECASE)
+STATISTICS = frozenset(("mean", "means", "mu", "std", "stds", "sigma", "avg"))  # of features
+LIKE_DATA = re.compile(r"[xy](?!(2|to)?[hw]\d*$)|feat|(class|sample|pos|example)w(eights?)?$")
 SETTINGS = frozenset(
     (
         "reg", "lam", "lambd", "lambda", "lmbda", "lmbd", "l1", "l2", "c", "alpha", "lr", "eta",
@@ -46,32 +48,68 @@ def is_data(name: str, x: Any, values: Iterable[str] = ()) -> bool:
     if plain in DATA or LIKE_DATA.match(plain) or (setting and not x.ndim):
         return True
     numbers = set(np.unique(x)) if x.ndim else set()
-    mask = len(numbers) == 2 and 0 in numbers
+    mask = len(numbers) == 2 and 0 in numbers and not WEIGHTS.match(plain)
     return mask or any(evidence(name, value) for value in values)
 
 
-def left_out(
+def likely_data(
+    truth: Truth, inputs: Mapping[str, Any], values: Mapping[str, Any], is_loss: bool
+) -> set[str]:
+    """The inputs that hold samples or settings, judged before it is known what is claimed.
+
+    They are those that are named so; all arguments, if there are attributes or global variables as
+    well; and of plain arguments those that are as long as the batch.
+    """
+    shapes = {name: x.shape for name, x in truth.inputs.items()}
+    arguments = {name for name, path in truth.paths.items() if path[0] in inputs}
+    data = {name for name, x in truth.inputs.items() if is_data(name, x._array, values)}
+    if is_loss:
+        data |= arguments if arguments < shapes.keys() else set()
+        asked = {n: shapes[n] for n in arguments - data if len(truth.paths[n]) == 1}
+        data |= _per_sample(asked, inputs)
+    return data
+
+
+def excused(
     truth: Truth,
     inputs: Mapping[str, Any],
     values: Mapping[str, Any],
-    wrt: Collection[str] | None,
+    claimed: Mapping[str, Any],
+    owner: Any,
     is_loss: bool,
-) -> list[str]:
-    """The inputs whose gradient nobody asks for.
+) -> set[str]:
+    """The inputs that need no gradient, though none is claimed.
 
-    They are those that are named as data or settings, and what is as long as the samples are, in a
-    program whose parameters are not; where the parameters belong to an object, all arguments.
+    They are those that are named as data or settings. Of a loss also
+    - plain arguments that are as long as the batch, and are not named as weights;
+    - all arguments, if a parameter outside them has a claim; but for what stands in a container of
+      which another element has one;
+    - single numbers, if all parameters with a claim are elements or attributes;
+    - global means and deviations, if all parameters with a claim are arguments.
+
+    Args:
+        claimed: the gradients that are claimed.
+        owner: the object whose method computes the loss.
     """
-    if wrt is not None:
-        return [name for name in truth.inputs if name not in wrt]
-    shapes = {name: x.shape for name, x in truth.inputs.items()}
-    arguments = {name for name, path in truth.paths.items() if path[0] in inputs}
-    unasked = {name for name, x in truth.inputs.items() if is_data(name, x._array, values)}
+    paths, shapes = truth.paths, {name: x.shape for name, x in truth.inputs.items()}
+    found = {name for name, x in truth.inputs.items() if is_data(name, x._array, values)}
+    trained = {name for name in claimed if name in paths and name not in found}
+    arguments = {name for name in paths if paths[name][0] in inputs}
     if is_loss:
-        unasked |= arguments if arguments < shapes.keys() else set()
-        asked = arguments - unasked
-        unasked |= _per_sample({n: s for n, s in shapes.items() if n in asked}, inputs)
-    return [name for name in truth.inputs if name in unasked]
+        asked = {n: shapes[n] for n in arguments - found}
+        long = _per_sample(asked, inputs)
+        found |= {n for n in long if len(paths[n]) == 1 and not WEIGHTS.match(n)}
+        if trained - arguments:
+            holders = {paths[n][0] for n in trained}
+            found |= {n for n in arguments if paths[n][0] not in holders}
+        if trained and all(len(paths[n]) > 1 for n in trained):
+            found |= {n for n in arguments if not shapes[n] and not LIKE_PARAMETERS.match(n)}
+        if trained and trained <= arguments:
+            found |= {n for n in paths.keys() - arguments if plain_name(n) in STATISTICS}
+    found |= given_among(owner, paths, trained)
+    missing = {n: s for n, s in shapes.items() if n not in found and n not in claimed}
+    known = [truth.inputs[n]._array for n in found]
+    return found.union(samples_among(missing, known, claimed.values()))
 
 
 def samples_among(
@@ -92,53 +130,37 @@ def samples_among(
     return []
 
 
-def given_among(owner: Any, paths: Mapping[str, Path], claimed: Collection[str]) -> list[str]:
-    """The attributes without a claim that an object was given, as class weights, or means of data.
+def given_among(owner: Any, paths: Mapping[str, Path], claimed: Collection[str]) -> set[str]:
+    """The attributes that are no parameters: what an object was given, and a mean of that.
 
-    What was given counts only if the object has made all attributes that are claimed: it may be a
-    parameter where another parameter was given. Nothing counts that is named as a parameter.
-
-    Args:
-        paths: where the inputs are, by name.
-        claimed: those with a claim.
+    What was given, as class weights, counts only if the object has made all attributes with a
+    claim, and if it is not named as a parameter; a mean is one number.
     """
-    made = dict(_made(owner))
-    free = {n: made.get(path) for n, path in paths.items() if n not in claimed and path in made}
-    means = [name for name, value in free.items() if _is_statistic(value)]
-    if not claimed or any(isinstance(made.get(paths.get(n, ())), ast.Name) for n in claimed):
-        return means
-    given = (name for name, value in free.items() if isinstance(value, ast.Name))
-    return means + [name for name in given if not LIKE_PARAMETERS.match(name)]
+    made = {("self", f".{name}"): value for name, value in _attributes(owner)}
+    values = {name: made[path] for name, path in paths.items() if path in made}
+    found = {name for name, value in values.items() if isinstance(value, ast.Call)}
+    given = {name for name, value in values.items() if isinstance(value, ast.Name)}
+    if claimed and not given.intersection(claimed):
+        found |= {name for name in given if not LIKE_PARAMETERS.match(name)}
+    return found
 
 
-def beside_containers(paths: Mapping[str, Path], claimed: Collection[str]) -> list[str]:
-    """The plain arguments without a claim, where all that is claimed is in containers or objects.
-
-    None that is named as a parameter.
-    """
-    if not claimed or any(len(paths.get(name, ())) == 1 for name in claimed):
-        return []
-    free = (name for name, path in paths.items() if len(path) == 1 and name not in claimed)
-    return [name for name in free if not LIKE_PARAMETERS.match(name)]
-
-
-def _made(owner: Any) -> Iterator[tuple[Path, ast.expr]]:
-    """The attributes that an object's class sets, each with an argument or a computed value."""
+def _attributes(owner: Any) -> Iterator[tuple[str, ast.expr]]:
+    """The attributes that an object's class sets to arguments, or to means of them."""
     code: Any = getattr(getattr(type(owner), "__init__", None), "__code__", None)
+    arguments = code.co_varnames[: code.co_argcount] if code else ()
     for statement in statements(code).values() if code else ():
         match statement.node:
             case ast.Assign(targets=[ast.Attribute(attr=name)], value=value):
-                known = not isinstance(value, ast.Name)
-                if known or value.id in code.co_varnames[: code.co_argcount]:
-                    yield ("self", f".{name}"), value
-
-
-def _is_statistic(value: ast.expr | None) -> bool:
-    """Whether an expression is a mean or the like."""
-    match value:
-        case ast.Call(func=ast.Attribute(attr="mean" | "median" | "std" | "var" | "min" | "max")):
-            return True
-    return False
+                match value:
+                    case ast.Name(id=argument):
+                        known = argument in arguments
+                    case ast.Call(func=ast.Attribute(attr="mean"), args=[x], keywords=[]):
+                        known = getattr(getattr(x, "value", x), "id", "") in arguments
+                    case _:
+                        known = False
+                if known:
+                    yield name, value
 
 
 def _per_sample(shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Any]) -> set[str]:

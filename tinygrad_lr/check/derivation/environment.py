@@ -34,9 +34,9 @@ class Environment:
 
     Attributes:
         locals, names: the local variables, and all variables.
-        loops: the variables that count the steps of loops.
+        loops: the variables that count the steps of loops, with their values.
         unused: the variables that are computed and not used.
-        texts: the names in quotes in the functions of its file.
+        texts: the names in quotes in this function and in the global ones of its file.
         arrays: the arrays of floats that the variables of the function hold, by the learner's
             expressions.
         derived: what may be computed from an array, element by element.

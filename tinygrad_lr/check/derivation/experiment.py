@@ -38,8 +38,8 @@ from tinygrad_lr.check.derivation.watch import (
 
 F = TypeVar("F", bound=Follower)
 
-FOLLOWED, ONE_RUN = 30, 2000  # what a statement that is followed takes, and a run of none
-LIMIT = 3_000_000
+PLAIN, FOLLOWED, ONE_RUN = 2, 6, 2500  # microseconds of a statement, one that is followed, a run
+LIMIT = 3_000_000  # microseconds
 
 Overrides = Mapping[tuple[Statement, int], list[tuple[Path, Any]]]  # by statement and n
 
@@ -90,7 +90,7 @@ class Experiment:
         self.same = {path: inputs.get(id(x), path) for path, x in values}
         self.taps: dict[tuple[Statement, Path], list[Any]] = {}
         self.only: set[Path] | None = None  # where the gradients are, once that is known
-        self.spent = 0  # how much has been run, in statements that are run without being followed
+        self.spent = 0  # estimated work so far, in microseconds
         self.length = 100  # statements of a run
         self.rewriter = Rewriter()
         self.corrections: dict[Statement, ast.stmt] = {}
@@ -174,7 +174,7 @@ class Experiment:
             run = follower.run(*follower.follow(lambda: function(**self.arguments)))
         if isinstance(follower, Locals):
             run = run._replace(end=self.end)
-        self.spent += FOLLOWED * follower.runs.total() + self.length + ONE_RUN
+        self.spent += FOLLOWED * follower.runs.total() + PLAIN * self.length + ONE_RUN
         roots, skip = self._roots(world, self.arguments), int(self.passes.one_function)
         values = places(run, self.before, self.same, roots, skip, self.only)
         for (_, path), steps in follower.taps.items() if isinstance(follower, Replay) else ():
@@ -197,7 +197,7 @@ class Experiment:
 
     @property
     def exhausted(self) -> bool:
-        """Whether enough has been tried: a second's work or so."""
+        """Whether enough has been tried."""
         return self.spent > LIMIT
 
     def rewritten(self, edits: Edits, overrides: Overrides | None = None) -> Outcome | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
@@ -27,8 +28,9 @@ LATER = 0.4  # by how much plainer an edit of a later statement has to be
 MUCH_LATER = 1.0  # if the value is not what its name says
 RIGHT = 0.15  # by how much it need not be, if the value is a true gradient
 MAX_CULPRITS = 6
+MAX_LOOKS = 30  # at the values of a statement
 MAX_FIXES = 8  # edits with the right value, which are tried in a run
-EDIT = 200  # what it takes to make an edit, as LIMIT counts
+EDIT = 200  # microseconds that it takes to make an edit
 PARTS = (ast.Attribute, ast.Subscript)
 
 Repair = tuple[Statement, Edit]
@@ -308,8 +310,8 @@ class Explainer:
     ) -> dict[Statement, int]:
         """The statements on which all needed gradients depend, and none that is right; with a rank.
 
-        Those come first on which everything wrong depends, and no element that is right; those last
-        that run several times and are right in some.
+        Those come first on which everything wrong depends, and no element that is right; last those
+        that run several times and are sometimes right.
         """
         comparison, statements = self.comparison, [c.statement for c in nearby]
         now = self._now(overrides)
@@ -354,9 +356,19 @@ class Explainer:
         near = sorted((first[s] for s in distances), key=lambda c: min(distances[c.statement]))
         if run.error:
             return near
-        wrong = {c.statement for c in run.changes if self.blame.is_gradient(c.value) is None}
-        wrong |= {culprit.statement, *(c.statement for _, c in others)}
+        wrong = {culprit.statement, *(c.statement for _, c in others)} | self._not_gradients
         return [c for c in near if c.statement in wrong]
+
+    @functools.cached_property
+    def _not_gradients(self) -> set[Statement]:
+        """The statements of which a value, among the first, is no true gradient."""
+        looked, wrong = Counter[Statement](), set[Statement]()
+        for c in self.blame.outcome.run.changes:
+            looked[c.statement] += 1
+            known = c.statement in wrong or looked[c.statement] > MAX_LOOKS
+            if not known and self.blame.is_gradient(c.value) is None:
+                wrong.add(c.statement)
+        return wrong
 
     def _number(self, culprit: Culprit) -> Explanation:
         """What is said of a wrong number, as m."""

@@ -109,7 +109,7 @@ def _run_forward(passes: Passes, labels: bool = False) -> Forward:
 
 @contextlib.contextmanager
 def _converting(function: Any) -> Iterator[None]:
-    """Let np.array(x) keep the graph of a Tensor, where the functions can be rewritten."""
+    """Let np.array(x) and h.dot(W) keep the graph, where the functions can be rewritten."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(SyntaxError, ValueError):
             stack.enter_context(Rewriter().rewritten(conversions(function)))

@@ -12,7 +12,13 @@ from tinygrad_lr.check.derivation import odd_loss
 from tinygrad_lr.check.derivation.blame import Blame, Culprit
 from tinygrad_lr.check.derivation.claims import evidence
 from tinygrad_lr.check.derivation.compare import Comparison
-from tinygrad_lr.check.derivation.data import data_of, left_out, named_sizes, number_of_samples
+from tinygrad_lr.check.derivation.data import (
+    data_of,
+    excused,
+    likely_data,
+    named_sizes,
+    number_of_samples,
+)
 from tinygrad_lr.check.derivation.diagnosis import difference
 from tinygrad_lr.check.derivation.experiment import Experiment
 from tinygrad_lr.check.derivation.explain import Explainer, Explanation
@@ -34,7 +40,8 @@ class Marking:
         wrt: the inputs whose gradients have to be right, if the caller says so.
 
     Attributes:
-        left_out: the inputs whose gradient nobody asks for.
+        left_out: the inputs that are likely to be samples or settings, or not among `wrt`.
+        excused: the inputs that need no gradient.
         data: the inputs that are samples and labels.
         explanations: the statements that are wrong, and why.
         odd_loss: why the loss is wrong and not the backward pass; empty if it is not.
@@ -59,9 +66,18 @@ class Marking:
             x = fore.names[target][-1]
             if target not in truth.inputs and x in truth.of:
                 extra[target] = truth.of[x]
-        self.left_out = left_out(truth, inputs, fore.names, wrt, experiment.upstream is None)
+        is_loss = experiment.upstream is None
+        if wrt is None:
+            self.left_out = likely_data(truth, inputs, fore.names, is_loss)
+        else:
+            self.left_out = truth.inputs.keys() - set(wrt)
         self.comparison = Comparison(truth, experiment, names, extra, self.left_out)
         self.run = self.comparison.outcome.run
+        values = {name: claim.value for name, claim in self.comparison.claims.items()}
+        owner = experiment.passes.world["owners"][0]
+        self.excused = self.left_out
+        if wrt is None:
+            self.excused = excused(truth, inputs, fore.names, values, owner, is_loss)
         self.data = data_of(inputs, self.comparison.claims)
         self.sizes = named_sizes(self.data)
         self.blame = Blame(self.comparison, truth.of, truth.parts(), fore.names, self.sizes)

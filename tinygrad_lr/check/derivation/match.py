@@ -120,8 +120,9 @@ class Matcher:
         if place.path[:-1] == path and plain_name(place.name) in BARE:
             return 3  # W.g, an attribute of the array W
         beside = len(owner) > 0 and place.path[: len(owner)] == owner
-        twins = len(owner) > 1 and place.path[:-2] == owner[:-1] and place.path[-1] == path[-1]
-        beside |= twins  # layer.grads["W"] for layer.params["W"]
+        if len(owner) > 1 and place.path[:-2] == owner[:-1] and place.path[-1] == path[-1]:
+            holder = plain_name(str(place.path[-2]).lstrip("."))
+            beside |= holder in LISTS  # layer.grads["W"] for layer.params["W"]
         said = self._reads(place, path, beside)
         alike = [other for other in self.paths.values() if name_of(other) == last]
         if said and len(alike) > 1 and not beside and len(place.path) > 1:
