@@ -145,20 +145,23 @@ def _returned(run: Run, skip: int, roots: Collection[str]) -> Iterator[tuple[Pat
             base = ast.unparse(elements[0]) if elements else f"{base}[{skip}]"
             result, elements = result[0], getattr(elements[0], "elts", []) if elements else []
     if isinstance(result, (tuple, list)) and not hasattr(result, "_fields"):
-        names = [f"{base}[{i}]" if base.isidentifier() else "" for i in range(len(result))]
         if len(elements) == len(result):
-            scaled = [_scaled_name(element, roots) for element in elements]
-            texts = map(ast.unparse, elements)  # where two would have one name
-            pairs = zip(scaled, texts, strict=True)
-            names = [n if scaled.count(n) == 1 else text for n, text in pairs]
+            names = _names_of(elements, roots)
         else:
-            names = [
-                _variable(x, run.locals) or name for x, name in zip(result, names, strict=True)
-            ]
+            numbered = [f"{base}[{i}]" * base.isidentifier() for i in range(len(result))]
+            pairs = zip(result, numbered, strict=True)
+            names = [_variable(x, run.locals) or name for x, name in pairs]
         for i, (x, name) in enumerate(zip(result, names, strict=True)):
             yield from _inside(x, name, i)
     elif result is not None and not skip:
         yield from _inside(result, base, 0)
+
+
+def _names_of(elements: list[ast.expr], roots: Collection[str]) -> list[str]:
+    """The names of returned expressions; their texts, where two would have one name."""
+    names = [_scaled_name(element, roots) for element in elements]
+    pairs = zip(names, map(ast.unparse, elements), strict=True)
+    return [name if names.count(name) == 1 else text for name, text in pairs]
 
 
 def _scaled_name(node: ast.expr, roots: Collection[str]) -> str:

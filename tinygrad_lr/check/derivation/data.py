@@ -96,20 +96,31 @@ def excused(
     trained = {name for name in claimed if name in paths and name not in found}
     arguments = {name for name in paths if paths[name][0] in inputs}
     if is_loss:
-        asked = {n: shapes[n] for n in arguments - found}
-        long = _per_sample(asked, inputs)
+        long = _per_sample({n: shapes[n] for n in arguments - found}, inputs)
         found |= {n for n in long if len(paths[n]) == 1 and not WEIGHTS.match(n)}
-        if trained - arguments:
-            holders = {paths[n][0] for n in trained}
-            found |= {n for n in arguments if paths[n][0] not in holders}
-        if trained and all(len(paths[n]) > 1 for n in trained):
-            found |= {n for n in arguments if not shapes[n] and not LIKE_PARAMETERS.match(n)}
-        if trained and trained <= arguments:
-            found |= {n for n in paths.keys() - arguments if plain_name(n) in STATISTICS}
+        numbers = {n for n in arguments if not shapes[n] and not LIKE_PARAMETERS.match(n)}
+        found |= _beside(trained, arguments, numbers, paths) if trained else set()
     found |= given_among(owner, paths, trained)
     missing = {n: s for n, s in shapes.items() if n not in found and n not in claimed}
     known = [truth.inputs[n]._array for n in found]
     return found.union(samples_among(missing, known, claimed.values()))
+
+
+def _beside(
+    trained: set[str], arguments: set[str], numbers: set[str], paths: Mapping[str, Path]
+) -> set[str]:
+    """The arguments and global variables that are no parameters, as others than they are trained.
+
+    Args:
+        trained: the parameters with a claim.
+        numbers: the arguments that are single numbers.
+    """
+    if trained <= arguments:
+        found = {name for name in paths.keys() - arguments if plain_name(name) in STATISTICS}
+    else:
+        holders = {paths[name][0] for name in trained}
+        found = {name for name in arguments if paths[name][0] not in holders}
+    return found | (numbers if all(len(paths[name]) > 1 for name in trained) else set())
 
 
 def samples_among(
