@@ -32,7 +32,7 @@ ON_DEMAND = {
     "explore": "explorer",
     "Film": "explorer",
     "grade": "check.derivation",
-    "RecordingError": "compiled.recorder",
+    "RecordingError": "program.recorder",
     "to_numpy": "program.to_numpy",
 }
 

@@ -43,7 +43,7 @@ class Recorder:
         """The values of a tensor, for something that no gradient flows through."""
         return tensor._array
 
-    def untracked(self, tensor: Any, function: Any, inputs: Any, result: Any) -> Any:
+    def untracked(self, tensor: Any, function: Any, args: Any, kwargs: Any, result: Any) -> Any:
         """What a function without a derivative, of a tensor among others, returns: its result."""
         return result
 
@@ -106,10 +106,10 @@ class RecordAll(Nested):
         """The length of every axis, each with its origin."""
         return tuple([Length(n, tensor, i) for i, n in enumerate(tensor._array.shape)])
 
-    def untracked(self, tensor: Any, function: Any, inputs: Any, result: Any) -> Any:
+    def untracked(self, tensor: Any, function: Any, args: Any, kwargs: Any, result: Any) -> Any:
         """A comparison as a Tensor, the result of any other function as it is."""
         if function not in COMPARISONS:
             current().read(tensor, f"np.{function.__name__}")
             return result
         with no_grad():
-            return tensor.apply(COMPARISONS[function], inputs, {})
+            return tensor.apply(COMPARISONS[function], args, {})

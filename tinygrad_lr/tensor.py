@@ -209,8 +209,8 @@ class Tensor(ArrayMethods):
         array: NDArray = current().read(self, reader)
         return array
 
-    def _untracked(self, function: Any, inputs: Any, result: Any) -> Any:
-        return current().untracked(self, function, inputs, result)
+    def _untracked(self, function: Any, args: Any, kwargs: Any, result: Any) -> Any:
+        return current().untracked(self, function, args, kwargs, result)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
         if self.requires_grad:

@@ -88,7 +88,7 @@ def _call_without_derivative(function: Any, args: Any, kwargs: dict[str, Any]) -
     tensor = next((x for x in (*args, *kwargs.values()) if isinstance(x, ArrayMethods)), None)
     if tensor is None or function in OF_THE_SHAPE:
         return result
-    return tensor._untracked(function, args, result)
+    return tensor._untracked(function, args, kwargs, result)
 
 
 def check_outer(result: Any, operands: Any) -> None:
@@ -105,7 +105,7 @@ def _comparison(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable
         result = compare(self._array, unwrap(other))
         if np.ndim(result) == 2:
             check_outer(result, (self, other))
-        return self._untracked(ufunc, (self, other), result)
+        return self._untracked(ufunc, (self, other), {}, result)
 
     return compared
 
@@ -137,7 +137,7 @@ class ArrayMethods(Value):
     __pandas_priority__ = 5000  # pandas leaves `series * t` to t, above its own types' 4000
     _array: npt.NDArray[Any]
     _read: Callable[[str], npt.NDArray[Any]]  # the values, for a reader without a derivative
-    _untracked: Callable[[Any, Any, Any], Any]  # what such a function returns
+    _untracked: Callable[[Any, Any, Any, Any], Any]  # what such a function returns
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """`np.exp(t)`, `ndarray + t`: the operation of the same name."""

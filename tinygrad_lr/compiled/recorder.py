@@ -17,34 +17,14 @@ from tinygrad_lr.compiled.buffers import BufferedProgram
 from tinygrad_lr.compiled.floats import FloatProgram
 from tinygrad_lr.compiled.plan import NotApplicable, PackedArrays, PackedState, Plan
 from tinygrad_lr.compiled.rewrites import UNGUARDED, Augmented, common_factor, faster
-from tinygrad_lr.messages.explain import describe
-from tinygrad_lr.messages.origin import caller, locate
 from tinygrad_lr.naming.names import nodes
 from tinygrad_lr.optim import SGD
 from tinygrad_lr.program.lowering import Lowering, trace_update
+from tinygrad_lr.program.recorder import RecordingError, Repeatable
 from tinygrad_lr.program.simplify import simplified
 from tinygrad_lr.program.symbols import Symbol
-from tinygrad_lr.recording import RecordAll, recording
+from tinygrad_lr.recording import recording
 from tinygrad_lr.tensor import Tensor
-
-
-class RecordingError(TypeError):
-    """A step that is recorded to be run again does what would not be the same the next time."""
-
-    __module__ = "tinygrad_lr"
-
-
-class Repeatable(RecordAll):
-    """Keeps every result, and refuses to read values, which the next run has others of."""
-
-    def read(self, tensor: Any, reader: str) -> Any:
-        """Refuse the user's line."""
-        raise RecordingError(
-            f"{reader} reads the values of {describe(tensor)} in a step that is recorded: later "
-            f"runs would go on with the values of this one. Choose by np.where(condition, a, b), "
-            f"pass what is computed from it as an argument, and look at results after the step\n"
-            f"  {locate(caller())}"
-        )
 
 
 class Recording(Lowering):

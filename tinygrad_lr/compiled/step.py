@@ -11,9 +11,10 @@ import numpy as np
 from tinygrad_lr.array.convert import is_operand
 from tinygrad_lr.compiled.floats import FloatProgram
 from tinygrad_lr.compiled.plan import PackedState, compile_function
-from tinygrad_lr.compiled.recorder import Recorded, RecordingError, record
+from tinygrad_lr.compiled.recorder import Recorded, record
 from tinygrad_lr.functional import grad
 from tinygrad_lr.optim import SGD, Adam, Optimizer
+from tinygrad_lr.program.recorder import RecordingError
 from tinygrad_lr.tensor import Tensor, serials
 
 PACKED = (SGD, Adam)  # what they do to an element depends on that element alone

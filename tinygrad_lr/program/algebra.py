@@ -143,7 +143,8 @@ class Algebra:
         key = factors(x) if isinstance(x, Length) else id(x)
         key = float(value_of(x)) if is_number(x) else key
         i = self._numbers.setdefault(key, len(self._numbers))
-        self.atoms.setdefault(i, x)
+        # a number as a Symbol: a plain float times a Length would be a plain float
+        self.atoms.setdefault(i, self.trace.number(value_of(x)) if is_number(x) else x)
         return Fraction({((i, 1),): 1})
 
     def fraction(self, x: Any) -> Any:
@@ -153,7 +154,8 @@ class Algebra:
             if not (4 * n).is_integer():  # it shall be written as it is
                 return self.atom(x)
             return Fraction({(): Rational(n)} if n else {})
-        if not isinstance(x, Symbol) or x.function not in ARITHMETIC or self.is_atom(x):
+        plain = not isinstance(x, Symbol) or x.function not in ARITHMETIC or _is_mask(x)
+        if plain or self.is_atom(x):
             return self.atom(x)
         return x.function(*map(self.fraction, x.args))  # NumPy leaves it to the objects' operators
 
@@ -167,7 +169,7 @@ class Algebra:
             return x
         try:
             y = self.to_expression(self.fraction(x).reduced())
-        except (OverflowError, ZeroDivisionError):
+        except (OverflowError, ZeroDivisionError, TypeError):  # as of minus a mask
             return x
         if not isinstance(y, Symbol) or not same(
             x, np.broadcast_to(y.value, x.shape) if spread else y
@@ -207,7 +209,10 @@ class Algebra:
 
     def _power(self, power: tuple[int, int]) -> Any:
         a, n = power
-        return self.atoms[a] if n == 1 else self.atoms[a] ** n
+        x = self.atoms[a]
+        if isinstance(x, Length):  # its square would be a plain number
+            return functools.reduce(operator.mul, [x] * n)
+        return x if n == 1 else x**n
 
     def _sum(self, terms: Iterable[tuple[Term, Any]]) -> Any:
         """A sum of products; None for 1."""
@@ -218,9 +223,15 @@ class Algebra:
                 product = _mul(_number(abs(c)), product)
             if total is None:
                 total = product if c > 0 else -product
+            elif _is_mask(total) and _is_mask(product):
+                raise TypeError("the sum of two masks is no sum")
             else:
                 total = total + product if c > 0 else total - product
         return None if type(total) is int and total == 1 else total
+
+
+def _is_mask(x: Any) -> bool:
+    return isinstance(x, Symbol) and bool(x.dtype == bool)
 
 
 def _mul(a: Any, b: Any) -> Any:

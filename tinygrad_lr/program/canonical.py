@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from tinygrad_lr.functions.activations import sigmoid, softmax
 from tinygrad_lr.naming.names import nodes
 from tinygrad_lr.ops import exp
-from tinygrad_lr.recording import RecordAll, recording
+from tinygrad_lr.recording import RecordAll, no_grad, recording
 from tinygrad_lr.tensor import Tensor
 
 Z, SHIFT = Tensor([0.0]), Tensor([0.0])  # leaves of patterns, which match any value
@@ -38,7 +39,10 @@ def canonical(
                 function, z, *axis = call
                 y = function(current(z), *axis)
             elif any(a is not b for a, b in zip(inputs, x.inputs, strict=True)):
-                y = next(a for a in inputs if isinstance(a, Tensor)).apply(x.op, inputs, x.params)
+                first = next(a for a in inputs if isinstance(a, Tensor))
+                with nullcontext() if x.requires_grad else no_grad():  # as of a comparison
+                    y = first.apply(x.op, inputs, x.params)
+                y.inputs = inputs  # numbers that tell where they come from as well
             else:
                 continue
             new[x], y.origin = y, x.origin

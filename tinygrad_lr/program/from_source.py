@@ -19,7 +19,6 @@ from tinygrad_lr.array.lengths import Length
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages.frames import Origin
 from tinygrad_lr.messages.origin import Instruction, locate
-from tinygrad_lr.naming.names import identifier
 from tinygrad_lr.naming.source_text import (
     BUILTINS,
     is_literal,
@@ -30,17 +29,15 @@ from tinygrad_lr.naming.source_text import (
     traceable,
 )
 from tinygrad_lr.ops import FUNCTIONS
-from tinygrad_lr.optim import Optimizer
-from tinygrad_lr.program.lowering import MAX_LITERAL, Lowering, trace_update
+from tinygrad_lr.program.lowering import MAX_LITERAL
+from tinygrad_lr.program.named import NamedLowering
 from tinygrad_lr.program.symbols import Symbol, is_number, tree_leaves, tree_map, value_of
 from tinygrad_lr.tensor import Tensor
 
 MAX_ASSIGNMENTS = 3  # back from a variable to what was assigned to it
-SUGGESTED_NAMES = {"sigmoid": "a", "softmax": "p", "relu": "h", "tanh": "h", "log_softmax": "log_p"}
-SUGGESTED_NAMES |= dict.fromkeys(("logistic_loss", "bernoulli_loss", "categorical_loss"), "losses")
 
 
-class SourceLowering(Lowering):
+class SourceLowering(NamedLowering):
     """Makes Symbols of a graph, named and computed as in the user's source.
 
     Args:
@@ -49,32 +46,13 @@ class SourceLowering(Lowering):
     """
 
     def __init__(self, names: Mapping[int, str], variables: Mapping[str, Any]) -> None:
-        super().__init__()
-        self.names, self.variables = names, variables
-        self.inputs: list[Symbol] = []  # the arguments of the program
-        self.numbers: dict[tuple[str, Any], Symbol] = {}  # those of them that are numbers
+        super().__init__(names)
+        self.variables = variables
         self._origin: Origin | None = None  # of the operation that is lowered
-
-    def argument(self, array: Any, name: str, fixed: bool = False) -> Symbol:
-        """A Symbol for an array that the program is called with."""
-        self.inputs.append(self.trace.argument(array, identifier(name), fixed))
-        return self.inputs[-1]
-
-    def _gradients(self, output: Tensor) -> dict[Tensor, Any]:
-        grads = super()._gradients(output)
-        for x, g in grads.items():
-            if isinstance(g, Symbol) and g.function and x is not output:
-                name = self.names.get(id(x)) or (self.symbol(x).name if x.op is None else "")
-                _label(g, name, "delta", "d")
-        return grads
 
     def _result(self, node: Any) -> Any:
         self._origin = node.origin
-        y = super()._result(node)
-        if isinstance(y, Symbol):
-            name = self.names.get(id(node)) if y.function else None
-            _label(y, name, SUGGESTED_NAMES.get(node.op.name, ""))
-        return y
+        return super()._result(node)
 
     @property
     def _instruction(self) -> Instruction:
@@ -217,41 +195,10 @@ class SourceLowering(Lowering):
         equal = symbol is not None and np.array_equal(symbol.value, x)
         return symbol if equal else self._variable_array(x, name)
 
-    def update(
-        self, optimizer: Optimizer, params: Sequence[Tensor], grads: Sequence[Any]
-    ) -> dict[str, Any]:
-        """The new parameters and the new state of the optimizer, by name."""
-        state, place = optimizer.state(), {id(p): i for i, p in enumerate(optimizer.params)}
-
-        def title(name: str, p: Tensor) -> str:
-            steps = all(isinstance(x, int) for x in state[name])
-            return "t" if steps else f"{name.removesuffix('s')}_{self.symbol(p).name}"
-
-        slots: dict[str, Symbol] = {}
-        for name, values in state.items():
-            for p in params:
-                if (key := title(name, p)) not in slots:
-                    slots[key] = self.argument(np.asarray(values[place[id(p)]]), key, fixed=True)
-        new: dict[str, Any] = {}
-        changed: dict[str, Any] = {}
-        for p, g in zip(params, grads, strict=True):
-            own = {name: slots[title(name, p)] for name in state}
-            data, updated = trace_update(optimizer, place[id(p)], self.symbol(p), g, own)
-            new[self.symbol(p).name] = data
-            changed |= {title(name, p): x for name, x in updated.items() if x is not own[name]}
-        return new | {key: changed[key] for key in slots if key in changed}
-
 
 def _equal(x: Any, y: Any) -> bool:
     """Whether arrays or numbers have the same kind of dtype and equal elements."""
     return np.asarray(x).dtype.kind == np.asarray(y).dtype.kind and np.array_equal(x, y)
-
-
-def _label(y: Symbol, name: str | None, suggestion: str, prefix: str = "") -> None:
-    """Give a Symbol a name, and a name to use if it has none, unless it has them already."""
-    if name and not y.name and name.replace(".", "").isidentifier():
-        y.name = prefix + identifier(name)
-    y.suggested_name = y.suggested_name or suggestion
 
 
 def _counted(x: Any, axis: int, places: Any) -> Any:

@@ -1,27 +1,35 @@
-"""A graph as the NumPy program that a person would have written, forward and backward."""
+"""A loss as the NumPy program that a person would have written, forward and backward."""
 
 from __future__ import annotations
 
 import ast
+import copy
 import os
-from collections.abc import Collection, Mapping, Sequence
+import re
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages.frames import user_frame
-from tinygrad_lr.naming.names import find
+from tinygrad_lr.naming.names import find, nodes
 from tinygrad_lr.optim import Optimizer
+from tinygrad_lr.program.batches import Batches
 from tinygrad_lr.program.canonical import canonical
 from tinygrad_lr.program.from_source import SourceLowering
+from tinygrad_lr.program.named import FunctionLowering, NamedLowering
+from tinygrad_lr.program.recorder import RecordingError
 from tinygrad_lr.program.simplify import simplified
 from tinygrad_lr.program.symbols import Symbol, ordered
 from tinygrad_lr.program.writer import Writer
-from tinygrad_lr.tensor import Tensor
+from tinygrad_lr.tensor import Tensor, gradients
 
 STEP = """\
 import numpy as np
-
+{imports}
 
 def step({parameters}):
     {body}
@@ -55,37 +63,59 @@ class Program:
 
     Attributes:
         source: the text of the module.
-        inputs: the arrays of the recorded run, under the names of the arguments.
+        inputs: the arguments of `step` by name, with the arrays of the recorded run.
+        wrt: the tensors whose gradients, or new values, it returns after the output.
     """
 
-    def __init__(self, source: str, inputs: Mapping[str, Any], fixed: Collection[str]) -> None:
-        self.source, self.inputs, self._fixed = source, dict(inputs), fixed
+    def __init__(
+        self,
+        source: str,
+        inputs: Mapping[str, Any],
+        fixed: Collection[str],
+        batch: Collection[str] = (),
+        tensors: Mapping[str, Tensor] = MappingProxyType({}),
+        wrt: Sequence[Tensor] = (),
+    ) -> None:
+        self.source, self.inputs, self.wrt = source, dict(inputs), list(wrt)
+        self._fixed, self._batch, self._tensors = fixed, batch, tensors
         space: dict[str, Any] = {"__name__": "program"}
         exec(compile(source, "<program>", "exec"), space)
         self._step = space["step"]
 
-    def __call__(self, **arrays: Any) -> Any:
-        """Run it, as `program(X=X, W=W.data)`; other arguments are as in the recorded run.
+    def __call__(self, *values: Any, **arrays: Any) -> Any:
+        """Run it, as `program(X, y)` or `program(X=X, W=W.data)`.
+
+        Of a function's program parameters that are not given are as they are now; other arguments
+        are as in the recorded run.
 
         Raises:
             TypeError: if a name is no argument.
             ValueError: if the program is not for the shape of an array.
         """
-        if unknown := arrays.keys() - self.inputs.keys():
+        named = dict(zip(self.inputs, values, strict=False))
+        unknown = [*(arrays.keys() - self.inputs.keys()), *(arrays.keys() & named.keys())]
+        if unknown or len(values) > len(self.inputs):
             raise TypeError(
-                f"step has no argument {', '.join(sorted(unknown))}: the arguments are "
-                f"{', '.join(self.inputs)}"
+                f"step has no argument {', '.join(sorted(unknown)) or len(values)}, or is given it "
+                f"twice: the arguments are {', '.join(self.inputs)}"
             )
-        for name, x in arrays.items():
-            shape, recorded = np.shape(x), np.shape(self.inputs[name])
-            if len(shape) != len(recorded) or (name in self._fixed and shape != recorded):
-                raise ValueError(f"{name} has the shape {shape}; the program is for {recorded}")
-            if any(n == 1 != m for n, m in zip(recorded, shape, strict=True)):
-                raise ValueError(
-                    f"{name} has the shape {shape}, and the program was made from {recorded}: one "
-                    f"sample does not show what is summed over samples, so make it from two or more"
-                )
-        return self._step(**(self.inputs | arrays))
+        named |= arrays
+        for name, x in named.items():
+            self._check_shape(name, np.shape(x), np.shape(self.inputs[name]))
+        current = {name: x._array for name, x in self._tensors.items()}
+        return self._step(**(self.inputs | current | named))
+
+    def _check_shape(self, name: str, shape: tuple[int, ...], recorded: tuple[int, ...]) -> None:
+        """Raise unless an argument's shape is one that the program is for."""
+        fixed = shape[1:] != recorded[1:] if name in self._batch else shape != recorded
+        if len(shape) != len(recorded) or (fixed and name in {*self._fixed, *self._batch}):
+            raise ValueError(f"{name} has the shape {shape}; the program is for {recorded}")
+        pairs = zip(recorded, shape, strict=True)
+        if name not in self._batch and any(n == 1 != m for n, m in pairs):
+            raise ValueError(
+                f"{name} has the shape {shape}, and the program was made from {recorded}: one "
+                f"sample does not show what is summed over samples, so make it from two or more"
+            )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the source to a file."""
@@ -100,42 +130,54 @@ class Program:
 
 
 def to_numpy(
-    output: Tensor,
+    output: Tensor | Callable[..., Tensor],
+    *batch: Any,
     wrt: Tensor | Sequence[Tensor] | None = None,
-    *,
     simplify: bool = True,
     comments: bool = False,
     optimizer: Optimizer | None = None,
     loop: bool = False,
 ) -> Program:
-    """The NumPy program that computes an output and its gradients.
+    """The NumPy program that computes a loss and its gradients, for a batch of any size.
 
-    Names are the user's, a gradient's is d + the name. Arrays that went into the graph are
-    arguments, data first, then parameters, then numbers that have a name. What was computed from
-    them, as 1 - Y, is computed from them again, and lengths are those of their shapes, so that the
-    program is right for other data, of any number of samples, too.
+    The function is recorded on batches of several sizes. What differs between them has to come from
+    the arguments and their lengths, else the function is refused; then the program is run on data
+    that it was not made from, and compared. What depends on the data is computed: masks, argmax,
+    constants that are as long as the batch. Names are the user's, a gradient's is d + the name.
 
     Args:
-        output: a tensor with one element, or of any shape without `wrt`.
-        wrt: the tensors whose gradients are wanted; default none, with an optimizer its parameters.
+        output: a function of the batch, as for `compile`; gives a Tensor with one element.
+        *batch: its arguments, arrays with the samples along the first axis.
+        wrt: the tensors whose gradients are wanted; default all parameters that the loss reaches,
+            with an optimizer its own.
         simplify: whether to rewrite what a person would write otherwise. Each rewriting is an
             identity, and compared with what it replaces in the recorded run. A comment says what
             was assumed about the data: that one-hot labels add up to 1.
         comments: whether to say of every line what shape it has and which rule it is.
-        optimizer: add its update: the program returns the output, the new parameters, and the
+        optimizer: add its update: the program returns the loss, the new parameters, and the
             optimizer's state.
         loop: add a function `train` and a command line; needs an optimizer.
 
+    Returns:
+        A Program. Its arguments are the function's, then the parameters, which are as they are now
+        if they are not given.
+
+    `output` may also be a Tensor that has been computed, without a batch: then lengths and what
+    depends on the data are read from the source, and nothing is compared.
+
     Raises:
+        RecordingError: if the function reads values, or computes something else for another batch:
+            a loop over the samples, an `if` on values, random numbers.
         GradientError: if the output has more than one element or does not depend on one of `wrt`.
-        TypeError: if the output or one of `wrt` is no Tensor.
+        TypeError: if one of `wrt` is no Tensor.
         ValueError: if a loop is wanted without an optimizer.
 
-    >>> X, W = np.ones((3, 2)), Tensor([[1.0], [2.0]], requires_grad=True)
-    >>> Y = np.zeros((3, 1))
-    >>> Z = X @ W
-    >>> loss = np.mean((Z - Y) ** 2)
-    >>> program = to_numpy(loss, [W])
+    >>> W = Tensor([[1.0], [2.0]], requires_grad=True)
+    >>> def loss(X, Y):
+    ...     Z = X @ W
+    ...     return np.sum((Z - Y) ** 2) / len(X)
+    >>> X, Y = np.ones((3, 2)), np.zeros((3, 1))
+    >>> program = to_numpy(loss, X, Y)
     >>> print(program)
     import numpy as np
     <BLANKLINE>
@@ -151,19 +193,53 @@ def to_numpy(
         dW = X.T @ dZ
         return loss, dW
     <BLANKLINE>
-    >>> program(X=X, Y=Y, W=W.data)[0].item()
-    9.0
+    >>> program(np.ones((5, 2)), np.ones((5, 1)))[0].item()
+    4.0
     """
     if loop and optimizer is None:
         raise ValueError("a loop needs an optimizer: to_numpy(loss, optimizer=opt, loop=True)")
-    wrt = optimizer.params if wrt is None and optimizer else wrt
-    wrt = [wrt] if isinstance(wrt, Tensor) else list(wrt or [])
-    _check_tensors(output, wrt)
     frame = user_frame(2)
+    batches = None
+    if callable(output) and not isinstance(output, Tensor):
+        batches = Batches(output, batch)
+        output = batches.first.output
+    elif batch:
+        wrt = batch[0]
+    if wrt is None:
+        reached = _parameters(output) if batches else []
+        wrt = optimizer.params if optimizer else reached
+        wrt = [p for p in wrt if p in set(reached)] if batches else wrt
+    wrt = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    _check_tensors(output, wrt)
     names = find([output], frame)
     if simplify:
         output, wrt, names = canonical(output, wrt, names)
-    lowering = SourceLowering(names, {**frame.f_globals, **frame.f_locals})
+    lowering: Any
+    if batches:
+        lowering = FunctionLowering(names, batches)
+    else:
+        lowering = SourceLowering(names, {**frame.f_globals, **frame.f_locals})
+    program = _program(lowering, output, wrt, simplify, comments, optimizer, loop)
+    if batches:
+        _prove(program, batches, wrt, optimizer)
+    return program
+
+
+def _program(
+    lowering: NamedLowering,
+    output: Tensor,
+    wrt: list[Tensor],
+    simplify: bool,
+    comments: bool,
+    optimizer: Optimizer | None,
+    loop: bool,
+) -> Program:
+    """The program of a graph.
+
+    Args:
+        lowering: makes its Symbols.
+        output, wrt, simplify, comments, optimizer, loop: as in `to_numpy`.
+    """
     results, n = lowering.run(output, wrt), 1 + len(wrt)
     if isinstance(results[0], Symbol):
         results[0].name = results[0].name or "loss"
@@ -176,19 +252,85 @@ def to_numpy(
     writer = Writer(returned, state, lowering.trace)
     body = _body(writer, results[:1], results[:n], comments)
     numbers = set(lowering.numbers.values())
-    order = sorted(lowering.inputs, key=lambda x: (x in numbers, x.fixed))
-    arguments = {writer.names[x]: x for x in order if x in writer.names}
+    batch, tensors = lowering.batch, lowering.tensors
+    names = {x: str(x.name) for x in batch} | writer.names
+    order = sorted(lowering.inputs, key=lambda x: (x not in batch, x in numbers, x.fixed))
+    arguments = {names[x]: x for x in order if x in names}
     parameters = [f"{name}={x.value}" if x in numbers else name for name, x in arguments.items()]
     outputs = [ast.unparse(writer.expression(x)) for x in returned]
+    modules = set(re.findall(r"\b([a-z]\w*(?:\.\w+)*)\.\w+\(", "\n".join(body)))
     source = STEP.format(
-        parameters=", ".join(parameters), body="\n    ".join(body), outputs=", ".join(outputs)
+        imports="".join(
+            f"import {name}\n" for name in sorted(modules & sys.modules.keys() - {"np"})
+        ),
+        parameters=", ".join(parameters),
+        body="\n    ".join(body),
+        outputs=", ".join(outputs),
     )
     if loop:
         arrays = {name: x.value for name, x in arguments.items() if x not in numbers}
-        source += training(arrays, outputs, len(wrt))
+        source += training(arrays, [outputs[0], *state], len(wrt), lowering.slots)
     fixed = {name for name, x in arguments.items() if x.fixed}
-    inputs = {name: x.value.copy() if x.fixed else x.value for name, x in arguments.items()}
-    return Program(source, inputs, fixed)
+    inputs = {name: batch.get(x, x.value) for name, x in arguments.items()}
+    inputs |= {name: x.value.copy() for name, x in arguments.items() if x.fixed}
+    current = {name: tensors[x] for name, x in arguments.items() if x in tensors}
+    return Program(source, inputs, fixed, {names[x] for x in batch if not x.fixed}, current, wrt)
+
+
+def _parameters(output: Tensor) -> list[Tensor]:
+    """The leaves that a loss has a gradient for, in the order of their use."""
+    grads = gradients(output) if output.requires_grad else {}
+    return [x for x in nodes([output]) if isinstance(x, Tensor) and x.is_leaf and x in grads]
+
+
+def _largest(x: Any) -> float:
+    """The largest finite absolute value in an array."""
+    return float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))
+
+
+def _updated(optimizer: Optimizer, i: int, p: Tensor, gradient: Any) -> Any:
+    """Parameter i as the optimizer would update it, which it does not."""
+    shadow, array = copy.copy(optimizer), p._array.copy()
+    for name, values in optimizer.state().items():
+        setattr(shadow, name, copy.deepcopy(values))
+    shadow.update(i, array, gradient)
+    return array
+
+
+def _prove(
+    program: Program, batches: Batches, wrt: Sequence[Tensor], optimizer: Optimizer | None
+) -> None:
+    """Run the program on data of another size, and compare it with the function.
+
+    Raises:
+        RecordingError: if the results differ.
+    """
+    batch, output = batches.last
+    grads = {x: unwrap(g) for x, g in gradients(output).items()} if wrt else {}
+    expected = [output._array, *(np.asarray(grads[x]) for x in wrt)]
+    if optimizer:
+        place = {id(p): i for i, p in enumerate(optimizer.params)}
+        expected[1:] = [
+            _updated(optimizer, place[id(p)], p, g) for p, g in zip(wrt, expected[1:], strict=True)
+        ]
+    try:
+        with np.errstate(all="ignore"):
+            results = program(*(x._array for x in batch))
+    except Exception as error:
+        raise RecordingError(
+            f"the program would fail for another number of samples ({error}). This is a fault of "
+            f"to_numpy\n{program}"
+        ) from error
+    results = results if isinstance(results, tuple) else (results,)
+    exact = all(np.asarray(x).dtype != np.float32 for x in expected)
+    rtol = 1e-7 if exact else 1e-3
+    noise = 1e-5 * rtol * max(map(_largest, grads.values()), default=0.0)  # of what cancels
+    for x, y in zip(results, expected, strict=False):
+        if not np.allclose(x, y, rtol=rtol, atol=rtol * _largest(y) + noise, equal_nan=True):
+            raise RecordingError(
+                f"the program would not be right for {len(batch[0])} samples: it gives {x!r}, and "
+                f"the function {y!r}. This is a fault of to_numpy\n{program}"
+            )
 
 
 def _check_tensors(output: Any, wrt: list[Any]) -> None:
@@ -210,18 +352,21 @@ def _body(writer: Writer, output: list[Any], gradients: list[Any], comments: boo
     return [line for name, lines in sections.items() if lines for line in (f"# {name}", *lines)]
 
 
-def training(inputs: Mapping[str, Any], outputs: list[str], parameters: int) -> str:
+def training(
+    inputs: Mapping[str, Any], outputs: list[str], parameters: int, slots: Mapping[str, str]
+) -> str:
     """The function `train`, and the command line around it.
 
     Args:
         inputs: the arguments of `step`.
         outputs: what it returns: the loss, so many parameters, the optimizer's state.
+        slots: the parameter that each array of the state is as large as.
     """
     loss, new, state = outputs[0], outputs[1 : 1 + parameters], outputs[1 + parameters :]
     outer = [name for name in inputs if name not in state]
     start = ""
     for name in state:
-        zeros = f"np.zeros_like({name.partition('_')[2]})" if np.ndim(inputs[name]) else "0"
+        zeros = f"np.zeros_like({slots[name]})" if np.ndim(inputs[name]) else "0"
         start += f"    {name} = {zeros}\n"
     return LOOP.format(
         arguments=", ".join(outer),

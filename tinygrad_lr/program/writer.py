@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import operator
+import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -65,6 +68,19 @@ class Writer:
             if x in self.lines:
                 self.names[x] = own.get(x) or self.free(x.name or self.temporary(x))
         self._shorten()
+        for x, name in own.items():
+            if self._is_read_after(x, name):
+                self.names[x] = self.free(f"new_{name}")
+
+    def _is_read_after(self, x: Symbol, name: str) -> bool:
+        """Whether an argument is read after x, which takes over its name."""
+        _, *later = itertools.dropwhile(lambda y: y is not x, self.order)
+        read = (z for y in later if y in self.lines for z in self._read(y))
+        return any(z.is_argument and self.names[z] == name for z in read)
+
+    def _read(self, x: Symbol) -> list[Symbol]:
+        """What the expression of a Symbol has names for."""
+        return [z for y in x.inputs for z in ([y] if y in self.names else self._read(y))]
 
     def _lines(self, outputs: Sequence[Any]) -> set[Symbol]:
         """The Symbols with a line of their own: named, used twice, or deep in an expression."""
@@ -218,8 +234,9 @@ class Writer:
         if first is operator.mul:
             terms = list(multiplied(n))
             x, *others = {f.terms[0] for f in terms if isinstance(f, Length)}
-            own = isinstance(x, Symbol) and not others and len(terms) == x.ndim > 1
-            if own and int(n) == x.value.size:
+            axes = [f.terms[1] for f in terms if isinstance(f, Length)]
+            own = isinstance(x, Symbol) and not others and len(terms) == len(axes)
+            if own and x.ndim > 1 and sorted(axes) == [*range(x.ndim)]:
                 return template("x.size", x=self.expression(x))
         operands = map(self.expression, terms)
         return functools.reduce(lambda a, b: infix(a, SIGNS[first], b), operands)
@@ -263,12 +280,14 @@ class Writer:
             if value is not None and value is not False
         ]
         texts = list(map(self.expression, args))
+        if function is astype and not np.ndim(value_of(args[0])):  # perhaps a number of Python's
+            return ast.Call(template(f"np.{x.dtype.name}"), texts[:1], [])
         if function in METHODS:
             array = np.ndim(value_of(args[0])) > 0  # not a number of Python's
             return method(METHODS[function], texts, keywords, array)
         if function is np.broadcast_to and x.dtype == np.float32 and not np.ndim(value_of(args[0])):
             texts[0] = template("np.float32(x)", x=texts[0])
-        return ast.Call(template(f"np.{name_of(function)}"), texts, keywords)
+        return ast.Call(template(reference(function)), texts, keywords)
 
 
 def names_once(index: Any) -> bool:
@@ -323,6 +342,22 @@ def method(
     if name == "reshape" and len(rest) > 1:
         rest = [ast.Tuple(rest)]
     return ast.Call(template(f"np.{name}"), [first, *rest], keywords)
+
+
+def reference(function: Any) -> str:
+    """A function as a program calls it: np.exp, np.linalg.inv, scipy.special.erf.
+
+    Raises:
+        ValueError: if no module has it.
+    """
+    name = name_of(function)
+    if getattr(np, name, None) is function or name in REDUCED.values():
+        return f"np.{name}"
+    modules = [m for m in list(sys.modules.values()) if vars(m).get(name) is function]
+    public = [m.__name__ for m in modules if not re.search(r"(^|\.)_", m.__name__)]
+    if not public or public == ["__main__"]:
+        raise ValueError(f"{name} is in no module: a program cannot import it")
+    return f"{min(public, key=len)}.{name}".replace("numpy.", "np.")
 
 
 def name_of(function: Any) -> str:

@@ -1,0 +1,335 @@
+"""to_numpy of a function of a batch: right for other data of any number of samples, or refused."""
+
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+import tinygrad_lr as tg
+from tests.helpers import defined, leaf, normal
+from tests.program import random_programs
+from tinygrad_lr.ops import OPERATIONS
+
+SIZES = 1, 2, 3, 8, 21
+# of (3, 1) beside (3,), where three samples are meant to meet three classes
+pytestmark = pytest.mark.filterwarnings("ignore::tinygrad_lr.TensorWarning")
+
+
+def batch(n, seed=0):
+    g = np.random.default_rng([seed, n])
+    return g.normal(size=(n, 3)), g.normal(size=n), g.integers(0, 3, n)
+
+
+def parameters():
+    return {
+        "w": leaf(normal(3), name="w"),
+        "b": leaf(0.4, name="b"),
+        "W": leaf(normal(3, 3), name="W"),
+        "a": leaf(1.3, name="a"),
+    }
+
+
+def function(text, **names):
+    """The loss that a text defines, with parameters and other variables as its global ones."""
+    given = parameters() | names
+    loss = next(f for f in defined(text) if f.__name__ == "loss")
+    loss.__globals__.update(given, tg=tg)
+    loss.__globals__.update({f.__name__: f for f in defined(text) if f.__name__ != "loss"})
+    return loss
+
+
+def assert_right(program, loss, arrays, rtol=1e-9):
+    output = loss(*map(tg.Tensor, arrays))
+    expected = [output.data, *(g.data for g in tg.grad(output, program.wrt))]
+    results = program(*arrays)
+    for x, y in zip(results, expected, strict=True):
+        np.testing.assert_allclose(x, y, rtol=rtol, atol=rtol * max(1e-6, np.max(np.abs(y))))
+
+
+# What depends on the number of samples or on the data
+RIGHT = {
+    "a number beside a length": """
+def loss(X, y, labels):
+    z = X @ w / 0.8
+    return np.mean((z - y) ** 2)""",
+    "a helper with a condition": """
+def huber(e):
+    return np.where(np.abs(e) < 1, 0.5 * e ** 2, np.abs(e) - 0.5)
+def loss(X, y, labels):
+    return np.mean(huber(X @ w - y))""",
+    "another helper with a condition": """
+def leaky(z):
+    return np.where(z > 0, z, 0.01 * z)
+def loss(X, y, labels):
+    return np.sum((leaky(X @ W) @ w - y) ** 2) / len(X)""",
+    "a variable twice in a stack": """
+def loss(X, y, labels):
+    x = X[:, 0]
+    F = np.stack([x, a * x], axis=1)
+    return np.sum((F.sum(axis=1) - y) ** 2)""",
+    "the root of a length": """
+def loss(X, y, labels):
+    z = X @ w
+    return np.sum((z - y) ** 2) / np.sqrt(len(y))""",
+    "sums of sums": """
+def loss(X, y, labels):
+    return np.sum(b + (a + X)) / len(X)""",
+    "a mask on its own line": """
+def loss(X, y, labels):
+    z = X @ W
+    mask = z > 0
+    return np.sum(z * mask) / len(X) + np.mean((X @ w - y) ** 2)""",
+    "degrees of freedom": """
+def loss(X, y, labels):
+    z = X @ w + b
+    return np.sum((z - z.mean()) ** 2) / (len(X) - 1 + 1e-3) + np.mean(z * y)""",
+    "halves": """
+def loss(X, y, labels):
+    m = (len(X) + 1) // 2
+    z = X @ w
+    return np.mean((z[:m] - y[:m]) ** 2) + 0.1 * np.sum(w ** 2)""",
+    "a column of ones": """
+def loss(X, y, labels):
+    A = np.concatenate([np.ones((len(X), 1)), X], axis=1)
+    return np.mean((A @ np.concatenate([w, w[:1]]) - y) ** 2)""",
+    "labels as indices": """
+def loss(X, y, labels):
+    z = X @ W
+    z = z - z.max(axis=1, keepdims=True)
+    return -np.mean(z[np.arange(len(X)), labels] - np.log(np.exp(z).sum(axis=1)))""",
+    "class weights": """
+def loss(X, y, labels):
+    onehot = (labels[:, None] == np.arange(3)) * 1.0
+    counts = onehot.sum(axis=0) + 1
+    weight = (onehot / counts).sum(axis=1)
+    return -np.sum(weight * np.sum(onehot * tg.log_softmax(X @ W), axis=1))""",
+    "all pairs": """
+def loss(X, y, labels):
+    z = X @ w
+    order = np.sign(y[:, None] - y[None, :])
+    return np.sum(np.maximum(0, 1 - (z[:, None] - z[None, :]) * order)) / z.size ** 2""",
+    "reshaped": """
+def loss(X, y, labels):
+    return np.mean((X.reshape(-1) * 2 + b) ** 2) + (X @ W).reshape(len(X), -1).sum() / X.size""",
+    "argmax": """
+def loss(X, y, labels):
+    z = X @ W
+    best = np.argmax(X, axis=1)
+    return np.mean((z[np.arange(len(X)), best] - y) ** 2)""",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("simplify", [True, False])
+@pytest.mark.parametrize("title", RIGHT)
+def test_a_program_is_right_for_other_data_of_any_size(title, simplify):
+    loss = function(RIGHT[title])
+    program = tg.to_numpy(loss, *batch(6), simplify=simplify)
+    for n in SIZES:
+        assert_right(program, loss, batch(n, seed=1))
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 10])
+@pytest.mark.parametrize("title", RIGHT)
+def test_the_number_of_samples_at_first_does_not_matter(title, n):
+    loss = function(RIGHT[title])
+    assert_right(tg.to_numpy(loss, *batch(n)), loss, batch(11, seed=2))
+
+
+REFUSED = {
+    "a loop over the samples": ("""
+def loss(X, y, labels):
+    total = 0
+    for i in range(len(X)):
+        total = total + (X[i] @ w - y[i]) ** 2
+    return total / len(X)""", "total +"),
+    "an if on the number of samples": ("""
+def loss(X, y, labels):
+    r = X @ w - y
+    return np.mean(r ** 2) if len(X) > 6 else np.mean(np.abs(r))""", "r ** 2"),
+    "noise": ("""
+def loss(X, y, labels):
+    return np.mean((X @ w - y + np.random.normal(size=len(X))) ** 2)""", "np.random"),
+    "a random number": ("""
+def loss(X, y, labels):
+    return np.mean((X @ w * np.random.uniform() - y) ** 2)""", "np.random"),
+    "a value that is read": ("""
+def loss(X, y, labels):
+    return np.mean((X @ w - y) ** 2) / float(np.max(y))""", "float"),
+    "a length that no expression gives": ("""
+def loss(X, y, labels):
+    return np.sum((X @ w - y) ** 2) / len(X) ** 0.3""", "0.3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("title", REFUSED)
+def test_what_holds_for_one_batch_only_is_refused_at_its_line(title):
+    text, part = REFUSED[title]
+    with pytest.raises(tg.RecordingError) as caught:
+        tg.to_numpy(function(text), *batch(7))
+    assert part in str(caught.value), caught.value
+
+
+@pytest.mark.parametrize("make", [tg.optim.SGD, tg.optim.Adam])
+def test_the_update_is_the_optimizers(make):
+    class Net(tg.nn.Module):
+        def __init__(self):
+            self.hidden = tg.nn.Dense(3, 4, "tanh", rng=0)
+            self.out = tg.nn.Dense(4, 1, rng=1)
+
+        def __call__(self, x):
+            return self.out(self.hidden(x))
+
+    model = Net()
+    optimizer = make(model.parameters(), lr=0.05)
+
+    def loss(X, y, labels):
+        return tg.mse_loss(model(X)[:, 0], y)
+
+    program = tg.to_numpy(loss, *batch(6), optimizer=optimizer)
+    names = list(program.inputs)
+    assert names[:7] == ["X", "y", "labels", "W_hidden", "b_hidden", "W_out", "b_out"]
+    arrays = batch(9, seed=3)
+    _, *new = program(*arrays)
+    loss(*map(tg.Tensor, arrays)).backward()
+    optimizer.step()
+    for x, p in zip(new, optimizer.params, strict=False):
+        np.testing.assert_allclose(x, p.data, rtol=1e-12, atol=1e-15)
+    assert "loss" in program.source
+
+
+def test_a_parameter_is_updated_from_the_old_ones():
+    a, b = leaf(2.0, name="a"), leaf(3.0, name="b")
+    optimizer = tg.optim.SGD([a, b], lr=0.1)
+
+    def loss(x):
+        return np.sum(a * b * x)
+
+    for loop in (False, True):
+        program = tg.to_numpy(loss, np.ones(2), optimizer=optimizer, loop=loop)
+        _, new_a, new_b = program(np.array([1.0, 2.0, 4.0]))
+        assert np.allclose([new_a, new_b], [2 - 0.1 * 3 * 7, 3 - 0.1 * 2 * 7])
+    space = {"__name__": "program"}
+    exec(program.source, space)
+    found = space["train"](np.array([0.5, -0.7]), np.array(2.0), np.array(3.0), steps=20)
+    for _ in range(20):
+        optimizer.zero_grad()
+        value = loss(tg.Tensor([0.5, -0.7]))
+        value.backward()
+        optimizer.step()
+    np.testing.assert_allclose(found, [value.item(), a.item(), b.item()], rtol=1e-12)
+
+
+def test_parameters_are_as_they_are_now_and_arguments_may_be_given_in_order():
+    w = leaf(normal(3), name="w")
+
+    def loss(X, y):
+        return np.mean((X @ w - y) ** 2)
+
+    X, y, _ = batch(5)
+    program = tg.to_numpy(loss, X, y)
+    before = program(X, y)[0]
+    w.data[...] *= 2
+    w.mark_changed()
+    assert program(X, y)[0] == program(X=X, y=y, w=w.data)[0] != before
+    assert program(X, y, np.zeros(3))[0] == np.mean(y**2)
+    with pytest.raises(TypeError, match="the arguments are X, y, w"):
+        program(X, y, w.data, 3)
+    with pytest.raises(TypeError, match="y"):
+        program(X, y, y=y)
+    with pytest.raises(ValueError, match=r"X has the shape \(4, 2\)"):
+        program(np.ones((4, 2)), np.ones(4))
+
+
+@pytest.mark.parametrize("name", ["i", "t", "steps", "print", "np", "data", "class_"])
+def test_no_name_is_in_the_way_of_a_program(name):
+    p = leaf(normal(3), name=name)
+    optimizer = tg.optim.Adam([p], lr=0.1)
+
+    def loss(X, y):
+        return np.mean((X @ p - y) ** 2)
+
+    X, y, _ = batch(5)
+    program = tg.to_numpy(loss, X, y, optimizer=optimizer, loop=True)
+    space = {"__name__": "program"}
+    exec(program.source, space)
+    trained = [x for x in space["train"](X, y, p.data, steps=11) if np.shape(x) == (3,)]
+    for _ in range(11):
+        optimizer.zero_grad()
+        loss(X, y).backward()
+        optimizer.step()
+    np.testing.assert_allclose(trained[0], p.data, rtol=1e-9)
+
+
+def test_float32_stays_float32():
+    w = leaf(normal(3).astype(np.float32), name="w")
+
+    def loss(X, y):
+        return np.mean((X @ w - y) ** 2) / len(X) ** 0.5
+
+    X, y, _ = batch(6)
+    X, y = X.astype(np.float32), y.astype(np.float32)
+    program = tg.to_numpy(loss, X, y)
+    value, dw = program(X[:4], y[:4])
+    assert dw.dtype == np.float32 and np.asarray(value).dtype == np.float32
+    assert_right(program, loss, (X[1:], y[1:]), rtol=1e-5)
+
+
+def test_a_function_of_another_library_is_imported(tmp_path):
+    module = types.ModuleType("lengths_of_arcs")
+    exec("import numpy as np\ndef arc(x):\n    return np.sqrt(1 + x * x)", vars(module))
+    sys.modules[module.__name__] = module
+    try:
+        from tinygrad_lr.ops import operation
+
+        @operation("bow(x)", lambda g, y, x: g * x / np.sqrt(1 + x * x))
+        def bow(x):
+            return np.hypot(1.0, x)
+
+        w = leaf(normal(3), name="w")
+
+        def loss(X):
+            return np.mean(bow(X @ w))
+
+        program = tg.to_numpy(loss, batch(5)[0])
+        assert "np.hypot(1, " in program.source
+        assert_right(program, loss, batch(8)[:1])
+    finally:
+        del sys.modules[module.__name__]
+        OPERATIONS.pop("bow", None)
+
+
+def test_a_wrong_rule_of_a_program_is_found(monkeypatch):
+    """What is printed is run on data of another size before it is handed out."""
+    from tinygrad_lr.program import to_numpy as module
+
+    def twice(results, trace, n):
+        return [results[0], *(2 * x for x in results[1:])]
+
+    monkeypatch.setattr(module, "simplified", twice)
+    with pytest.raises(tg.RecordingError, match="a fault of to_numpy"):
+        tg.to_numpy(function(RIGHT["halves"]), *batch(6))
+
+
+@pytest.mark.parametrize("start", range(0, 200, 20))
+def test_random_programs(start):
+    for seed in range(start, start + 20):
+        verdict, text = random_programs.attempt(seed, simplify=seed % 5 > 0)
+        assert verdict == "right", f"{seed} {verdict}: {text}"
+
+
+def test_an_exported_program_runs_alone(tmp_path):
+    w = leaf(normal(3), name="w")
+
+    def loss(X, y):
+        return np.mean((X @ w - y) ** 2)
+
+    X, y, _ = batch(12)
+    program = tg.to_numpy(loss, X, y, optimizer=tg.optim.SGD([w], lr=0.1), loop=True)
+    program.save(tmp_path / "fit.py")
+    np.savez(tmp_path / "data.npz", X=X, y=y, w=w.data)
+    run = subprocess.run(
+        [sys.executable, "fit.py", "data.npz", "30"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert "after 30 steps: loss" in run.stdout, run.stderr

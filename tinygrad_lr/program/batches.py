@@ -1,0 +1,328 @@
+"""A function of a batch, recorded on batches of several sizes: what differs comes from lengths.
+
+One recording holds values: a 4 does not tell that it is the number of samples. A batch of another
+size does, and a third one proves it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinygrad_lr.array.lengths import Length
+from tinygrad_lr.messages.origin import locate
+from tinygrad_lr.program.recorder import RecordingError, Repeatable
+from tinygrad_lr.program.symbols import Trace, tree_leaves, tree_map
+from tinygrad_lr.recording import recording
+from tinygrad_lr.tensor import Tensor
+
+SIZES = (14, 5, 8, 29, 7, 11, 13, 17, 19)  # of batches, beside the given one
+RUNS = 4  # on batches of them, at least
+MIN_SAMPLES = 8
+SHARES = ((1, 2), (1, 3), (1, 4), (1, 5), (1, 10), (2, 3), (3, 4), (4, 5), (7, 10), (9, 10))
+POLYNOMIALS: tuple[Callable[[Any], Any], ...] = (
+    lambda n: n * n, lambda n: n * (n - 1), lambda n: n * (n - 1) // 2, lambda n: n * (n + 1) // 2,
+)  # fmt: skip
+
+Emit = Callable[..., Any]
+PARTS: tuple[tuple[Callable[[float], float], Callable[[Emit, Any], Any]], ...] = (
+    (lambda n: n, lambda emit, n: n),
+    (lambda n: n - 1, lambda emit, n: n - 1),
+    (lambda n: n + 1, lambda emit, n: n + 1),
+    (math.sqrt, lambda emit, n: emit(np.sqrt, n)),
+    (math.log, lambda emit, n: emit(np.log, n)),
+    (lambda n: n * (n - 1), lambda emit, n: n * (n - 1)),
+    (lambda n: n * n, lambda emit, n: n * n),
+    (lambda n: n / (n - 1), lambda emit, n: emit(np.divide, n, n - 1)),
+    (lambda n: math.sqrt(n - 1), lambda emit, n: emit(np.sqrt, n - 1)),
+)  # what a number is a multiple of, or has as a divisor: its value, and how it is computed
+
+
+class Quantity(float):
+    """A number that is computed from the number of samples n.
+
+    Attributes:
+        n: the number of samples.
+        symbol: takes a trace and the n of its Symbols; gives the Symbol for the number.
+    """
+
+    n: Length
+    symbol: Callable[[Trace, Length], Any]
+
+
+class Run(NamedTuple):
+    """What a function gave for the Tensors of a batch."""
+
+    batch: list[Tensor]
+    output: Tensor
+
+
+class Batches:
+    """Recordings of a function on batches of several sizes.
+
+    Args:
+        function: called with Tensors of a batch; gives a Tensor with one element.
+        batch: its arrays, with the samples along the first axis.
+
+    Attributes:
+        names: of the arguments.
+        given: the batch, as arrays.
+        first: the recording whose numbers tell where they come from, on the given batch if it is
+            not too small.
+        last: a recording on other data of another size.
+        made: the arrays without data, as np.ones(len(X)), by id: how to make them, given
+            `Trace.emit` and what turns lengths into those of Symbols.
+
+    Raises:
+        RecordingError: if the function cannot be recorded, or if for another number of samples it
+            computes something else.
+    """
+
+    def __init__(self, function: Callable[..., Any], batch: Sequence[Any]) -> None:
+        self.function, self.given = function, [np.asarray(x) for x in batch]
+        self.names = _names(function, len(batch))
+        self.samples = next((len(x) for x in self.given if x.ndim), 0)
+        lengths = {n for x in self.given for n in x.shape}
+        sizes = [n for n in SIZES if n not in lengths][: (RUNS + 1) * bool(self.samples)]
+        few = 0 < self.samples < MIN_SAMPLES  # for which too much would be equal by accident
+        first = self._drawn(sizes.pop(0)) if few else self.given
+        runs = [self._run(first), *map(self._run_of, sizes)]
+        self.first, self.last = runs[0], runs[-1]
+        self.made: dict[int, Callable[[Emit, Any], Any]] = {}
+        self._held: list[Any] = []  # so that no id is used again
+        self._sizes = [len(first[self._axis]) if sizes else 0, *sizes]
+        self._compare(runs)
+
+    @property
+    def _axis(self) -> int:
+        """The first argument that has samples."""
+        return next(i for i, x in enumerate(self.given) if x.ndim)
+
+    def _drawn(self, n: int) -> list[Any]:
+        """Another batch: n of the samples in another order, or all, some more than once."""
+        rows = np.resize(np.random.default_rng(n).permutation(self.samples), n)
+        return [x[rows] if self.has_samples(i) else x for i, x in enumerate(self.given)]
+
+    def has_samples(self, i: int) -> bool:
+        """Whether the first axis of an argument is that of the samples."""
+        return bool(self.given[i].ndim) and len(self.given[i]) == self.samples
+
+    def _run_of(self, n: int) -> Run:
+        """The function on a batch of n samples."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # they come with the given batch
+                return self._run(self._drawn(n))
+        except RecordingError:
+            raise
+        except Exception as error:
+            raise RecordingError(
+                f"the function fails for {n} samples: {error}. Every argument whose first axis is "
+                f"{self.samples} long was taken for samples; what is none belongs outside"
+            ) from error
+
+    def _run(self, arrays: Sequence[Any]) -> Run:
+        batch = [Tensor(x, name=name) for x, name in zip(arrays, self.names, strict=True)]
+        with recording(Repeatable):
+            output = self.function(*batch)
+        if not isinstance(output, Tensor) or output.size != 1:
+            raise RecordingError(
+                f"the loss is a Tensor with one element, as of mean(), not {output!r}"
+            )
+        return Run(batch, output)
+
+    def _compare(self, runs: Sequence[Run]) -> None:
+        """Put numbers that tell where they come from in the place of those that differ."""
+        twins: dict[Any, tuple[Any, ...]] = {}
+        for xs in zip(*(run.batch for run in runs), strict=True):
+            twins[xs[0]] = xs
+        waiting = [tuple(run.output for run in runs)]
+        while waiting:
+            nodes: Any = waiting.pop()
+            node = nodes[0]
+            if known := twins.get(node):
+                if any(a is not b for a, b in zip(known, nodes, strict=True)):
+                    raise self._differs(node)
+                continue
+            twins[node] = nodes
+            if len({(x.op.name, len(x.inputs), *x.params) for x in nodes}) > 1:
+                raise self._differs(node)
+            trees = [(x.inputs, dict(x.params)) for x in nodes]
+            leaves = [list(tree_leaves(tree)) for tree in trees]
+            if len(set(map(len, leaves))) > 1:
+                raise self._differs(node)
+            parts = [*zip(*leaves, strict=True)]
+            waiting += [xs for xs in parts if isinstance(xs[0], Tensor) and xs[0].op]
+            explained = [self._explained(node, xs, twins) for xs in parts]
+            node.inputs, node.params = tree_map(trees[0], partial(_next, iter(explained)))
+
+    def _explained(self, node: Tensor, xs: tuple[Any, ...], twins: dict[Any, Any]) -> Any:
+        """What stands for an operand or a part of a param, given what it is in all runs."""
+        x = xs[0]
+        if all(y is x for y in xs):
+            return x
+        if len({type(y) for y in xs}) > 1:
+            raise self._differs(node)
+        if isinstance(x, Tensor):
+            batch = twins.get(x, ()) == xs  # an argument
+            if batch or all(y.op for y in xs) or all(_equal(y._array, x._array) for y in xs):
+                return x
+            raise self._differs(node)
+        if isinstance(x, Length) and all(_same_terms(x, y) for y in xs):
+            return x
+        if isinstance(x, np.ndarray) and x.ndim:
+            return self._array(node, xs)
+        if isinstance(x, (int, float, np.number, np.ndarray)) and not isinstance(x, bool):
+            return self._number(node, [np.asarray(y).item() for y in xs], x)
+        if any(y != x for y in xs):
+            raise self._differs(node)
+        return x
+
+    def _array(self, node: Tensor, xs: tuple[Any, ...]) -> Any:
+        """An array that is the same in all runs, or as long as the batch."""
+        x = xs[0]
+        if all(_equal(x, y) for y in xs):
+            return x
+        shape = [self._integer(lengths) for lengths in zip(*(y.shape for y in xs), strict=True)]
+        make = None if None in shape else self._made(xs, tuple(shape))
+        if make is None:
+            raise self._differs(node)
+        self.made[id(x)] = make
+        self._held.append(x)
+        return x
+
+    def _made(
+        self, xs: tuple[Any, ...], shape: tuple[Any, ...]
+    ) -> Callable[[Emit, Any], Any] | None:
+        """How an array is made of lengths: filled, counted, or with a diagonal of its own."""
+        x = xs[0]
+        first = x.flat[0] if x.size else 0
+        if all((y == first).all() for y in xs):
+            function = {0: np.zeros, 1: np.ones}.get(first, np.full)
+            return lambda emit, get: emit(function, get(shape), *[first] * (function is np.full))
+        if x.ndim == 1:
+            start = self._integer([int(y[0]) for y in xs])
+            n = shape[0]
+            if start is not None and all(
+                np.array_equal(y, np.roll(np.arange(len(y)), -int(y[0]))) for y in xs
+            ):
+                if all(y[0] == 0 for y in xs):
+                    return lambda emit, get: emit(np.arange, get(n))
+                return lambda emit, get: emit(np.roll, emit(np.arange, get(n)), get(-start))
+        if x.ndim == 2 and len(x) > 1 and all(y.shape[0] == y.shape[1] for y in xs):
+            on, off = x[0, 0], x[0, 1]
+            if all(np.array_equal(y, np.where(np.eye(len(y)) > 0, on, off)) for y in xs):
+                return partial(_eye, shape[0], on, off)
+        return None
+
+    def _number(self, node: Tensor, values: list[Any], x: Any) -> Any:
+        """A number that is the same in all runs, or computed from the number of samples."""
+        if all(v == values[0] or (v != v and values[0] != values[0]) for v in values):
+            return x
+        whole = isinstance(values[0], int)
+        number = self._integer(values) if whole else self._quantity(values)
+        if number is None:
+            raise self._differs(node)
+        return number
+
+    def _length(self) -> Length:
+        """The number of samples, as the length of a Tensor."""
+        return Length(self._sizes[0], self.first.batch[self._axis], 0)
+
+    def _integer(self, values: Sequence[int]) -> Any:
+        """A whole number as it is computed from the number of samples; None if it is not."""
+        n, (size, *_), first = self._length(), self._sizes, values[0]
+        pairs = [*zip(values, self._sizes, strict=True)]
+        if all(v == first for v in values):
+            return first
+        a = (values[1] - first) // (self._sizes[1] - size)
+        if a and all(v - a * k == first - a * size for v, k in pairs):
+            return _plus(n if a == 1 else -n if a == -1 else a * n, first - a * size)
+        for (p, q), c, sign in itertools.product(SHARES, (0, 1, -1), (1, -1)):
+            rest = first - sign * ((p * size + c) // q)
+            if all(v - sign * ((p * k + c) // q) == rest for v, k in pairs):
+                part = _plus(n if p == 1 else p * n, c) // q
+                return _plus(part if sign == 1 else -part, rest)
+        for polynomial in POLYNOMIALS:
+            c = first // polynomial(size)
+            if all(v == c * polynomial(k) for v, k in pairs):
+                return polynomial(n) if c == 1 else c * polynomial(n)
+        return None
+
+    def _quantity(self, values: Sequence[float]) -> Quantity | None:
+        """A number as a multiple of a function of the number of samples; None if it is none."""
+        for value_of, compute in PARTS:
+            parts = list(map(value_of, self._sizes))
+            for sign in (np.multiply, np.divide):
+                pairs = zip(values, parts, strict=True)
+                ratios = [v / p if sign is np.multiply else v * p for v, p in pairs]
+                if np.allclose(ratios, ratios[0], rtol=1e-12, atol=0):
+                    return self._computed(values[0], compute, sign, ratios[0])
+            a = (values[1] - values[0]) / (parts[1] - parts[0])
+            rests = [v - a * p for v, p in zip(values, parts, strict=True)]
+            if np.allclose(rests, rests[0], rtol=1e-12, atol=1e-12 * abs(values[0])):
+                return self._computed(values[0], compute, np.multiply, a, rests[0])
+        return None
+
+    def _computed(self, value: float, *how: Any) -> Quantity:
+        quantity = Quantity(value)
+        quantity.n, quantity.symbol = self._length(), partial(_symbol, how)
+        return quantity
+
+    def _differs(self, node: Tensor) -> RecordingError:
+        """The error for what depends on the data or on their number in a way that is not known."""
+        return RecordingError(
+            f"for another batch the function computes something else here than an expression of "
+            f"its arguments and of their lengths: there was a loop over the samples, a choice by "
+            f"values, or randomness\n  {locate(node.origin) if node.origin else ''}"
+        )
+
+
+def _names(function: Callable[..., Any], n: int) -> list[str]:
+    """The names of the first n parameters of a function."""
+    parameters = inspect.signature(function).parameters.values()
+    names = [p.name for p in parameters if p.kind is not p.VAR_POSITIONAL]
+    return [*names, *(f"x{i}" for i in range(len(names), n))][:n]
+
+
+def _symbol(how: tuple[Any, ...], trace: Trace, n: Length) -> Any:
+    """c times a function of n, or c divided by it, and perhaps a number more."""
+    compute, sign, c, *rest = how
+    c, part = float(f"{c:.14g}"), compute(trace.emit, n)
+    result = part if sign is np.multiply and c == 1 else trace.emit(sign, c, part)
+    return trace.emit(np.add, result, float(f"{rest[0]:.12g}")) if rest else result
+
+
+def _eye(n: Length, on: Any, off: Any, emit: Emit, get: Any) -> Any:
+    """A matrix with one number on its diagonal, and another elsewhere."""
+    eye = emit(np.eye, get(n))
+    scaled = eye if on - off == 1 else emit(np.multiply, float(on - off), eye)
+    return emit(np.add, float(off), scaled) if off else scaled
+
+
+def _next(values: Iterator[Any], _: Any) -> Any:
+    return next(values)
+
+
+def _plus(n: Length, rest: int) -> Any:
+    return n + rest if rest > 0 else n - -rest if rest else n
+
+
+def _same_terms(x: Any, y: Any) -> bool:
+    """Whether two lengths are computed in the same way."""
+    if not (isinstance(x, Length) and isinstance(y, Length)):
+        return type(x) is type(y) and (isinstance(x, Tensor) or bool(x == y))
+    pairs = zip(x.terms, y.terms, strict=False)
+    return len(x.terms) == len(y.terms) and all(_same_terms(a, b) for a, b in pairs)
+
+
+def _equal(x: Any, y: Any) -> bool:
+    """Whether two arrays are the same."""
+    return x.dtype == y.dtype and np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
