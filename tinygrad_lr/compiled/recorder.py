@@ -6,7 +6,7 @@ import contextlib
 import copy
 import functools
 import itertools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,6 +63,8 @@ class Recorded(NamedTuple):
     program: Any  # what runs it
     others: tuple[Tensor, ...]  # tensors that it takes as well
     state: tuple[str, ...]  # the names of the optimizer's lists that it changes
+    calls: Iterator[int]  # counts them
+    due: list[int]  # the call at which it is compared with an ordinary step
 
 
 def record(
@@ -85,7 +87,8 @@ def record(
     fallback = functools.cache(lambda: record(loss, state, arrays, guarded=True).program)
     with np.errstate(all="ignore"):
         plan, names = _plan(recorded, output, state, None if guarded else fallback)
-        return Recorded(_program(plan), tuple(recorded.others.values()), names)
+        others = tuple(recorded.others.values())
+        return Recorded(_program(plan), others, names, itertools.count(2), [1])
 
 
 def _check_loss(loss: Any, again: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -66,31 +66,6 @@ class Eager(NamedTuple):
     state: dict[str, list[Any]]
 
 
-class Checked:
-    """A step that is compared with an ordinary one at calls 2, 4, 8, ...; the first one was.
-
-    Args:
-        step: runs the program, if all is as it was when that was recorded.
-        fits: whether it is, for a batch.
-        compare: does a step both ways.
-    """
-
-    def __init__(self, step: Any, fits: Callable[[Any], bool], compare: Any) -> None:
-        self.step, self.fits, self.compare = step, fits, compare
-        self.calls, self.due = 1, 2
-
-    def __call__(self, batch: Sequence[Any]) -> float:
-        self.calls += 1
-        due = self.calls >= self.due and self.fits(batch)
-        loss: float = self.compared(batch) if due else self.step(batch)
-        return loss
-
-    def compared(self, batch: Sequence[Any]) -> Any:
-        """A step done both ways."""
-        self.due = 2 * self.calls
-        return self.compare(list(map(array_of, batch)))
-
-
 class Step:
     """A training step that is recorded; see `compile`.
 
@@ -109,6 +84,7 @@ class Step:
         self._state = PackedState(optimizer)
         self._recorded: dict[Any, tuple[Recorded, Any, Any]] = {}  # by shapes and rates
         self._step, self._many = self._other, no_steps
+        self._eaches = 0  # calls of each
 
     def __call__(self, *batch: Any) -> float:
         """One step on a batch of arrays; the loss before it."""
@@ -130,12 +106,17 @@ class Step:
         >>> w.item()
         3.0
         """
-        arrays, losses = [array_of(x) for x in (first, *others)], list[float]()
-        if len({len(x) for x in arrays}) > 1:
-            raise ValueError(
-                f"each takes arrays of the same length, not of {[len(x) for x in arrays]}"
-            )
-        while (i := len(losses)) < len(arrays[0]):
+        arrays = [first, *others]
+        self._eaches += 1
+        due = self._eaches & (self._eaches - 1) == 0  # then the first step may be compared
+        losses = [] if due else self._many(arrays)
+        if not losses or len(losses) < len(first):
+            arrays = [array_of(x) for x in arrays]
+            if len({len(x) for x in arrays}) > 1:
+                raise ValueError(
+                    f"each takes arrays of the same length, not of {[len(x) for x in arrays]}"
+                )
+        while (i := len(losses)) < len(first):
             losses.append(self(*(x[i, ...] for x in arrays)))
             losses += self._many([x[i + 1 :] for x in arrays])
         return losses
@@ -153,27 +134,17 @@ class Step:
         self._step, self._many = self._other, no_steps  # if this fails, for the next call as well
         if key in self._recorded:
             recorded, step, many = self._recorded[key]
-            step.calls += 1
-            due = step.calls >= step.due
-            loss = step.compared(arrays) if due else self._run(recorded, arrays)
+            due = next(recorded.calls) >= recorded.due[0]
+            loss = (self._compare if due else self._run)(recorded, arrays)
         else:
             recorded = record(self.loss, self._state, arrays)
             loss = self._compare(recorded, arrays)
-            step, many = self._checked(self._guarded(recorded, *key), recorded, key), no_steps
+            step, many = self._guarded(recorded, *key), no_steps
             if isinstance(recorded.program, FloatProgram) and not recorded.others:
                 many = self._guarded(recorded, *key, many=True)
             self._recorded[key] = recorded, step, many
         self._step, self._many, self.source = step, many, recorded.program.source
         return loss
-
-    def _checked(self, step: Any, recorded: Recorded, key: Any) -> Checked:
-        """A step that is compared with an ordinary one now and then."""
-
-        def fits(batch: Sequence[Any]) -> bool:
-            same = self._key(list(map(array_of, batch))) == key
-            return same and all(p.requires_grad for p in self.params)
-
-        return Checked(step, fits, functools.partial(self._compare, recorded))
 
     def _key(self, arrays: Sequence[Any]) -> tuple[Any, Any]:
         """What a recorded step holds for: shapes with dtypes, and rates."""
@@ -203,6 +174,7 @@ class Step:
         Raises:
             RecordingError: if the results differ.
         """
+        recorded.due[0] *= 2
         before = [p._array.copy() for p in self.params]
         eager = self._eager(arrays, before)
         loss = self._run(recorded, arrays)
@@ -256,13 +228,22 @@ class Step:
     def _guarded(self, recorded: Recorded, kinds: Any, rates: Any, many: bool = False) -> Any:
         """A function that runs a program if all is as it was when that was recorded.
 
-        It is compiled from a text, since loops would take longer than a small program.
+        At calls 2, 4, 8, ... it compares. It is compiled from a text, since loops would take longer
+        than a small program.
         """
         state = self._state
         space: dict[str, Any] = {"optimizer": self.optimizer, "ndarray": np.ndarray}
         space |= {"program": recorded.program.run, "other": self._other, "serials": serials}
         if many:
             space |= {"program": recorded.program.many, "other": no_steps}
+
+        def check(batch: Sequence[Any]) -> float:
+            arrays = list(map(array_of, batch))
+            fits = self._key(arrays) == (kinds, rates) and all(p.requires_grad for p in self.params)
+            return self._compare(recorded, arrays) if fits else self._other(batch)
+
+        calls = itertools.repeat(0) if many else recorded.calls
+        space |= {"calls": calls, "due": recorded.due, "check": check}
 
         def hold(x: Any) -> str:
             space[name := f"c{len(space)}"] = x
@@ -304,6 +285,8 @@ class Step:
 
 GUARDED = """\
 def run(batch):
+    if next(calls) >= due[0]:
+        return check(batch)
     if len(batch) != {n}:
         return other(batch)
     {arrays} = batch
