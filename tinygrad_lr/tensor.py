@@ -81,16 +81,10 @@ class Tensor(ArrayMethods):
     def data(self) -> NDArray:
         """The values, an ndarray. A leaf may be changed in place once backward() has run.
 
-        The values of a result are read-only. Assigning copies, keeps the dtype, and raises
-        ValueError for another shape. A change between a computation and its backward pass is an
-        error there; `Guard` says how it is detected.
+        Those of a result are read-only. Assigning copies, keeps the dtype, and raises ValueError
+        for another shape. A change before the backward pass is an error there: see `Guard`.
         """
-        array = self._read(".data")
-        if self.op is not None:
-            array.setflags(write=False)
-        elif self._guard is None:
-            self._guard = Guard(array)
-        return array
+        return self._shared(".data")
 
     @data.setter
     def data(self, values: Any) -> None:
@@ -100,6 +94,14 @@ class Tensor(ArrayMethods):
                 raise ShapeError(messages.other_shape(self, values.shape))
             self._array = values
         self.mark_changed()
+
+    def _shared(self, reader: str) -> NDArray:
+        array = self._read(reader)
+        if self.op is not None:
+            array.setflags(write=False)
+        elif self._guard is None:
+            self._guard = Guard(array)
+        return array
 
     def mark_changed(self) -> NDArray:
         """Return the array for an update in place; graphs built from it become stale."""
@@ -173,7 +175,7 @@ class Tensor(ArrayMethods):
 
     def detach(self) -> Tensor:
         """The same data (shared, not copied) without the history."""
-        result = _node(self.data)
+        result = _node(self._shared("detach"))
         result._guard = Guard(self._array)
         return result
 

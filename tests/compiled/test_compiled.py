@@ -384,6 +384,95 @@ def test_a_gradient_of_rounding_alone_is_not_compared():
         step(X)
 
 
+def test_there_are_programs_for_so_many_shapes_only():
+    slow, fast, y = pair("tanh", "Adam")
+    rows = np.tile(np.arange(1, 8), 4)
+    many = np.concatenate([X] * 4)
+    ys = np.concatenate([y] * 4)
+    with pytest.warns(tg.TensorWarning, match="one operation after the other") as caught:
+        for k, n in enumerate([*range(1, 22), *rows]):
+            assert_allclose(fast[0](many[:n], ys[:n]), slow[0](many[:n], ys[:n]), rtol=1e-9), k
+    assert len(caught) == 1 and len(fast[0]._recorded) == 16
+    assert_same(slow, fast)
+
+
+# Steps that were wrong, crashed or were refused once
+MENDED = {
+    "or": lambda x, y, w: np.mean((((x > 0) + (x > 1)) @ w - y) ** 2),
+    "masks": lambda x, y, w: np.mean(((x @ w > 0) & (y > 0) | ~(x @ w > 1)) * (x @ w - y) ** 2),
+    "logical": lambda x, y, w: np.sum(np.logical_and(x > 0, x < 1) * w) + np.sum(w * w),
+    "isnan": lambda x, y, w: np.mean(np.where(np.isnan(x @ w), 0, x @ w - y) ** 2),
+    "detached": lambda x, y, w: np.mean((x @ (w + (np.sign(w) - w).detach()) - y) ** 2),
+    "target": lambda x, y, w: np.mean((x @ w - (0.9 * (x @ w).detach() + y)) ** 2),
+    "ruled out": lambda x, y, w: np.mean(
+        tg.softmax(np.where(np.tril(np.ones((7, 7))) > 0, (x * w) @ x.T, -np.inf)) @ y
+    ),
+    "joined": lambda x, y, w: np.concatenate([x[0] * w, w[:2]]).sum() ** 2,
+    "a sum": lambda x, y, w: np.sum(x @ w + y) ** 2,
+    "differences": lambda x, y, w: (
+        np.sum(np.maximum(x @ w, 0)[1:] - np.maximum(x @ w, 0)[:-1]) + np.sum(w * w)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_a_compiled_step_is_an_ordinary_one(name):
+    start, g = np.array([0.3, -0.2, 0.5]), np.random.default_rng(5)
+    a, b = (Tensor(start, requires_grad=True) for _ in range(2))
+    step = tg.compile(lambda x, y: MENDED[name](x, y, a), tg.optim.SGD([a], lr=0.05))
+    optimizer = tg.optim.SGD([b], lr=0.05)
+    for _ in range(11):
+        x, y = g.normal(size=(7, 3)), g.normal(size=7)
+        loss = MENDED[name](Tensor(x), Tensor(y), b)
+        assert_allclose(step(x, y), loss.item(), rtol=1e-9)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert_allclose(a.data, b.data, rtol=1e-9)
+
+
+def test_a_mask_as_an_index_is_refused_by_name():
+    w = Tensor([0.3, -0.2, 0.5], requires_grad=True)
+
+    def loss(x):
+        z = x @ w
+        return (z[z > 0] ** 2).sum()
+
+    with pytest.raises(tg.RecordingError, match=r"np\.where\(mask, a, 0\)"):
+        tg.compile(loss, tg.optim.SGD([w], lr=0.1))(X)
+    assert_allclose(tg.to_numpy(loss, X)(NEW)[0], loss(Tensor(NEW)).item())
+
+
+def test_labels_out_of_range_are_seen_in_every_batch():
+    W = Tensor(np.eye(3), requires_grad=True)
+    step = tg.compile(lambda x, t: tg.cross_entropy(x @ W, t), tg.optim.SGD([W], lr=0.1))
+    good = np.array([0, 1, 2, 2, 1, 0, 1])
+    for _ in range(6):
+        step(X, good)
+    before = W.data.copy()
+    for bad in (7, -1, 3):
+        with pytest.raises(ValueError, match=f"{bad}"):
+            step(X, np.where(good == 2, bad, good))
+        assert_allclose(W.data, before)
+    step(X, good)
+
+
+def test_an_optimizer_that_overrides_its_update():
+    class Doubled(tg.optim.SGD):
+        def update(self, i, data, grad):
+            data -= 2 * self.lr * grad
+
+    a, b = (Tensor([0.3, -0.2, 0.5], requires_grad=True) for _ in range(2))
+    step = tg.compile(lambda x: np.mean((x @ a) ** 2), Doubled([a], lr=0.05))
+    optimizer = tg.optim.SGD([b], lr=0.1)
+    for _ in range(5):
+        step(X)
+        optimizer.zero_grad()
+        np.mean((X @ b) ** 2).backward()
+        optimizer.step()
+    assert_allclose(a.data, b.data, rtol=1e-12)
+
+
 def test_a_wrong_program_is_noticed(monkeypatch):
     from tinygrad_lr.compiled import rewrites
 

@@ -1,5 +1,6 @@
 """to_numpy of a function of a batch: right for other data of any number of samples, or refused."""
 
+import linecache
 import subprocess
 import sys
 import types
@@ -10,8 +11,11 @@ import pytest
 import tinygrad_lr as tg
 from tests.helpers import defined, leaf, normal
 from tests.program import random_programs
+from tests.program.everyday import LOSSES
 from tinygrad_lr.ops import OPERATIONS
 
+# np.eye(K)[labels], and as many classes as there are samples
+HARD = "softmax with label smoothing", "NT-Xent"
 SIZES = 1, 2, 3, 8, 21
 # of (3, 1) beside (3,), where three samples are meant to meet three classes
 pytestmark = pytest.mark.filterwarnings("ignore::tinygrad_lr.TensorWarning")
@@ -317,6 +321,23 @@ def test_random_programs(start):
     for seed in range(start, start + 20):
         verdict, text = random_programs.attempt(seed, simplify=seed % 5 > 0)
         assert verdict == "right", f"{seed} {verdict}: {text}"
+
+
+@pytest.mark.parametrize("title", LOSSES)
+def test_everyday_losses_are_right_for_other_data_or_refused(title):
+    text, name = LOSSES[title], f"<everyday {title}>"
+    linecache.cache[name] = len(text), None, text.splitlines(True), name
+    for n in (2, 3, 5, 10):
+        space = {"np": np, "tg": tg}
+        exec(compile(text, name, "exec"), space)
+        loss, drawn = space["loss"], space["batch"]
+        try:
+            program = tg.to_numpy(loss, *drawn(n, 1))
+        except tg.RecordingError as error:
+            assert title in HARD, error
+            continue
+        assert title not in HARD
+        assert_right(program, loss, drawn(11, 2), rtol=1e-7)
 
 
 def test_an_exported_program_runs_alone(tmp_path):

@@ -7,6 +7,7 @@ import functools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,8 @@ class BufferedProgram:
     def _operand(self, x: Any) -> str:
         """What a call on arrays takes for an argument."""
         if not isinstance(x, Symbol):
-            return repr(x) if isinstance(x, (int, float, str, type(None))) else self._hold(x)
+            plain = isinstance(x, (int, str, type(None))) or (isinstance(x, float) and isfinite(x))
+            return repr(x) if plain else self._hold(x)
         if x in self.texts:
             return self.texts[x]
         if x not in self.arrays and not (x.function is np.transpose and self._view(x)):

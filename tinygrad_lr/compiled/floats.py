@@ -138,6 +138,8 @@ class FloatProgram:
             return np.asarray(moved, object)
         if x.value.dtype not in (np.float64, np.int64, np.bool_):
             raise NotApplicable  # floats are not rounded, and do not wrap around, as these are
+        if function is np.add and x.value.dtype == np.bool_:
+            raise NotApplicable  # it is "or"
         if function in (np.add.reduce, np.maximum.reduce):
             join = total if function == np.add.reduce else self._largest
             return reduce_axes(join, self._read(x.args[0]), x.axes).reshape(x.value.shape)

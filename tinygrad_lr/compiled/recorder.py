@@ -6,7 +6,7 @@ import contextlib
 import copy
 import functools
 import itertools
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,14 +17,17 @@ from tinygrad_lr.compiled.buffers import BufferedProgram
 from tinygrad_lr.compiled.floats import FloatProgram
 from tinygrad_lr.compiled.plan import NotApplicable, PackedArrays, PackedState, Plan
 from tinygrad_lr.compiled.rewrites import UNGUARDED, Augmented, common_factor, faster
+from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming.names import nodes
 from tinygrad_lr.optim import SGD
 from tinygrad_lr.program.lowering import Lowering, trace_update
-from tinygrad_lr.program.recorder import RecordingError, Repeatable
+from tinygrad_lr.program.recorder import Mask, RecordingError, Repeatable
 from tinygrad_lr.program.simplify import simplified
 from tinygrad_lr.program.symbols import Symbol
-from tinygrad_lr.recording import recording
-from tinygrad_lr.tensor import Tensor
+from tinygrad_lr.recording import current, recording
+from tinygrad_lr.tensor import Tensor, history
+
+LABELS = ("categorical_loss", "bernoulli_loss", "logistic_loss")  # operations on labels
 
 
 class Recording(Lowering):
@@ -35,21 +38,38 @@ class Recording(Lowering):
         outside: the ids of values that the function does not compute; a Tensor among them, one of
             the `others`, may change from step to step.
         guarded: whether losses are computed by formulas that do not overflow.
+        detached: the results that leaves are copies of, by the ids of their arrays.
     """
 
     def __init__(
-        self, arguments: Sequence[Tensor], outside: Collection[int], guarded: bool
+        self,
+        arguments: Sequence[Tensor],
+        outside: Collection[int],
+        guarded: bool,
+        detached: Mapping[int, Tensor],
     ) -> None:
         super().__init__(fixed=True)
         self.arguments = [self.bind(x, self.trace.argument(x._array)) for x in arguments]
         self.others: dict[Symbol, Tensor] = {}
-        self._outside, self._guarded = outside, guarded
+        self._outside, self._guarded, self._detached = outside, guarded, detached
 
     def _forward(self, node: Any) -> Any:
         unguarded = None if self._guarded else UNGUARDED.get(node.op.name)
         return unguarded or super()._forward(node)
 
+    def _node_params(self, node: Any) -> Any:
+        index = node.params.get("index", ())
+        if any(isinstance(x, Mask) for x in (index if isinstance(index, tuple) else (index,))):
+            raise RecordingError(
+                f"a mask as an index takes as many elements as there are, others for other data: "
+                f"use np.where(mask, a, 0)\n  {locate(node.origin)}"
+            )
+        return super()._node_params(node)
+
     def _leaf(self, x: Any) -> Any:
+        source = self._detached.get(id(x._array)) if isinstance(x, Tensor) else None
+        if source is not None and source.op:
+            return self.computed(source)
         if not isinstance(x, Tensor) or id(x) not in self._outside:
             return super()._leaf(x)
         symbol = self.trace.argument(x._array)
@@ -65,6 +85,7 @@ class Recorded(NamedTuple):
     state: tuple[str, ...]  # the names of the optimizer's lists that it changes
     calls: Iterator[int]  # counts them
     due: list[int]  # the call at which it is compared with an ordinary step
+    labels: list[tuple[int, int]]  # which of the batch are labels, and the largest that may be
 
 
 def record(
@@ -80,15 +101,25 @@ def record(
     """
     batch = [Tensor(x) for x in arrays]
     with recording(Repeatable):
-        output, again = loss(*batch), loss(*batch)
+        output, again, detached = loss(*batch), loss(*batch), current().detached
     _check_loss(output, again)
     outside = {id(x) for x in nodes([output])} & {id(x) for x in nodes([again])}
-    recorded = Recording([*batch, *state.params], outside, guarded)
+    recorded = Recording([*batch, *state.params], outside, guarded, detached)
     fallback = functools.cache(lambda: record(loss, state, arrays, guarded=True).program)
     with np.errstate(all="ignore"):
         plan, names = _plan(recorded, output, state, None if guarded else fallback)
         others = tuple(recorded.others.values())
-        return Recorded(_program(plan), others, names, itertools.count(2), [1])
+        labels = list(_labels(output, batch))
+        return Recorded(_program(plan), others, names, itertools.count(2), [1], labels)
+
+
+def _labels(output: Tensor, batch: Sequence[Tensor]) -> Iterator[tuple[int, int]]:
+    """What of a batch are labels of a loss, and the largest of them that may be."""
+    for node in history(output):
+        for i, x in enumerate(batch):
+            if x.size and node.op.name in LABELS and node.inputs[1] is x:
+                many = node.op.name == "categorical_loss" and x.ndim < node.inputs[0].ndim
+                yield i, node.inputs[0].shape[-1] - 1 if many else 1
 
 
 def _check_loss(loss: Any, again: Any) -> None:

@@ -9,16 +9,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_lr import messages
 from tinygrad_lr.array.convert import is_operand
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.compiled.floats import FloatProgram
 from tinygrad_lr.compiled.plan import PackedState, compile_function
 from tinygrad_lr.compiled.recorder import Recorded, record
 from tinygrad_lr.functional import grad
+from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.optim import SGD, Adam, Optimizer
 from tinygrad_lr.program.recorder import RecordingError
 from tinygrad_lr.tensor import Tensor, serials
 
+MAX_PROGRAMS = 16  # of a step, each with buffers of its own
 PACKED = (SGD, Adam)  # what they do to an element depends on that element alone
 
 
@@ -38,7 +41,8 @@ def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
 
     Returns:
         A Step: called with the arrays of a batch, it gives the loss before the step, a float.
-        Batches of another shape are recorded anew.
+        Batches of another shape are recorded anew, up to 16 shapes and sets of rates; what comes
+        after these runs one operation after the other.
 
     Raises:
         RecordingError: at the first call, if the function does what cannot be recorded, as an
@@ -74,7 +78,7 @@ class Step:
     """
 
     def __init__(self, loss: Callable[..., Tensor], optimizer: Optimizer) -> None:
-        if not callable(loss) or type(optimizer) not in PACKED:
+        if not callable(loss) or not isinstance(optimizer, PACKED):
             raise TypeError(
                 f"compile takes a function that gives the loss, and an SGD or Adam, not {loss!r} "
                 f"and {optimizer!r}"
@@ -85,6 +89,7 @@ class Step:
         self._recorded: dict[Any, tuple[Recorded, Any, Any]] = {}  # by shapes and rates
         self._step, self._many = self._other, no_steps
         self._eaches = 0  # calls of each
+        self._warned = False
 
     def __call__(self, *batch: Any) -> float:
         """One step on a batch of arrays; the loss before it."""
@@ -135,7 +140,12 @@ class Step:
         if key in self._recorded:
             recorded, step, many = self._recorded[key]
             due = next(recorded.calls) >= recorded.due[0]
-            loss = (self._compare if due else self._run)(recorded, arrays)
+            wrong = any(
+                not 0 <= arrays[i].min() <= arrays[i].max() <= n for i, n in recorded.labels
+            )
+            loss = (self._compare if due or wrong else self._run)(recorded, arrays)
+        elif len(self._recorded) >= MAX_PROGRAMS:
+            return self._ordinary(arrays)
         else:
             recorded = record(self.loss, self._state, arrays)
             loss = self._compare(recorded, arrays)
@@ -144,6 +154,22 @@ class Step:
                 many = self._guarded(recorded, *key, many=True)
             self._recorded[key] = recorded, step, many
         self._step, self._many, self.source = step, many, recorded.program.source
+        return loss
+
+    def _ordinary(self, arrays: Sequence[Any]) -> float:
+        """A step without a program; says so once."""
+        if not self._warned:
+            messages.warn(
+                f"a compiled step has programs for {MAX_PROGRAMS} shapes of batches and sets of "
+                f"rates: others run one operation after the other",
+                TensorWarning,
+            )
+            self._warned = True
+        value = self.loss(*map(Tensor, arrays))
+        for i, (p, g) in enumerate(zip(self.params, grad(value, self.params), strict=True)):
+            self.optimizer.update(i, p.mark_changed(), unwrap(g))
+            p.grad = None
+        loss: float = value.item()
         return loss
 
     def _key(self, arrays: Sequence[Any]) -> tuple[Any, Any]:
@@ -242,8 +268,8 @@ class Step:
             fits = self._key(arrays) == (kinds, rates) and all(p.requires_grad for p in self.params)
             return self._compare(recorded, arrays) if fits else self._other(batch)
 
-        calls = itertools.repeat(0) if many else recorded.calls
-        space |= {"calls": calls, "due": recorded.due, "check": check}
+        calls, labels = itertools.repeat(0) if many else recorded.calls, recorded.labels
+        space |= {"calls": calls, "due": recorded.due, "check": no_steps if many else check}
 
         def hold(x: Any) -> str:
             space[name := f"c{len(space)}"] = x
@@ -274,6 +300,10 @@ class Step:
             n=len(kinds),
             arrays=f"[{', '.join(arrays)}]",
             changes=" or ".join(changes),
+            wrong=" or ".join(
+                f"not 0 <= a{i}.min(initial=0) <= a{i}.max(initial=0) <= {n}" for i, n in labels
+            )
+            or "0",
             serials=" = ".join(f"{p}.serial" for p in params),
             grads=" = ".join(f"{p}.grad" for p in params),
             t=t,
@@ -292,6 +322,8 @@ def run(batch):
     {arrays} = batch
     if {changes}:
         return other(batch)
+    if {wrong}:
+        return check(batch)
     {serials} = next(serials)
     {grads} = None
     t = {t}

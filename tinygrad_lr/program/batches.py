@@ -20,7 +20,7 @@ from tinygrad_lr.array.lengths import Length
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.program.recorder import RecordingError, Repeatable
 from tinygrad_lr.program.symbols import Trace, tree_leaves, tree_map
-from tinygrad_lr.recording import recording
+from tinygrad_lr.recording import current, recording
 from tinygrad_lr.tensor import Tensor
 
 SIZES = (14, 5, 8, 29, 7, 11, 13, 17, 19)  # of batches, beside the given one
@@ -62,6 +62,7 @@ class Run(NamedTuple):
 
     batch: list[Tensor]
     output: Tensor
+    detached: dict[int, Tensor]  # what leaves are copies of, by the ids of their arrays
 
 
 class Batches:
@@ -79,6 +80,7 @@ class Batches:
         last: a recording on other data of another size.
         made: the arrays without data, as np.ones(len(X)), by id: how to make them, given
             `Trace.emit` and what turns lengths into those of Symbols.
+        detached: the leaves that are detached copies of results, with those.
 
     Raises:
         RecordingError: if the function cannot be recorded, or if for another number of samples it
@@ -96,6 +98,7 @@ class Batches:
         runs = [self._run(first), *map(self._run_of, sizes)]
         self.first, self.last = runs[0], runs[-1]
         self.made: dict[int, Callable[[Emit, Any], Any]] = {}
+        self.detached: dict[Tensor, Any] = {}
         self._held: list[Any] = []  # so that no id is used again
         self._sizes = [len(first[self._axis]) if sizes else 0, *sizes]
         self._compare(runs)
@@ -131,12 +134,12 @@ class Batches:
     def _run(self, arrays: Sequence[Any]) -> Run:
         batch = [Tensor(x, name=name) for x, name in zip(arrays, self.names, strict=True)]
         with recording(Repeatable):
-            output = self.function(*batch)
+            output, detached = self.function(*batch), current().detached
         if not isinstance(output, Tensor) or output.size != 1:
             raise RecordingError(
                 f"the loss is a Tensor with one element, as of mean(), not {output!r}"
             )
-        return Run(batch, output)
+        return Run(batch, output, detached)
 
     def _compare(self, runs: Sequence[Run]) -> None:
         """Put numbers that tell where they come from in the place of those that differ."""
@@ -160,8 +163,18 @@ class Batches:
                 raise self._differs(node)
             parts = [*zip(*leaves, strict=True)]
             waiting += [xs for xs in parts if isinstance(xs[0], Tensor) and xs[0].op]
+            waiting += self._detached(parts, runs)
             explained = [self._explained(node, xs, twins) for xs in parts]
             node.inputs, node.params = tree_map(trees[0], partial(_next, iter(explained)))
+
+    def _detached(self, parts: Sequence[Any], runs: Sequence[Run]) -> Iterator[tuple[Any, ...]]:
+        """The results that leaves are detached copies of."""
+        for xs in parts:
+            leaves = [x for x in xs if isinstance(x, Tensor) and not x.op]
+            sources = [r.detached.get(id(x._array)) for r, x in zip(runs, leaves, strict=False)]
+            if len(leaves) == len(runs) and all(x is not None and x.op for x in sources):
+                self.detached[leaves[0]] = sources[0]
+                yield tuple(sources)
 
     def _explained(self, node: Tensor, xs: tuple[Any, ...], twins: dict[Any, Any]) -> Any:
         """What stands for an operand or a part of a param, given what it is in all runs."""
@@ -171,7 +184,7 @@ class Batches:
         if len({type(y) for y in xs}) > 1:
             raise self._differs(node)
         if isinstance(x, Tensor):
-            batch = twins.get(x, ()) == xs  # an argument
+            batch = twins.get(x, ()) == xs or x in self.detached  # an argument, or computed
             if batch or all(y.op for y in xs) or all(_equal(y._array, x._array) for y in xs):
                 return x
             raise self._differs(node)

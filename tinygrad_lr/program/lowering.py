@@ -91,8 +91,7 @@ class Lowering:
         Raises:
             GradientError: if it has none, or does not depend on one of `wrt`.
         """
-        for node in reversed(history(output)):  # else it would be a deep recursion
-            self.symbol(node)
+        self.computed(output)
         grads = self._gradients(output) if wrt else {}
         for x in wrt:
             if x not in grads:
@@ -100,6 +99,12 @@ class Lowering:
                     f"{output!r} does not depend on {x!r}: it has no gradient there"
                 )
         return [self.symbol(output), *(grads[x] for x in wrt)]
+
+    def computed(self, output: Tensor) -> Any:
+        """The Symbol of a result, those that it is computed from first, not in a deep recursion."""
+        for node in reversed(history(output)):
+            self.symbol(node)
+        return self.symbol(output)
 
     def _gradients(self, output: Tensor) -> dict[Tensor, Any]:
         grads = gradients(output, interpret=self._interpret, rules_of=self._rules)

@@ -108,7 +108,7 @@ class FunctionLowering(NamedLowering):
 
     def __init__(self, names: Mapping[int, str], batches: Batches) -> None:
         super().__init__(names)
-        self.made = batches.made
+        self.made, self.detached = batches.made, batches.detached
         for i, x in enumerate(batches.first.batch):
             symbol = self.argument(x._array, str(x.name), fixed=not batches.has_samples(i))
             self.batch[self.bind(x, symbol)] = batches.given[i]
@@ -132,6 +132,8 @@ class FunctionLowering(NamedLowering):
         """A parameter, what is made of lengths, a variable's array, or a constant."""
         if id(x) in self.made:
             return self.made[id(x)](self.trace.emit, lambda n: tree_map(n, self.symbol))
+        if x in self.detached if isinstance(x, Tensor) else False:
+            return self.computed(self.detached[x])
         array, name = unwrap(x), self.names.get(id(x), "")
         trained = isinstance(x, Tensor) and x.requires_grad
         if not (trained or name.replace(".", "").isidentifier()):

@@ -305,7 +305,7 @@ def _prove(
     Raises:
         RecordingError: if the results differ.
     """
-    batch, output = batches.last
+    batch, output, _ = batches.last
     grads = {x: unwrap(g) for x, g in gradients(output).items()} if wrt else {}
     expected = [output._array, *(np.asarray(grads[x]) for x in wrt)]
     if optimizer:

@@ -180,7 +180,9 @@ class Writer:
         if x not in self.trace.derivations or x.function in (put, add_at):
             return []
         first, step = self.trace.derivations[x]
-        texts = [self.text(first, by_name=True), self.text(first), self.text(step), self.text(x)]
+        texts = [self.text(first, True), self.text(first), self.text(step), self.text(x)]
+        if any(f"np.{f.__name__}(" in text for f in (put, add_at) for text in texts):
+            return []  # what is done in place is no expression
         lines, line, *rest = [], "# because ", *dict.fromkeys(texts)
         line += rest.pop(0)
         for text in rest:
@@ -345,19 +347,14 @@ def method(
 
 
 def reference(function: Any) -> str:
-    """A function as a program calls it: np.exp, np.linalg.inv, scipy.special.erf.
-
-    Raises:
-        ValueError: if no module has it.
-    """
+    """A function as a program calls it: np.exp, np.linalg.inv, scipy.special.erf."""
     name = name_of(function)
-    if getattr(np, name, None) is function or name in REDUCED.values():
+    if getattr(np, name, None) is function or function in REDUCED:
         return f"np.{name}"
     modules = [m for m in list(sys.modules.values()) if vars(m).get(name) is function]
     public = [m.__name__ for m in modules if not re.search(r"(^|\.)_", m.__name__)]
-    if not public or public == ["__main__"]:
-        raise ValueError(f"{name} is in no module: a program cannot import it")
-    return f"{min(public, key=len)}.{name}".replace("numpy.", "np.")
+    module = min(public, key=len, default="np")
+    return f"{module}.{name}".replace("numpy.", "np.")
 
 
 def name_of(function: Any) -> str:
