@@ -117,6 +117,10 @@ def loss(X, y, labels):
     "reshaped": """
 def loss(X, y, labels):
     return np.mean((X.reshape(-1) * 2 + b) ** 2) + (X @ W).reshape(len(X), -1).sum() / X.size""",
+    "whole and truth values": """
+def loss(X, y, labels):
+    on = np.ones(len(X), dtype=bool)
+    return np.sum((X @ w - y) ** 2 * on * np.full(len(X), 2)) / len(X)""",
     "argmax": """
 def loss(X, y, labels):
     z = X @ W
@@ -152,6 +156,14 @@ def loss(X, y, labels):
 def loss(X, y, labels):
     r = X @ w - y
     return np.mean(r ** 2) if len(X) > 6 else np.mean(np.abs(r))""", "r ** 2"),
+    "a bound that few samples do not reach": ("""
+def loss(X, y, labels):
+    r = X @ w - y
+    return np.sum(r ** 2) / max(len(X), 4)""", "max(len(X), 4)"),
+    "another way for many samples": ("""
+def loss(X, y, labels):
+    r = X @ w - y
+    return np.mean(r ** 2) if len(X) < 100 else np.mean(np.abs(r))""", "r ** 2"),
     "noise": ("""
 def loss(X, y, labels):
     return np.mean((X @ w - y + np.random.normal(size=len(X))) ** 2)""", "np.random"),

@@ -6,6 +6,7 @@ size does, and a third one proves it.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
 import math
@@ -24,7 +25,8 @@ from tinygrad_lr.recording import current, recording
 from tinygrad_lr.tensor import Tensor
 
 SIZES = (14, 5, 8, 29, 7, 11, 13, 17, 19)  # of batches, beside the given one
-RUNS = 4  # on batches of them, at least
+RUNS = 4  # on batches of them
+EXTREMES = (2, 3, 150)  # sizes that a function may fail for, but not compute something else
 MIN_SAMPLES = 8
 SHARES = ((1, 2), (1, 3), (1, 4), (1, 5), (1, 10), (2, 3), (3, 4), (4, 5), (7, 10), (9, 10))
 POLYNOMIALS: tuple[Callable[[Any], Any], ...] = (
@@ -97,6 +99,10 @@ class Batches:
         first = self._drawn(sizes.pop(0)) if few else self.given
         runs = [self._run(first), *map(self._run_of, sizes)]
         self.first, self.last = runs[0], runs[-1]
+        for n in (n for n in EXTREMES if sizes and n not in lengths):
+            with contextlib.suppress(RecordingError):
+                runs.append(self._run_of(n))
+                sizes.append(n)
         self.made: dict[int, Callable[[Emit, Any], Any]] = {}
         self.detached: dict[Tensor, Any] = {}
         self._held: list[Any] = []  # so that no id is used again
@@ -216,10 +222,11 @@ class Batches:
     ) -> Callable[[Emit, Any], Any] | None:
         """How an array is made of lengths: filled, counted, or with a diagonal of its own."""
         x = xs[0]
-        first = x.flat[0] if x.size else 0
+        first: Any = x.flat[0] if x.size else x.dtype.type(0)
         if all((y == first).all() for y in xs):
-            function = {0: np.zeros, 1: np.ones}.get(first, np.full)
-            return lambda emit, get: emit(function, get(shape), *[first] * (function is np.full))
+            if x.dtype == float and first in (0, 1):
+                return lambda emit, get: emit(np.ones if first else np.zeros, get(shape))
+            return lambda emit, get: emit(np.full, get(shape), first.item(), x.dtype)
         if x.ndim == 1:
             start = self._integer([int(y[0]) for y in xs])
             n = shape[0]
