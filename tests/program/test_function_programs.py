@@ -117,6 +117,24 @@ def loss(X, y, labels):
     "reshaped": """
 def loss(X, y, labels):
     return np.mean((X.reshape(-1) * 2 + b) ** 2) + (X @ W).reshape(len(X), -1).sum() / X.size""",
+    "rows of numbers": """
+def loss(X, y, labels):
+    k = np.arange(len(X))
+    late = np.arange(len(X) - 1, -1, -1)
+    return np.sum(k / len(X) * (X @ w)) + np.sum(k[:, None] * X * y[late][:, None] * a)""",
+    "matrices of numbers": """
+def loss(X, y, labels):
+    n, z = len(X), X @ W
+    centred = (np.eye(n) - 1 / n) @ z
+    causal = np.triu(np.full((n, n), -1e9), 1)
+    mixed = tg.softmax(z @ X.T + causal) @ X
+    return np.sum(centred ** 2) + np.sum(mixed @ w) + np.sum(np.tril(np.ones((n, n))) @ z)""",
+    "filled with a share": """
+def loss(X, y, labels):
+    return np.sum(np.full((len(X), 1), 1 / len(X)) * X * w) + np.sum(X @ w) / np.log(len(X) + 1)""",
+    "minus a mask": """
+def loss(X, y, labels):
+    return 1 - np.sum((X > 0) * (X @ W)) - np.sum((X @ w) ** 2) * (1 - 1 / len(X))""",
     "whole and truth values": """
 def loss(X, y, labels):
     on = np.ones(len(X), dtype=bool)
@@ -160,6 +178,16 @@ def loss(X, y, labels):
 def loss(X, y, labels):
     r = X @ w - y
     return np.sum(r ** 2) / max(len(X), 4)""", "max(len(X), 4)"),
+    "a bound for a single sample": ("""
+def loss(X, y, labels):
+    return np.sum((X @ w - y) ** 2) / max(len(X) - 1, 1)""", "max(len(X) - 1, 1)"),
+    "another way for one sample": ("""
+def loss(X, y, labels):
+    z = X @ w
+    return np.mean(z ** 2) + (np.mean((z[1:] - z[:-1]) ** 2) if len(X) > 1 else 0)""", "z"),
+    "a square": ("""
+def loss(X, y, labels):
+    return np.sum((X @ w) ** 2) / (2 if X.shape[0] == X.shape[1] else 1)""", "2 if"),
     "another way for many samples": ("""
 def loss(X, y, labels):
     r = X @ w - y
@@ -256,6 +284,66 @@ def test_parameters_are_as_they_are_now_and_arguments_may_be_given_in_order():
         program(X, y, y=y)
     with pytest.raises(ValueError, match=r"X has the shape \(4, 2\)"):
         program(np.ones((4, 2)), np.ones(4))
+
+
+def test_all_arguments_have_the_same_number_of_samples():
+    w = leaf(normal(3), name="w")
+
+    def loss(X, Z):
+        return np.sum(X @ w) / len(X) + np.sum(Z @ w) / len(Z)
+
+    program = tg.to_numpy(loss, batch(5)[0], batch(5, seed=1)[0])
+    with pytest.raises(ValueError, match=r"X \(4, 3\).*Z \(6, 3\)|Z \(6, 3\).*X \(4, 3\)"):
+        program(batch(4)[0], batch(6)[0])
+
+
+def test_what_is_not_given_is_as_it_is_now():
+    """Parameters, the state of the optimizer and captured arrays."""
+    w, scales = leaf(normal(3), name="w"), np.array([1.0, 2.0, 0.5])
+    optimizer = tg.optim.Adam([w], lr=0.1)
+
+    def loss(X, y):
+        return np.mean((X * scales @ w - y) ** 2)
+
+    program = tg.to_numpy(loss, *batch(5)[:2], optimizer=optimizer)
+    for seed in range(4):
+        X, y, _ = batch(6, seed)
+        new = program(X, y)[1]
+        optimizer.zero_grad()
+        loss(tg.Tensor(X), tg.Tensor(y)).backward()
+        optimizer.step()
+        np.testing.assert_allclose(new, w.data, rtol=1e-12)
+        scales *= 1.5
+
+
+def test_an_optimizer_whose_step_is_its_own_is_refused():
+    class Slower(tg.optim.SGD):
+        def step(self):
+            self.lr *= 0.5
+            super().step()
+
+    w = leaf(normal(3), name="w")
+    X, y, _ = batch(5)
+
+    def loss(X, y):
+        return np.mean((X @ w - y) ** 2)
+
+    with pytest.raises(TypeError, match="`step` is its own"):
+        tg.to_numpy(loss, X, y, optimizer=Slower([w], lr=0.1))
+    with pytest.raises(TypeError, match="overrides `update` alone"):
+        tg.compile(loss, Slower([w], lr=0.1))
+
+
+ragged = (np.zeros(2), np.zeros((3, 3)))
+
+
+def test_a_variable_of_another_kind_has_the_same_name():
+    def made():
+        ragged = leaf(np.ones(3))
+        return lambda X: np.mean((X * ragged) ** 2)
+
+    loss = made()
+    assert_right(tg.to_numpy(loss, batch(5)[0]), loss, batch(7)[:1])
 
 
 @pytest.mark.parametrize("name", ["i", "t", "steps", "print", "np", "data", "class_"])

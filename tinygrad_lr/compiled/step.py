@@ -78,10 +78,11 @@ class Step:
     """
 
     def __init__(self, loss: Callable[..., Tensor], optimizer: Optimizer) -> None:
-        if not callable(loss) or not isinstance(optimizer, PACKED):
+        own = type(optimizer).step is not Optimizer.step  # what is done around `update`
+        if not callable(loss) or not isinstance(optimizer, PACKED) or own:
             raise TypeError(
-                f"compile takes a function that gives the loss, and an SGD or Adam, not {loss!r} "
-                f"and {optimizer!r}"
+                f"compile takes a function that gives the loss, and an SGD or Adam, or a subclass "
+                f"that overrides `update` alone, not {loss!r} and {optimizer!r}"
             )
         self.loss, self.optimizer, self.params = loss, optimizer, optimizer.params
         self.source = ""

@@ -225,6 +225,14 @@ def _uses(runs: Iterable[Execution], modules: set[str]) -> Iterator[tuple[Any, s
                 yield x, text, function
 
 
+def _shape(x: Any) -> Any:
+    """The shape of an array or of what makes one; None for rows of different lengths."""
+    try:
+        return np.shape(x)
+    except ValueError:
+        return None
+
+
 def operand_texts(runs: Iterable[Execution], frame: FrameType) -> dict[int, str]:
     """What the source calls leaves, arrays and numbers where they first go into the graph.
 
@@ -240,7 +248,7 @@ def operand_texts(runs: Iterable[Execution], frame: FrameType) -> dict[int, str]
             numbers.setdefault(id(x), set()).add("" if function else text)
         elif getattr(x, "op", None) or len(text) > MAX_OPERAND:
             continue
-        elif text and np.shape(variables.get(text, x)) == np.shape(x):
+        elif text and _shape(variables.get(text, x)) == _shape(x):
             texts.setdefault(id(x), text)
     names = {i: text for i, (text, *others) in numbers.items() if not others}
     return texts | {i: text for i, text in names.items() if text.replace(".", "").isidentifier()}

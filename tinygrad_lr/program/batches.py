@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import inspect
 import itertools
-import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -26,7 +25,7 @@ from tinygrad_lr.tensor import Tensor
 
 SIZES = (14, 5, 8, 29, 7, 11, 13, 17, 19)  # of batches, beside the given one
 RUNS = 4  # on batches of them
-EXTREMES = (2, 3, 150)  # sizes that a function may fail for, but not compute something else
+EXTREMES = (1, 2, 3, 150)  # sizes that a function may fail for, but not compute something else
 MIN_SAMPLES = 8
 SHARES = ((1, 2), (1, 3), (1, 4), (1, 5), (1, 10), (2, 3), (3, 4), (4, 5), (7, 10), (9, 10))
 POLYNOMIALS: tuple[Callable[[Any], Any], ...] = (
@@ -34,16 +33,18 @@ POLYNOMIALS: tuple[Callable[[Any], Any], ...] = (
 )  # fmt: skip
 
 Emit = Callable[..., Any]
-PARTS: tuple[tuple[Callable[[float], float], Callable[[Emit, Any], Any]], ...] = (
+PARTS: tuple[tuple[Callable[[Any], Any], Callable[[Emit, Any], Any]], ...] = (
     (lambda n: n, lambda emit, n: n),
     (lambda n: n - 1, lambda emit, n: n - 1),
     (lambda n: n + 1, lambda emit, n: n + 1),
-    (math.sqrt, lambda emit, n: emit(np.sqrt, n)),
-    (math.log, lambda emit, n: emit(np.log, n)),
+    (np.sqrt, lambda emit, n: emit(np.sqrt, n)),
+    (np.log, lambda emit, n: emit(np.log, n)),
+    (np.log1p, lambda emit, n: emit(np.log, n + 1)),
     (lambda n: n * (n - 1), lambda emit, n: n * (n - 1)),
     (lambda n: n * n, lambda emit, n: n * n),
+    (lambda n: (n - 1) / n, lambda emit, n: emit(np.divide, n - 1, n)),
     (lambda n: n / (n - 1), lambda emit, n: emit(np.divide, n, n - 1)),
-    (lambda n: math.sqrt(n - 1), lambda emit, n: emit(np.sqrt, n - 1)),
+    (lambda n: np.sqrt(n - 1), lambda emit, n: emit(np.sqrt, n - 1)),
 )  # what a number is a multiple of, or has as a divisor: its value, and how it is computed
 
 
@@ -52,10 +53,12 @@ class Quantity(float):
 
     Attributes:
         n: the number of samples.
+        at: takes another n; gives the number for it.
         symbol: takes a trace and the n of its Symbols; gives the Symbol for the number.
     """
 
     n: Length
+    at: Callable[[float], float]
     symbol: Callable[[Trace, Length], Any]
 
 
@@ -97,9 +100,10 @@ class Batches:
         sizes = [n for n in SIZES if n not in lengths][: (RUNS + 1) * bool(self.samples)]
         few = 0 < self.samples < MIN_SAMPLES  # for which too much would be equal by accident
         first = self._drawn(sizes.pop(0)) if few else self.given
-        runs = [self._run(first), *map(self._run_of, sizes)]
+        runs = [self._attempt(first), *map(self._run_of, sizes)]
         self.first, self.last = runs[0], runs[-1]
-        for n in (n for n in EXTREMES if sizes and n not in lengths):
+        extremes = {n for n in (*EXTREMES, *lengths) if 0 < n <= EXTREMES[-1]}
+        for n in sorted(extremes) if sizes else ():
             with contextlib.suppress(RecordingError):
                 runs.append(self._run_of(n))
                 sizes.append(n)
@@ -125,13 +129,18 @@ class Batches:
 
     def _run_of(self, n: int) -> Run:
         """The function on a batch of n samples."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # they come with the given batch
+            return self._attempt(self._drawn(n))
+
+    def _attempt(self, arrays: Sequence[Any]) -> Run:
+        """The function on a batch; if it fails for one that was drawn, with a hint."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # they come with the given batch
-                return self._run(self._drawn(n))
-        except RecordingError:
-            raise
+            return self._run(arrays)
         except Exception as error:
+            if isinstance(error, RecordingError) or arrays is self.given:
+                raise
+            n = len(arrays[self._axis])
             raise RecordingError(
                 f"the function fails for {n} samples: {error}. Every argument whose first axis is "
                 f"{self.samples} long was taken for samples; what is none belongs outside"
@@ -227,20 +236,85 @@ class Batches:
             if x.dtype == float and first in (0, 1):
                 return lambda emit, get: emit(np.ones if first else np.zeros, get(shape))
             return lambda emit, get: emit(np.full, get(shape), first.item(), x.dtype)
-        if x.ndim == 1:
-            start = self._integer([int(y[0]) for y in xs])
-            n = shape[0]
-            if start is not None and all(
-                np.array_equal(y, np.roll(np.arange(len(y)), -int(y[0]))) for y in xs
-            ):
-                if all(y[0] == 0 for y in xs):
-                    return lambda emit, get: emit(np.arange, get(n))
-                return lambda emit, get: emit(np.roll, emit(np.arange, get(n)), get(-start))
-        if x.ndim == 2 and len(x) > 1 and all(y.shape[0] == y.shape[1] for y in xs):
-            on, off = x[0, 0], x[0, 1]
-            if all(np.array_equal(y, np.where(np.eye(len(y)) > 0, on, off)) for y in xs):
-                return partial(_eye, shape[0], on, off)
+        if all(y.size and (y == y.flat[0]).all() for y in xs):
+            c = self._any_number([y.flat[0].item() for y in xs], self._sizes)
+            return None if c is None else lambda emit, get: emit(np.full, get(shape), get(c))
+        if x.ndim == 1 and len(x) > 1:
+            return self._row(xs, shape[0])
+        if x.ndim == 2 and 1 in shape:
+            row = self._row(tuple(y.ravel() for y in xs), shape[int(shape[0] == 1)])
+            return row and (lambda emit, get: emit(np.reshape, row(emit, get), get(shape)))
+        if x.ndim == 2 and all(y.shape[0] == y.shape[1] for y in xs):
+            for make in (np.eye, np.tri, partial(np.tri, k=-1)):
+                if pattern := self._square(xs, shape[0], make):
+                    return pattern
         return None
+
+    def _row(self, xs: tuple[Any, ...], n: Any) -> Callable[[Emit, Any], Any] | None:
+        """How 0, 1, 2, ... became an array: rolled, or times a number and plus another."""
+        counts = [np.arange(len(y)) for y in xs]
+        long = [(y, k) for y, k in zip(xs, counts, strict=True) if len(y) > 1]
+        if all(np.array_equal(y, np.roll(k, -int(y[0]))) for y, k in long) and xs[0][0] != 0:
+            start = self._integer([int(y[0]) for y in xs])
+            return start and (lambda emit, get: emit(np.roll, emit(np.arange, get(n)), get(-start)))
+        affine = all(
+            np.allclose(y, y[0] + (y[1] - y[0]) * k, rtol=1e-12, atol=1e-12) for y, k in long
+        )
+        if not affine:
+            return None
+        sizes = [k for y, k in zip(xs, self._sizes, strict=True) if len(y) > 1]
+        slope = self._any_number([(y[1] - y[0]).item() for y, _ in long], sizes)
+        start = self._any_number([y[0].item() for y in xs if len(y)], self._sizes)
+        short = [k for y, k in zip(xs, self._sizes, strict=True) if len(y) == 1]
+        odd = isinstance(slope, Quantity) and not np.isfinite([slope.at(k) for k in short]).all()
+        if slope is None or start is None or odd:
+            return None
+
+        def make(emit: Emit, get: Any) -> Any:
+            row = emit(np.arange, get(n))
+            row = row if slope == 1 else emit(np.multiply, get(slope), row)
+            return (
+                row
+                if isinstance(start, (int, float)) and start == 0
+                else emit(np.add, get(start), row)
+            )
+
+        return make
+
+    def _square(
+        self, xs: tuple[Any, ...], n: Any, pattern: Any
+    ) -> Callable[[Emit, Any], Any] | None:
+        """How a matrix is made of one number where a pattern has ones, and of another elsewhere."""
+        masks = [pattern(len(y)) > 0 for y in xs]
+        pairs = [(y[m], y[~m]) for y, m in zip(xs, masks, strict=True)]
+        if not all((a == a[:1]).all() and (b == b[:1]).all() for a, b in pairs):
+            return None
+        known = [*zip(pairs, self._sizes, strict=True)]
+        on, off = (
+            self._any_number(
+                [pair[i].flat[0].item() for pair, _ in known if pair[i].size],
+                [k for pair, k in known if pair[i].size],
+            )
+            for i in (0, 1)
+        )
+        if on is None or off is None:
+            return None
+        k = getattr(pattern, "keywords", {})
+
+        def make(emit: Emit, get: Any) -> Any:
+            mask = emit(getattr(pattern, "func", pattern), get(n), **k)
+            if xs[0].dtype == bool:
+                return emit(np.equal, mask, 1.0 if on else 0.0)
+            return emit(np.where, emit(np.equal, mask, 1.0), get(on), get(off))
+
+        return make
+
+    def _any_number(self, values: list[Any], sizes: Sequence[int]) -> Any:
+        """A number that is the same in all runs, or how it is computed; None if it is not."""
+        if all(v == values[0] for v in values):
+            return values[0]
+        whole = all(isinstance(v, int) for v in values)
+        return self._integer(values, sizes) if whole else self._quantity(values, sizes)
 
     def _number(self, node: Tensor, values: list[Any], x: Any) -> Any:
         """A number that is the same in all runs, or computed from the number of samples."""
@@ -256,13 +330,14 @@ class Batches:
         """The number of samples, as the length of a Tensor."""
         return Length(self._sizes[0], self.first.batch[self._axis], 0)
 
-    def _integer(self, values: Sequence[int]) -> Any:
+    def _integer(self, values: Sequence[int], sizes: Sequence[int] = ()) -> Any:
         """A whole number as it is computed from the number of samples; None if it is not."""
-        n, (size, *_), first = self._length(), self._sizes, values[0]
-        pairs = [*zip(values, self._sizes, strict=True)]
+        sizes = sizes or self._sizes
+        n, size, first = self._length(), sizes[0], values[0]
+        pairs = [*zip(values, sizes, strict=True)]
         if all(v == first for v in values):
             return first
-        a = (values[1] - first) // (self._sizes[1] - size)
+        a = (values[1] - first) // (sizes[1] - size)
         if a and all(v - a * k == first - a * size for v, k in pairs):
             return _plus(n if a == 1 else -n if a == -1 else a * n, first - a * size)
         for (p, q), c, sign in itertools.product(SHARES, (0, 1, -1), (1, -1)):
@@ -276,24 +351,27 @@ class Batches:
                 return polynomial(n) if c == 1 else c * polynomial(n)
         return None
 
-    def _quantity(self, values: Sequence[float]) -> Quantity | None:
+    def _quantity(self, values: Sequence[float], sizes: Sequence[int] = ()) -> Quantity | None:
         """A number as a multiple of a function of the number of samples; None if it is none."""
+        v, n = np.array(values), np.array(sizes or self._sizes, float)
         for value_of, compute in PARTS:
-            parts = list(map(value_of, self._sizes))
-            for sign in (np.multiply, np.divide):
-                pairs = zip(values, parts, strict=True)
-                ratios = [v / p if sign is np.multiply else v * p for v, p in pairs]
-                if np.allclose(ratios, ratios[0], rtol=1e-12, atol=0):
-                    return self._computed(values[0], compute, sign, ratios[0])
-            a = (values[1] - values[0]) / (parts[1] - parts[0])
-            rests = [v - a * p for v, p in zip(values, parts, strict=True)]
-            if np.allclose(rests, rests[0], rtol=1e-12, atol=1e-12 * abs(values[0])):
-                return self._computed(values[0], compute, np.multiply, a, rests[0])
+            with np.errstate(all="ignore"):
+                p = value_of(n)
+                ratio, product, slope = v / p, v * p, (v[1] - v[0]) / (p[1] - p[0])
+            for sign, c in ((np.multiply, ratio[0]), (np.divide, product[0])):
+                with np.errstate(all="ignore"):
+                    result = sign(c, p)
+                if np.allclose(result, v, rtol=1e-12, atol=0, equal_nan=True):
+                    return self._computed(values[0], value_of, compute, sign, c)
+            rest = v[0] - slope * p[0]
+            if np.allclose(slope * p + rest, v, rtol=1e-12, atol=1e-12 * abs(v[0])):
+                return self._computed(values[0], value_of, compute, np.multiply, slope, rest)
         return None
 
-    def _computed(self, value: float, *how: Any) -> Quantity:
+    def _computed(self, value: float, value_of: Any, *how: Any) -> Quantity:
         quantity = Quantity(value)
         quantity.n, quantity.symbol = self._length(), partial(_symbol, how)
+        quantity.at = partial(_number_at, value_of, how)
         return quantity
 
     def _differs(self, node: Tensor) -> RecordingError:
@@ -312,19 +390,19 @@ def _names(function: Callable[..., Any], n: int) -> list[str]:
     return [*names, *(f"x{i}" for i in range(len(names), n))][:n]
 
 
+def _number_at(value_of: Any, how: tuple[Any, ...], n: float) -> float:
+    """What `_symbol` gives, for a number n."""
+    _, sign, c, *rest = how
+    with np.errstate(all="ignore"):
+        return float(sign(c, value_of(np.float64(n))) + sum(rest))
+
+
 def _symbol(how: tuple[Any, ...], trace: Trace, n: Length) -> Any:
     """c times a function of n, or c divided by it, and perhaps a number more."""
     compute, sign, c, *rest = how
     c, part = float(f"{c:.14g}"), compute(trace.emit, n)
     result = part if sign is np.multiply and c == 1 else trace.emit(sign, c, part)
     return trace.emit(np.add, result, float(f"{rest[0]:.12g}")) if rest else result
-
-
-def _eye(n: Length, on: Any, off: Any, emit: Emit, get: Any) -> Any:
-    """A matrix with one number on its diagonal, and another elsewhere."""
-    eye = emit(np.eye, get(n))
-    scaled = eye if on - off == 1 else emit(np.multiply, float(on - off), eye)
-    return emit(np.add, float(off), scaled) if off else scaled
 
 
 def _next(values: Iterator[Any], _: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ class NamedLowering(Lowering):
         numbers: those of them that are numbers, by what the source calls them.
         slots: the optimizer's arrays among them, each with its parameter.
         batch: those of them that are the function's own, with the arrays that were given.
-        tensors: what the others hold if they are not given.
+        current: gives what the others hold now.
     """
 
     def __init__(self, names: Mapping[int, str]) -> None:
@@ -43,7 +44,7 @@ class NamedLowering(Lowering):
         self.numbers: dict[tuple[str, Any], Symbol] = {}
         self.slots: dict[str, str] = {}
         self.batch: dict[Symbol, Any] = {}
-        self.tensors: dict[Symbol, Tensor] = {}
+        self.current: dict[Symbol, Callable[[], Any]] = {}
         self._counts = dict.fromkeys(RESERVED, 1)  # of the names of arguments
         self._short = Counter(map(identifier, names.values()))
 
@@ -86,7 +87,9 @@ class NamedLowering(Lowering):
         for name, values in state.items():
             for p in params:
                 if (key := title(name, p)) not in slots:
-                    slots[key] = self.argument(np.asarray(values[place[id(p)]]), key, fixed=True)
+                    i = place[id(p)]
+                    slots[key] = self.argument(np.asarray(values[i]), key, fixed=True)
+                    self.current[slots[key]] = partial(_slot, optimizer, name, i)
                     self.slots[str(slots[key].name)] = self.symbol(p).name
         new: dict[str, Any] = {}
         changed: dict[str, Any] = {}  # by the names of the slots
@@ -142,9 +145,13 @@ class FunctionLowering(NamedLowering):
             if array.size <= MAX_LITERAL:
                 return array
         symbol = self.argument(array, name or "constant", fixed=True)
-        if isinstance(x, Tensor):
-            self.tensors[symbol] = x
+        self.current[symbol] = partial(unwrap, x)
         return symbol
+
+
+def _slot(optimizer: Optimizer, name: str, i: int) -> Any:
+    """What an optimizer keeps of parameter i."""
+    return np.asarray(optimizer.state()[name][i])
 
 
 def _label(y: Symbol, name: str | None, suggestion: str, prefix: str = "") -> None:

@@ -53,7 +53,10 @@ def tidy(x: Symbol, assumptions: bool = True) -> Any:
     `assumptions` about the data, as that labels have one 1 in every row, may be made or not.
     """
     for rewrite in RULES.get(x.function, ()):
-        y = rewrite(x) if assumptions or rewrite is not _one_hot else None
+        try:
+            y = rewrite(x) if assumptions or rewrite is not _one_hot else None
+        except TypeError:  # minus a mask
+            continue
         if y is not None and y is not x and same(x, y):
             return y
     return x

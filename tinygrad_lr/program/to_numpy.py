@@ -73,11 +73,11 @@ class Program:
         inputs: Mapping[str, Any],
         fixed: Collection[str],
         batch: Collection[str] = (),
-        tensors: Mapping[str, Tensor] = MappingProxyType({}),
+        current: Mapping[str, Callable[[], Any]] = MappingProxyType({}),
         wrt: Sequence[Tensor] = (),
     ) -> None:
         self.source, self.inputs, self.wrt = source, dict(inputs), list(wrt)
-        self._fixed, self._batch, self._tensors = fixed, batch, tensors
+        self._fixed, self._batch, self._current = fixed, batch, current
         space: dict[str, Any] = {"__name__": "program"}
         exec(compile(source, "<program>", "exec"), space)
         self._step = space["step"]
@@ -85,8 +85,8 @@ class Program:
     def __call__(self, *values: Any, **arrays: Any) -> Any:
         """Run it, as `program(X, y)` or `program(X=X, W=W.data)`.
 
-        Of a function's program parameters that are not given are as they are now; other arguments
-        are as in the recorded run.
+        Of a function's program, parameters, the optimizer's state and other variables that are not
+        given are as they are now; the function's own arguments are as in the recorded run.
 
         Raises:
             TypeError: if a name is no argument.
@@ -102,8 +102,12 @@ class Program:
         named |= arrays
         for name, x in named.items():
             self._check_shape(name, np.shape(x), np.shape(self.inputs[name]))
-        current = {name: x._array for name, x in self._tensors.items()}
-        return self._step(**(self.inputs | current | named))
+        current = {name: value() for name, value in self._current.items()}
+        every = self.inputs | current | named
+        if len({len(every[name]) for name in self._batch}) > 1:
+            shapes = ", ".join(f"{name} {np.shape(every[name])}" for name in self._batch)
+            raise ValueError(f"the arguments have different numbers of samples: {shapes}")
+        return self._step(**every)
 
     def _check_shape(self, name: str, shape: tuple[int, ...], recorded: tuple[int, ...]) -> None:
         """Raise unless an argument's shape is one that the program is for."""
@@ -196,6 +200,8 @@ def to_numpy(
     >>> program(np.ones((5, 2)), np.ones((5, 1)))[0].item()
     4.0
     """
+    if optimizer and type(optimizer).step is not Optimizer.step:
+        raise TypeError(f"the update of {optimizer!r} is not in `update`: `step` is its own")
     if loop and optimizer is None:
         raise ValueError("a loop needs an optimizer: to_numpy(loss, optimizer=opt, loop=True)")
     frame = user_frame(2)
@@ -252,7 +258,7 @@ def _program(
     writer = Writer(returned, state, lowering.trace)
     body = _body(writer, results[:1], results[:n], comments)
     numbers = set(lowering.numbers.values())
-    batch, tensors = lowering.batch, lowering.tensors
+    batch = lowering.batch
     names = {x: str(x.name) for x in batch} | writer.names
     order = sorted(lowering.inputs, key=lambda x: (x not in batch, x in numbers, x.fixed))
     arguments = {names[x]: x for x in order if x in names}
@@ -273,7 +279,7 @@ def _program(
     fixed = {name for name, x in arguments.items() if x.fixed}
     inputs = {name: batch.get(x, x.value) for name, x in arguments.items()}
     inputs |= {name: x.value.copy() for name, x in arguments.items() if x.fixed}
-    current = {name: tensors[x] for name, x in arguments.items() if x in tensors}
+    current = {name: lowering.current[x] for name, x in arguments.items() if x in lowering.current}
     return Program(source, inputs, fixed, {names[x] for x in batch if not x.fixed}, current, wrt)
 
 
