@@ -331,8 +331,11 @@ def _prove(
     exact = all(np.asarray(x).dtype != np.float32 for x in expected)
     rtol = 1e-7 if exact else 1e-3
     noise = 1e-5 * rtol * max(map(_largest, grads.values()), default=0.0)  # of what cancels
-    for x, y in zip(results, expected, strict=False):
-        if not np.allclose(x, y, rtol=rtol, atol=rtol * _largest(y) + noise, equal_nan=True):
+    slopes = [np.inf, *(np.abs(grads[x]) for x in wrt)]
+    for x, y, slope in zip(results, expected, slopes, strict=False):
+        near = np.isclose(x, y, rtol=rtol, atol=rtol * _largest(y) + noise, equal_nan=True)
+        # Adam makes whole steps of rounding
+        if not (near | (slope <= 1e3 * noise if optimizer else False)).all():
             raise RecordingError(
                 f"the program would not be right for {len(batch[0])} samples: it gives {x!r}, and "
                 f"the function {y!r}. This is a fault of to_numpy\n{program}"

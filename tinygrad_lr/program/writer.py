@@ -352,7 +352,7 @@ def reference(function: Any) -> str:
     if getattr(np, name, None) is function or function in REDUCED:
         return f"np.{name}"
     modules = [m for m in list(sys.modules.values()) if vars(m).get(name) is function]
-    public = [m.__name__ for m in modules if not re.search(r"(^|\.)_", m.__name__)]
+    public = [m.__name__ for m in modules if not re.search(r"(^|\.)_|^tinygrad_lr", m.__name__)]
     module = min(public, key=len, default="np")
     return f"{module}.{name}".replace("numpy.", "np.")
 
