@@ -78,8 +78,9 @@ class Step:
     """
 
     def __init__(self, loss: Callable[..., Tensor], optimizer: Optimizer) -> None:
-        own = type(optimizer).step is not Optimizer.step  # what is done around `update`
-        if not callable(loss) or not isinstance(optimizer, PACKED) or own:
+        # what is done around `update` would be lost
+        plain = isinstance(optimizer, PACKED) and type(optimizer).step is Optimizer.step
+        if not (callable(loss) and plain):
             raise TypeError(
                 f"compile takes a function that gives the loss, and an SGD or Adam, or a subclass "
                 f"that overrides `update` alone, not {loss!r} and {optimizer!r}"

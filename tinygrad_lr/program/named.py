@@ -37,6 +37,8 @@ class NamedLowering(Lowering):
         current: gives what the others hold now.
     """
 
+    is_current = False  # whether what is not given to the program is as it is when it is called
+
     def __init__(self, names: Mapping[int, str]) -> None:
         super().__init__()
         self.names = names
@@ -89,7 +91,8 @@ class NamedLowering(Lowering):
                 if (key := title(name, p)) not in slots:
                     i = place[id(p)]
                     slots[key] = self.argument(np.asarray(values[i]), key, fixed=True)
-                    self.current[slots[key]] = partial(_slot, optimizer, name, i)
+                    if self.is_current:
+                        self.current[slots[key]] = partial(_slot, optimizer, name, i)
                     self.slots[str(slots[key].name)] = self.symbol(p).name
         new: dict[str, Any] = {}
         changed: dict[str, Any] = {}  # by the names of the slots
@@ -108,6 +111,8 @@ class FunctionLowering(NamedLowering):
         names: names by the id of a value.
         batches: the recordings of the function.
     """
+
+    is_current = True
 
     def __init__(self, names: Mapping[int, str], batches: Batches) -> None:
         super().__init__(names)
