@@ -72,7 +72,9 @@ class Optimizer:
 
     def update(self, i: int, data: npt.NDArray[Any], grad: npt.NDArray[Any]) -> None:
         """Update the data of parameter number i in place."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define update(self, i, data, grad)"
+        )
 
 
 class SGD(Optimizer):

@@ -403,6 +403,7 @@ MENDED = {
     "logical": lambda x, y, w: np.sum(np.logical_and(x > 0, x < 1) * w) + np.sum(w * w),
     "isnan": lambda x, y, w: np.mean(np.where(np.isnan(x @ w), 0, x @ w - y) ** 2),
     "detached": lambda x, y, w: np.mean((x @ (w + (np.sign(w) - w).detach()) - y) ** 2),
+    "detached itself": lambda x, y, w: np.mean((x.detach() @ w - y) ** 2) + np.sum(w * w.detach()),
     "target": lambda x, y, w: np.mean((x @ w - (0.9 * (x @ w).detach() + y)) ** 2),
     "ruled out": lambda x, y, w: np.mean(
         tg.softmax(np.where(np.tril(np.ones((7, 7))) > 0, (x * w) @ x.T, -np.inf)) @ y

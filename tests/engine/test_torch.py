@@ -11,7 +11,7 @@ import tinygrad_lr as tg
 
 torch = pytest.importorskip("torch", reason="PyTorch is in the extra 'bench'")
 
-from tests.models import test_optim  # noqa: E402
+from tests.models import test_optim  # noqa: E402 (it is imported only with torch)
 
 F = torch.nn.functional
 inf = float("inf")

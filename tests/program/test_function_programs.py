@@ -419,6 +419,35 @@ def test_random_programs(start):
         assert verdict == "right", f"{seed} {verdict}: {text}"
 
 
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda X, w: np.sum(w * w.detach()) + np.mean((X @ w) ** 2),
+        lambda X, w: np.mean((X.detach() @ w) ** 3),
+        lambda X, w: np.mean((X @ w - (X @ w).detach() * 0.5) ** 2),
+        lambda X, w: np.sum((X @ w)[np.arange(len(X) - 1)] ** 2) + np.sum(w),
+        lambda X, w: np.sum((X @ w)[1:] * np.arange(1, len(X))) + np.sum(w * w),
+    ],
+)
+def test_what_is_detached_or_one_shorter_follows_parameters_and_data(of):
+    w = leaf(normal(3), name="w")
+
+    def loss(X):
+        return of(X, w)
+
+    program = tg.to_numpy(loss, batch(6)[0])
+    for seed, n in enumerate(SIZES):
+        w.data = normal(3, seed=seed)
+        assert_right(program, loss, batch(n, seed)[:1])
+
+
+def test_a_loss_that_has_been_computed_takes_no_batch():
+    w = leaf(normal(3), name="w")
+    X = batch(5)[0]
+    with pytest.raises(TypeError, match="takes no batch"):
+        tg.to_numpy(np.mean((X @ w) ** 2), [w], X)
+
+
 @pytest.mark.parametrize("title", LOSSES)
 def test_everyday_losses_are_right_for_other_data_or_refused(title):
     text, name = LOSSES[title], f"<everyday {title}>"

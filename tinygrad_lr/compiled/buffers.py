@@ -7,7 +7,6 @@ import functools
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -130,7 +129,9 @@ class BufferedProgram:
     def _operand(self, x: Any) -> str:
         """What a call on arrays takes for an argument."""
         if not isinstance(x, Symbol):
-            plain = isinstance(x, (int, str, type(None))) or (isinstance(x, float) and isfinite(x))
+            plain = isinstance(x, (int, str, type(None))) or (
+                isinstance(x, float) and math.isfinite(x)
+            )
             return repr(x) if plain else self._hold(x)
         if x in self.texts:
             return self.texts[x]

@@ -21,13 +21,12 @@ from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming.names import nodes
 from tinygrad_lr.optim import SGD
 from tinygrad_lr.program.lowering import Lowering, trace_update
+from tinygrad_lr.program.named import LABELLED
 from tinygrad_lr.program.recorder import Mask, RecordingError, Repeatable
 from tinygrad_lr.program.simplify import simplified
 from tinygrad_lr.program.symbols import Symbol
 from tinygrad_lr.recording import current, recording
 from tinygrad_lr.tensor import Tensor, history
-
-LABELS = ("categorical_loss", "bernoulli_loss", "logistic_loss")  # operations on labels
 
 
 class Recording(Lowering):
@@ -68,7 +67,7 @@ class Recording(Lowering):
 
     def _leaf(self, x: Any) -> Any:
         source = self._detached.get(id(x._array)) if isinstance(x, Tensor) else None
-        if source is not None and source.op:
+        if source is not None and source is not x:
             return self.computed(source)
         if not isinstance(x, Tensor) or id(x) not in self._outside:
             return super()._leaf(x)
@@ -86,6 +85,13 @@ class Recorded(NamedTuple):
     calls: Iterator[int]  # counts them
     due: list[int]  # the call at which it is compared with an ordinary step
     labels: list[tuple[int, int]]  # which of the batch are labels, and the largest that may be
+
+    def refuses(self, arrays: Sequence[Any]) -> bool:
+        """Whether labels of a batch are out of range."""
+        for i, most in self.labels:
+            if not 0 <= arrays[i].min(initial=0) <= arrays[i].max(initial=0) <= most:
+                return True
+        return False
 
 
 def record(
@@ -116,10 +122,11 @@ def record(
 def _labels(output: Tensor, batch: Sequence[Tensor]) -> Iterator[tuple[int, int]]:
     """What of a batch are labels of a loss, and the largest of them that may be."""
     for node in history(output):
-        for i, x in enumerate(batch):
-            if x.size and node.op.name in LABELS and node.inputs[1] is x:
-                many = node.op.name == "categorical_loss" and x.ndim < node.inputs[0].ndim
-                yield i, node.inputs[0].shape[-1] - 1 if many else 1
+        categorical = node.op.name == "categorical_loss"
+        for i, x in enumerate(batch) if node.op.name in LABELLED else ():
+            z, labels = node.inputs[:2]
+            if labels is x and not (categorical and x.ndim == z.ndim):  # these are probabilities
+                yield i, z.shape[-1] - 1 if categorical else 1
 
 
 def _check_loss(loss: Any, again: Any) -> None:

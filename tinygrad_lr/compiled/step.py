@@ -31,9 +31,9 @@ def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
     The first call records the step, compares the new parameters with those of an ordinary step,
     and raises if they differ; so do the calls 2, 4, 8, ... on batches of that shape. Arrays that
     the function does not get as arguments, and numbers, are constants: what is changed in them
-    later is not seen. Checks of values, as that labels are in range, and `detect_anomaly` see the
-    calls that are compared alone. The parameters move to an array of their own: take `p.data` anew
-    after it.
+    later is not seen. Labels of losses are checked in every batch; other checks of values, and
+    `detect_anomaly`, see the calls that are compared alone. The parameters move to an array of
+    their own: take `p.data` anew after it.
 
     Args:
         loss: called with Tensors of the batch; gives a Tensor with one element.
@@ -142,10 +142,8 @@ class Step:
         if key in self._recorded:
             recorded, step, many = self._recorded[key]
             due = next(recorded.calls) >= recorded.due[0]
-            wrong = any(
-                not 0 <= arrays[i].min() <= arrays[i].max() <= n for i, n in recorded.labels
-            )
-            loss = (self._compare if due or wrong else self._run)(recorded, arrays)
+            due = due or recorded.refuses(arrays)
+            loss = (self._compare if due else self._run)(recorded, arrays)
         elif len(self._recorded) >= MAX_PROGRAMS:
             return self._ordinary(arrays)
         else:
@@ -270,8 +268,11 @@ class Step:
             fits = self._key(arrays) == (kinds, rates) and all(p.requires_grad for p in self.params)
             return self._compare(recorded, arrays) if fits else self._other(batch)
 
-        calls, labels = itertools.repeat(0) if many else recorded.calls, recorded.labels
-        space |= {"calls": calls, "due": recorded.due, "check": no_steps if many else check}
+        space |= {"due": recorded.due, "refuses": recorded.refuses}
+        space |= {
+            "calls": itertools.repeat(0) if many else recorded.calls,
+            "check": no_steps if many else check,
+        }
 
         def hold(x: Any) -> str:
             space[name := f"c{len(space)}"] = x
@@ -302,10 +303,7 @@ class Step:
             n=len(kinds),
             arrays=f"[{', '.join(arrays)}]",
             changes=" or ".join(changes),
-            wrong=" or ".join(
-                f"not 0 <= a{i}.min(initial=0) <= a{i}.max(initial=0) <= {n}" for i, n in labels
-            )
-            or "0",
+            wrong="refuses(batch)" if recorded.labels else "False",
             serials=" = ".join(f"{p}.serial" for p in params),
             grads=" = ".join(f"{p}.grad" for p in params),
             t=t,

@@ -1,7 +1,7 @@
 """A function of a batch, recorded on batches of several sizes: what differs comes from lengths.
 
 One recording holds values: a 4 does not tell that it is the number of samples. A batch of another
-size does, and a third one proves it.
+size does, and more of them prove it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import inspect
 import itertools
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ import numpy as np
 from tinygrad_lr.array.lengths import Length
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.program.recorder import RecordingError, Repeatable
-from tinygrad_lr.program.symbols import Trace, tree_leaves, tree_map
+from tinygrad_lr.program.symbols import tree_leaves, tree_map
 from tinygrad_lr.recording import current, recording
 from tinygrad_lr.tensor import Tensor
 
@@ -33,19 +33,19 @@ POLYNOMIALS: tuple[Callable[[Any], Any], ...] = (
 )  # fmt: skip
 
 Emit = Callable[..., Any]
-PARTS: tuple[tuple[Callable[[Any], Any], Callable[[Emit, Any], Any]], ...] = (
-    (lambda n: n, lambda emit, n: n),
-    (lambda n: n - 1, lambda emit, n: n - 1),
-    (lambda n: n + 1, lambda emit, n: n + 1),
-    (np.sqrt, lambda emit, n: emit(np.sqrt, n)),
-    (np.log, lambda emit, n: emit(np.log, n)),
-    (np.log1p, lambda emit, n: emit(np.log, n + 1)),
-    (lambda n: n * (n - 1), lambda emit, n: n * (n - 1)),
-    (lambda n: n * n, lambda emit, n: n * n),
-    (lambda n: (n - 1) / n, lambda emit, n: emit(np.divide, n - 1, n)),
-    (lambda n: n / (n - 1), lambda emit, n: emit(np.divide, n, n - 1)),
-    (lambda n: np.sqrt(n - 1), lambda emit, n: emit(np.sqrt, n - 1)),
-)  # what a number is a multiple of, or has as a divisor: its value, and how it is computed
+PARTS: tuple[Callable[[Emit, Any], Any], ...] = (
+    lambda emit, n: n,
+    lambda emit, n: n - 1,
+    lambda emit, n: n + 1,
+    lambda emit, n: emit(np.sqrt, n),
+    lambda emit, n: emit(np.log, n),
+    lambda emit, n: emit(np.log, n + 1),
+    lambda emit, n: n * (n - 1),
+    lambda emit, n: n * n,
+    lambda emit, n: emit(np.divide, n - 1, n),
+    lambda emit, n: emit(np.divide, n, n - 1),
+    lambda emit, n: emit(np.sqrt, n - 1),
+)  # what a number is a multiple of, or has as a divisor
 
 
 class Quantity(float):
@@ -53,13 +53,11 @@ class Quantity(float):
 
     Attributes:
         n: the number of samples.
-        at: takes another n; gives the number for it.
-        symbol: takes a trace and the n of its Symbols; gives the Symbol for the number.
+        compute: takes what calls a function, as `Trace.emit`, and an n; gives the number for it.
     """
 
     n: Length
-    at: Callable[[float], float]
-    symbol: Callable[[Trace, Length], Any]
+    compute: Callable[[Emit, Any], Any]
 
 
 class Run(NamedTuple):
@@ -178,17 +176,30 @@ class Batches:
                 raise self._differs(node)
             parts = [*zip(*leaves, strict=True)]
             waiting += [xs for xs in parts if isinstance(xs[0], Tensor) and xs[0].op]
-            waiting += self._detached(parts, runs)
+            waiting += self._detached(parts, runs, twins)
             explained = [self._explained(node, xs, twins) for xs in parts]
             node.inputs, node.params = tree_map(trees[0], partial(_next, iter(explained)))
 
-    def _detached(self, parts: Sequence[Any], runs: Sequence[Run]) -> Iterator[tuple[Any, ...]]:
-        """The results that leaves are detached copies of."""
+    def _detached(
+        self, parts: Sequence[Any], runs: Sequence[Run], twins: Mapping[Any, Any]
+    ) -> Iterator[tuple[Any, ...]]:
+        """The results that leaves are detached copies of; copies of other leaves are noted, too."""
         for xs in parts:
             leaves = [x for x in xs if isinstance(x, Tensor) and not x.op]
-            sources = [r.detached.get(id(x._array)) for r, x in zip(runs, leaves, strict=False)]
-            if len(leaves) == len(runs) and all(x is not None and x.op for x in sources):
+            sources: Any = [
+                run.detached.get(id(x._array)) for run, x in zip(runs, leaves, strict=False)
+            ]
+            if (
+                len(leaves) < len(runs)
+                or any(x is None for x in sources)
+                or sources[0] is leaves[0]
+            ):
+                continue
+            results = all(x.op for x in sources)
+            same = twins.get(sources[0], sources[:1] * len(sources))
+            if results or all(a is b for a, b in zip(sources, same, strict=True)):
                 self.detached[leaves[0]] = sources[0]
+            if results:
                 yield tuple(sources)
 
     def _explained(self, node: Tensor, xs: tuple[Any, ...], twins: dict[Any, Any]) -> Any:
@@ -252,32 +263,30 @@ class Batches:
 
     def _row(self, xs: tuple[Any, ...], n: Any) -> Callable[[Emit, Any], Any] | None:
         """How 0, 1, 2, ... became an array: rolled, or times a number and plus another."""
-        counts = [np.arange(len(y)) for y in xs]
-        long = [(y, k) for y, k in zip(xs, counts, strict=True) if len(y) > 1]
+        pairs = [(y, k) for y, k in zip(xs, self._sizes, strict=True) if len(y)]
+        long = [(y, np.arange(len(y))) for y, _ in pairs if len(y) > 1]
+        starts = [y[0].item() for y, _ in pairs], [k for _, k in pairs]
         if all(np.array_equal(y, np.roll(k, -int(y[0]))) for y, k in long) and xs[0][0] != 0:
-            start = self._integer([int(y[0]) for y in xs])
-            return start and (lambda emit, get: emit(np.roll, emit(np.arange, get(n)), get(-start)))
+            turn = self._integer(*starts)
+            return turn and (lambda emit, get: emit(np.roll, emit(np.arange, get(n)), get(-turn)))
         affine = all(
             np.allclose(y, y[0] + (y[1] - y[0]) * k, rtol=1e-12, atol=1e-12) for y, k in long
         )
         if not affine:
             return None
-        sizes = [k for y, k in zip(xs, self._sizes, strict=True) if len(y) > 1]
+        sizes = [k for y, k in pairs if len(y) > 1]
         slope = self._any_number([(y[1] - y[0]).item() for y, _ in long], sizes)
-        start = self._any_number([y[0].item() for y in xs if len(y)], self._sizes)
-        short = [k for y, k in zip(xs, self._sizes, strict=True) if len(y) == 1]
-        odd = isinstance(slope, Quantity) and not np.isfinite([slope.at(k) for k in short]).all()
-        if slope is None or start is None or odd:
+        start = self._any_number(*starts)
+        short = np.array([k for y, k in pairs if len(y) == 1], float)
+        if isinstance(slope, Quantity) and not np.isfinite(slope.compute(_called, short)).all():
+            return None
+        if slope is None or start is None:
             return None
 
         def make(emit: Emit, get: Any) -> Any:
             row = emit(np.arange, get(n))
             row = row if slope == 1 else emit(np.multiply, get(slope), row)
-            return (
-                row
-                if isinstance(start, (int, float)) and start == 0
-                else emit(np.add, get(start), row)
-            )
+            return row if start == 0 else emit(np.add, get(start), row)
 
         return make
 
@@ -354,25 +363,20 @@ class Batches:
     def _quantity(self, values: Sequence[float], sizes: Sequence[int] = ()) -> Quantity | None:
         """A number as a multiple of a function of the number of samples; None if it is none."""
         v, n = np.array(values), np.array(sizes or self._sizes, float)
-        for value_of, compute in PARTS:
+        for part in PARTS:
             with np.errstate(all="ignore"):
-                p = value_of(n)
-                ratio, product, slope = v / p, v * p, (v[1] - v[0]) / (p[1] - p[0])
-            for sign, c in ((np.multiply, ratio[0]), (np.divide, product[0])):
-                with np.errstate(all="ignore"):
-                    result = sign(c, p)
-                if np.allclose(result, v, rtol=1e-12, atol=0, equal_nan=True):
-                    return self._computed(values[0], value_of, compute, sign, c)
-            rest = v[0] - slope * p[0]
-            if np.allclose(slope * p + rest, v, rtol=1e-12, atol=1e-12 * abs(v[0])):
-                return self._computed(values[0], value_of, compute, np.multiply, slope, rest)
+                p = part(_called, n)
+                slope = (v[1] - v[0]) / (p[1] - p[0])
+                terms = [(np.multiply, v[0] / p[0], 0.0), (np.divide, v[0] * p[0], 0.0)]
+                terms.append((np.multiply, slope, v[0] - slope * p[0]))
+            for how in terms:
+                compute = partial(_multiple, part, *how)
+                atol = 1e-12 * abs(v[0]) if how[2] else 0.0  # of a sum, which may cancel
+                if np.allclose(compute(_called, n), v, rtol=1e-12, atol=atol, equal_nan=True):
+                    quantity = Quantity(values[0])
+                    quantity.n, quantity.compute = self._length(), compute
+                    return quantity
         return None
-
-    def _computed(self, value: float, value_of: Any, *how: Any) -> Quantity:
-        quantity = Quantity(value)
-        quantity.n, quantity.symbol = self._length(), partial(_symbol, how)
-        quantity.at = partial(_number_at, value_of, how)
-        return quantity
 
     def _differs(self, node: Tensor) -> RecordingError:
         """The error for what depends on the data or on their number in a way that is not known."""
@@ -390,19 +394,18 @@ def _names(function: Callable[..., Any], n: int) -> list[str]:
     return [*names, *(f"x{i}" for i in range(len(names), n))][:n]
 
 
-def _number_at(value_of: Any, how: tuple[Any, ...], n: float) -> float:
-    """What `_symbol` gives, for a number n."""
-    _, sign, c, *rest = how
-    with np.errstate(all="ignore"):
-        return float(sign(c, value_of(np.float64(n))) + sum(rest))
+@np.errstate(all="ignore")
+def _called(function: Callable[..., Any], *args: Any) -> Any:
+    """What a function gives for numbers, as `Trace.emit` for Symbols."""
+    return function(*args)
 
 
-def _symbol(how: tuple[Any, ...], trace: Trace, n: Length) -> Any:
+def _multiple(part: Any, sign: Any, c: float, rest: float, emit: Emit, n: Any) -> Any:
     """c times a function of n, or c divided by it, and perhaps a number more."""
-    compute, sign, c, *rest = how
-    c, part = float(f"{c:.14g}"), compute(trace.emit, n)
-    result = part if sign is np.multiply and c == 1 else trace.emit(sign, c, part)
-    return trace.emit(np.add, result, float(f"{rest[0]:.12g}")) if rest else result
+    c, result = float(f"{c:.14g}"), part(emit, n)
+    if sign is np.divide or c != 1:
+        result = emit(sign, c, result)
+    return emit(np.add, result, float(f"{rest:.12g}")) if rest else result
 
 
 def _next(values: Iterator[Any], _: Any) -> Any:

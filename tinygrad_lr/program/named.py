@@ -19,8 +19,9 @@ from tinygrad_lr.tensor import Tensor
 
 RESERVED = ("i", "steps", "print", "range", "max", "data", "sys", "step", "train", "int", "zip")
 
+LABELLED = ("categorical_loss", "bernoulli_loss", "logistic_loss")  # operations with labels
 SUGGESTED_NAMES = {"sigmoid": "a", "softmax": "p", "relu": "h", "tanh": "h", "log_softmax": "log_p"}
-SUGGESTED_NAMES |= dict.fromkeys(("logistic_loss", "bernoulli_loss", "categorical_loss"), "losses")
+SUGGESTED_NAMES |= dict.fromkeys(LABELLED, "losses")
 
 
 class NamedLowering(Lowering):
@@ -123,7 +124,7 @@ class FunctionLowering(NamedLowering):
 
     def symbol(self, x: Any) -> Any:
         if isinstance(x, Quantity):
-            return x.symbol(self.trace, self.symbol(x.n))
+            return x.compute(self.trace.emit, self.symbol(x.n))
         return super().symbol(x)
 
     def _operands(self, node: Any) -> list[Any]:
@@ -140,7 +141,7 @@ class FunctionLowering(NamedLowering):
         """A parameter, what is made of lengths, a variable's array, or a constant."""
         if id(x) in self.made:
             return self.made[id(x)](self.trace.emit, lambda n: tree_map(n, self.symbol))
-        if x in self.detached if isinstance(x, Tensor) else False:
+        if isinstance(x, Tensor) and x in self.detached:
             return self.computed(self.detached[x])
         array, name = unwrap(x), self.names.get(id(x), "")
         trained = isinstance(x, Tensor) and x.requires_grad

@@ -210,11 +210,14 @@ def to_numpy(
         batches = Batches(output, batch)
         output = batches.first.output
     elif batch:
+        if wrt is not None or len(batch) > 1:
+            raise TypeError("to_numpy(loss, wrt): a loss that has been computed takes no batch")
         wrt = batch[0]
     if wrt is None:
         reached = _parameters(output) if batches else []
         wrt = optimizer.params if optimizer else reached
-        wrt = [p for p in wrt if p in set(reached)] if batches else wrt
+        if batches:
+            wrt = [p for p in wrt if any(p is x for x in reached)]
     wrt = [wrt] if isinstance(wrt, Tensor) else list(wrt)
     _check_tensors(output, wrt)
     names = find([output], frame)
