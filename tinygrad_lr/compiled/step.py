@@ -19,6 +19,7 @@ from tinygrad_lr.functional import grad
 from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.optim import SGD, Adam, Optimizer
 from tinygrad_lr.program.recorder import RecordingError
+from tinygrad_lr.program.symbols import largest
 from tinygrad_lr.tensor import Tensor, serials
 
 MAX_PROGRAMS = 16  # of a step, each with buffers of its own
@@ -223,8 +224,8 @@ class Step:
 
     def _different(self, eager: Eager, before: Sequence[Any], rtol: float) -> Iterator[str]:
         """The parameters that are not what an ordinary step makes of them."""
-        move = max(map(_largest, map(np.subtract, eager.params, before)), default=0.0)
-        noise = rtol * 1e-3 * max(map(_largest, eager.grads), default=0.0)
+        move = max(map(largest, map(np.subtract, eager.params, before)), default=0.0)
+        noise = rtol * 1e-3 * max(map(largest, eager.grads), default=0.0)
         for p, x, g in zip(self.params, eager.params, eager.grads, strict=True):
             near = np.isclose(p._array, x, rtol=rtol, atol=rtol * move, equal_nan=True)
             if not (near | (np.abs(g) <= noise)).all():
@@ -335,11 +336,6 @@ def run(batch):
 def array_of(x: Any) -> Any:
     """x itself if it is a real array, else Tensor(x)'s array."""
     return x if x.__class__ is np.ndarray and is_operand(x) else Tensor(x)._array
-
-
-def _largest(x: Any) -> float:
-    """The largest finite absolute value in an array."""
-    return float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))
 
 
 def no_steps(_: Sequence[Any]) -> list[float]:

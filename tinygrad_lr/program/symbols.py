@@ -216,6 +216,11 @@ def value_of(x: Any) -> Any:
     return x.value if isinstance(x, Symbol) else int(x) if isinstance(x, Length) else x
 
 
+def largest(x: Any) -> float:
+    """The largest finite absolute value in an array, 0 if there is none."""
+    return float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))
+
+
 def same(x: Symbol, y: Any) -> bool:
     """Whether y may stand where x does: same shape, dtype and, but for rounding, numbers."""
     a, b = x.value, np.asarray(value_of(y))
@@ -223,7 +228,7 @@ def same(x: Symbol, y: Any) -> bool:
         return False
     if (a == b).all():  # which takes a tenth of the time
         return True
-    scale = np.max(np.abs(a), initial=0.0, where=np.isfinite(a))
+    scale = largest(a)
     rtol = 1e-4 if a.dtype == np.float32 else 1e-10
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
 

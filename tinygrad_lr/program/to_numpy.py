@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import copy
 import os
-import re
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -23,7 +21,7 @@ from tinygrad_lr.program.from_source import SourceLowering
 from tinygrad_lr.program.named import FunctionLowering, NamedLowering
 from tinygrad_lr.program.recorder import RecordingError
 from tinygrad_lr.program.simplify import simplified
-from tinygrad_lr.program.symbols import Symbol, ordered
+from tinygrad_lr.program.symbols import Symbol, largest, ordered
 from tinygrad_lr.program.writer import Writer
 from tinygrad_lr.tensor import Tensor, gradients
 
@@ -267,11 +265,9 @@ def _program(
     arguments = {names[x]: x for x in order if x in names}
     parameters = [f"{name}={x.value}" if x in numbers else name for name, x in arguments.items()]
     outputs = [ast.unparse(writer.expression(x)) for x in returned]
-    modules = set(re.findall(r"\b([a-z]\w*(?:\.\w+)*)\.\w+\(", "\n".join(body)))
+    modules = sorted(name for name in writer.modules if name.partition(".")[0] != "np")
     source = STEP.format(
-        imports="".join(
-            f"import {name}\n" for name in sorted(modules & sys.modules.keys() - {"np"})
-        ),
+        imports="".join(f"import {name}\n" for name in modules),
         parameters=", ".join(parameters),
         body="\n    ".join(body),
         outputs=", ".join(outputs),
@@ -290,11 +286,6 @@ def _parameters(output: Tensor) -> list[Tensor]:
     """The leaves that a loss has a gradient for, in the order of their use."""
     grads = gradients(output) if output.requires_grad else {}
     return [x for x in nodes([output]) if isinstance(x, Tensor) and x.is_leaf and x in grads]
-
-
-def _largest(x: Any) -> float:
-    """The largest finite absolute value in an array."""
-    return float(np.max(np.abs(x), initial=0.0, where=np.isfinite(x)))
 
 
 def _updated(optimizer: Optimizer, i: int, p: Tensor, gradient: Any) -> Any:
@@ -333,10 +324,10 @@ def _prove(
     results = results if isinstance(results, tuple) else (results,)
     exact = all(np.asarray(x).dtype != np.float32 for x in expected)
     rtol = 1e-7 if exact else 1e-3
-    noise = 1e-5 * rtol * max(map(_largest, grads.values()), default=0.0)  # of what cancels
+    noise = 1e-5 * rtol * max(map(largest, grads.values()), default=0.0)  # of what cancels
     slopes = [np.inf, *(np.abs(grads[x]) for x in wrt)]
     for x, y, slope in zip(results, expected, slopes, strict=False):
-        near = np.isclose(x, y, rtol=rtol, atol=rtol * _largest(y) + noise, equal_nan=True)
+        near = np.isclose(x, y, rtol=rtol, atol=rtol * largest(y) + noise, equal_nan=True)
         # Adam makes whole steps of rounding
         if not (near | (slope <= 1e3 * noise if optimizer else False)).all():
             raise RecordingError(

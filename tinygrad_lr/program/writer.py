@@ -55,6 +55,7 @@ class Writer:
         trace: Trace | None = None,
     ) -> None:
         self.names: dict[Symbol, str] = {}
+        self.modules: set[str] = set()  # of the functions that are called
         self._by_name = False  # whether a name that is not in `names` is written as well
         self.trace = trace or Trace()
         self._counts: dict[str, int] = {}  # of names
@@ -289,7 +290,9 @@ class Writer:
             return method(METHODS[function], texts, keywords, array)
         if function is np.broadcast_to and x.dtype == np.float32 and not np.ndim(value_of(args[0])):
             texts[0] = template("np.float32(x)", x=texts[0])
-        return ast.Call(template(reference(function)), texts, keywords)
+        full = reference(function)
+        self.modules.add(full.rpartition(".")[0])
+        return ast.Call(template(full), texts, keywords)
 
 
 def names_once(index: Any) -> bool:
