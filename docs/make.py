@@ -10,9 +10,10 @@ import numpy as np
 import tinygrad_lr as tg
 from examples.check_documents import CASES, mark
 from examples.gallery import MODELS
-from examples.models import DRAWN, EXPLORED, EXPORTED, title
+from examples.models import DRAWN, EXPLORED, title
 from examples.pages import PAGES
 from examples.programs import MODELS as PROGRAMS
+from examples.programs import TEXTBOOK
 from examples.wild import HOMEWORK, report, source
 from tinygrad_lr.array.protocols import WITHOUT_DERIVATIVE, supported
 from tinygrad_lr.check.derivation.report import WRONG, Report
@@ -144,13 +145,13 @@ def programs() -> str:
     lines = [
         "# Programs",
         "",
-        "Each is what `print(tg.to_numpy(loss, parameters))` prints for the model's own code in",
-        "[`examples/models.py`](../examples/models.py): NumPy alone, forward and backward, with",
-        "the names of that code. Operations of this library are written as the NumPy that defines",
-        "them. Where algebra made a line shorter, `# because` gives the steps; each was compared",
-        "numerically with what it replaces, and `simplify=False` leaves all of them out. A line",
-        "that begins `# as` states an assumption about the data. `comments=True` adds the shape",
-        "and the rule to every line.",
+        "Each is what `print(tg.to_numpy(loss, X, y))` prints for a function of",
+        "[`examples/programs.py`](../examples/programs.py): NumPy alone, forward and backward,",
+        "with the names of that code; below it is the backward pass as textbooks have it.",
+        "Operations of this library are written as the NumPy that defines them. Where algebra made",
+        "a line shorter, `# because` gives the steps; each was compared numerically with what it",
+        "replaces, and `simplify=False` leaves all of them out. A line that begins `# as` states",
+        "an assumption about the data. `comments=True` adds the shape and the rule to every line.",
         "",
         "A program takes any number of samples, `program(X=X_test, Y=Y_test)`, and",
         "`program.save(path)` writes the module. With `import dask.array as np` in place of NumPy",
@@ -162,7 +163,8 @@ def programs() -> str:
         "",
     ]
     for name, export in PROGRAMS.items():
-        lines += [f"## {title(EXPORTED[name])}", "", "```python", f"{export()}```", ""]
+        textbook = ["A textbook:", "", "```python", TEXTBOOK[name], "```", ""]
+        lines += [f"## {title(export)}", "", "```python", f"{export()}```", "", *textbook]
     return "\n".join(lines)
 
 

@@ -1,8 +1,8 @@
 """The documents' models on a few samples: each function builds one and hands its loss to a verb.
 
-The verbs are `tg.draw` (a picture), `tg.to_numpy` (a program) and `tg.explore` (a page). They are
-called inside the function, where the variables have the names that they show. The docstring is the
-caption, and its beginning, up to a colon, the title.
+The verbs are `tg.draw` (a picture) and `tg.explore` (a page). They are called inside the function,
+where the variables have the names that they show. The docstring is the caption, and its beginning,
+up to a colon, the title.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from examples import and_gate, linear, titanic, toy, tumors, xor
 
 Model = Callable[[Callable[..., Any]], Any]
 DRAWN: dict[str, Model] = {}
-EXPORTED: dict[str, Model] = {}
 EXPLORED: dict[str, Model] = {}
 SAMPLES = np.array([[1.5, 2.0], [-0.5, 1.0], [0.3, -1.2], [2.0, 0.5]])
 LABELS = np.array([[1.0], [0.0], [0.0], [1.0]])
@@ -67,7 +66,7 @@ def weight_decay(show):
     return show(L, title="Logistic regression, forward and backward")
 
 
-@shown(DRAWN, EXPORTED)
+@shown(DRAWN)
 def linear_regression(show):
     """Document 000, linear regression: b is broadcast, so its gradient is a sum."""
     X, Y = linear.X[:4], linear.Y[:4]
@@ -77,7 +76,7 @@ def linear_regression(show):
     return show(loss, wrt=[W, b])
 
 
-@shown(DRAWN, EXPORTED)
+@shown(DRAWN)
 def titanic_columns(show):
     """Document 000, the Titanic, with passengers in columns: fourteen features of two of them."""
     X, Y, *_ = titanic.load()
@@ -99,19 +98,7 @@ def titanic_layers(show):
     return show(loss)
 
 
-@shown(EXPORTED)
-def titanic_training(show):
-    """Document 000, the Titanic as a layer, a module that trains by itself."""
-    X, Y, *_ = titanic.load()
-    X, Y = X.T, Y[:, None]
-    model = tg.nn.Dense(14, 1, rng=0)
-    Z = model(X)
-    loss = tg.binary_cross_entropy_with_logits(Z, Y)
-    sgd = tg.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
-    return show(loss, optimizer=sgd, loop=True)
-
-
-@shown(DRAWN, EXPORTED)
+@shown(DRAWN)
 def and_gate_neuron(show):
     """Document 001, the neuron of the AND gate, on one sample and half the squared error."""
     x, y = and_gate.xdata[3], and_gate.ydata[3]
@@ -130,18 +117,6 @@ def xor_layers(show):
     model = tg.nn.Sequential([hidden, tg.nn.Dense(2, 1, activation="sigmoid", rng=rng)])
     loss = tg.binary_cross_entropy(model(X), Y)
     return show(loss)
-
-
-@shown(EXPORTED)
-def xor_by_hand(show):
-    """Document 001, the XOR gate: two neurons, and one that looks at the two."""
-    X, Y = xor.xdata, xor.ydata
-    W1, b1 = parameter([[0.5, -0.4], [0.3, 0.8]]), parameter(np.zeros(2))
-    W2, b2 = parameter([[0.7], [-0.6]]), parameter(np.zeros(1))
-    A1 = tg.sigmoid(X @ W1 + b1)
-    A2 = tg.sigmoid(A1 @ W2 + b2)
-    loss = -np.mean(Y * np.log(A2) + (1 - Y) * np.log(1 - A2))
-    return show(loss, wrt=[W1, b1, W2, b2])
 
 
 @shown(EXPLORED, name="xor_network")
@@ -172,7 +147,7 @@ def xor_training(show):
     return show(L, history=film, title="The XOR network, forward and backward")
 
 
-@shown(DRAWN, EXPORTED)
+@shown(DRAWN)
 def iris_softmax(show):
     """Document 001, softmax regression on four flowers: the rows of Z's gradient sum to 0."""
     X = np.array([[-0.9, 1.0, -1.3], [1.4, 0.3, 0.5], [0.5, -0.4, 1.0], [0.1, 0.2, 0.3]])
@@ -197,7 +172,7 @@ def softmax_by_parts(show):
     return show(L, title="Softmax regression, forward and backward")
 
 
-@shown(DRAWN, EXPORTED)
+@shown(DRAWN)
 def digits_cost(show):
     """Document 002, whether a digit is a 2: of a thousand digits the ranges are shown."""
     rng = np.random.default_rng(0)
@@ -219,20 +194,7 @@ def tumors_weighted(show):
     return show(loss)
 
 
-@shown(EXPORTED)
-def tumors_softmax(show):
-    """Document 003, two classes of tumors, the loss as the document writes it."""
-    X, y = np.array([[0.2, -1.1], [-0.7, 0.4], [1.2, 0.9]]), np.array([0, 1, 1])
-    W, b = parameter([[-0.67, -0.34], [-0.14, -0.19]]), parameter(np.zeros((1, 2)))
-    logits = np.dot(X, W) + b
-    exp_logits = np.exp(logits)
-    y_hat = exp_logits / np.sum(exp_logits, axis=1, keepdims=True)
-    correct_class_logprobs = -np.log(y_hat[range(len(y_hat)), y])
-    loss = np.sum(correct_class_logprobs) / len(y)
-    return show(loss, wrt=[W, b])
-
-
-@shown(DRAWN, EXPORTED)
+@shown(DRAWN)
 def one_sample(show):
     """Document 004, one sample: every gradient is the one to its right times the chip between."""
     x, y = 1.3, 0
@@ -243,7 +205,7 @@ def one_sample(show):
     return show(L, wrt=[w, b])
 
 
-@shown(DRAWN, EXPORTED)
+@shown(DRAWN)
 def toy_matrices(show):
     """Document 004, samples in columns: three of them, and the cost as the document writes it."""
     X = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
@@ -255,7 +217,7 @@ def toy_matrices(show):
     return show(total_cost, wrt=[W, B])
 
 
-@shown(DRAWN, EXPORTED)
+@shown(DRAWN)
 def backward_pass(show):
     """The derivative of a gradient: dw is computed by rules, and its length has a gradient, too."""
     X, y = SAMPLES, LABELS

@@ -170,7 +170,7 @@ class Batches:
             twins[node] = nodes
             if len({(x.op.name, len(x.inputs), *x.params) for x in nodes}) > 1:
                 raise self._differs(node)
-            trees = [(x.inputs, dict(x.params)) for x in nodes]
+            trees = [(x.inputs, _params(x)) for x in nodes]
             leaves = [list(tree_leaves(tree)) for tree in trees]
             if len(set(map(len, leaves))) > 1:
                 raise self._differs(node)
@@ -414,6 +414,21 @@ def _next(values: Iterator[Any], _: Any) -> Any:
 
 def _plus(n: Length, rest: int) -> Any:
     return n + rest if rest > 0 else n - -rest if rest else n
+
+
+def _params(node: Tensor) -> dict[str, Any]:
+    """The params of a node, with lists and ranges in an index as arrays."""
+    params = dict(node.params)
+    return params | {"index": index_arrays(params["index"])} if "index" in params else params
+
+
+def index_arrays(index: Any) -> Any:
+    """An index with lists and ranges as arrays."""
+    if isinstance(index, tuple):
+        return tuple(map(index_arrays, index))
+    if isinstance(index, (list, range)):
+        return np.asarray(index, int if len(index) == 0 else None)
+    return index
 
 
 def _same_terms(x: Any, y: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -10,18 +11,30 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.array.protocols import unwrap
+from tinygrad_lr.messages.origin import Instruction, locate
 from tinygrad_lr.naming.names import identifier, unique
+from tinygrad_lr.naming.source_text import is_literal
+from tinygrad_lr.ops import FUNCTIONS
 from tinygrad_lr.optim import Optimizer
-from tinygrad_lr.program.batches import Batches, Quantity
+from tinygrad_lr.program.batches import Batches, Quantity, index_arrays
 from tinygrad_lr.program.lowering import MAX_LITERAL, Lowering, trace_update
-from tinygrad_lr.program.symbols import Symbol, tree_map
-from tinygrad_lr.tensor import Tensor
+from tinygrad_lr.program.symbols import (
+    Symbol,
+    is_identity,
+    is_number,
+    tree_leaves,
+    tree_map,
+    value_of,
+)
+from tinygrad_lr.tensor import Tensor, history
 
 RESERVED = ("i", "steps", "print", "range", "max", "data", "sys", "step", "train", "int", "zip")
 
 LABELLED = ("categorical_loss", "bernoulli_loss", "logistic_loss")  # operations with labels
 SUGGESTED_NAMES = {"sigmoid": "a", "softmax": "p", "relu": "h", "tanh": "h", "log_softmax": "log_p"}
 SUGGESTED_NAMES |= dict.fromkeys(LABELLED, "losses")
+
+NO_LENGTHS = ("axis", "axes", "keepdims", "ddof", "decimals", "subscripts")  # params
 
 
 class NamedLowering(Lowering):
@@ -32,22 +45,25 @@ class NamedLowering(Lowering):
 
     Attributes:
         inputs: the arguments of the program.
-        numbers: those of them that are numbers, by what the source calls them.
         slots: the optimizer's arrays among them, each with its parameter.
         batch: those of them that are the function's own, with the arrays that were given.
         current: gives what the others hold now.
+        data: those that are the user's arrays, of a graph without a function.
+        computed_before: those that were computed from data before the graph was.
     """
 
     is_current = False  # whether what is not given to the program is as it is when it is called
+    place: Instruction | None = None
 
-    def __init__(self, names: Mapping[int, str]) -> None:
-        super().__init__()
+    def __init__(self, names: Mapping[int, str], fixed: bool = False) -> None:
+        super().__init__(fixed)
         self.names = names
         self.inputs: list[Symbol] = []
-        self.numbers: dict[tuple[str, Any], Symbol] = {}
         self.slots: dict[str, str] = {}
         self.batch: dict[Symbol, Any] = {}
         self.current: dict[Symbol, Callable[[], Any]] = {}
+        self.data: set[Symbol] = set()
+        self.computed_before: set[Symbol] = set()
         self._counts = dict.fromkeys(RESERVED, 1)  # of the names of arguments
         self._short = Counter(map(identifier, names.values()))
 
@@ -60,6 +76,13 @@ class NamedLowering(Lowering):
         title = unique(short, self._counts)
         self.inputs.append(self.trace.argument(array, title, fixed))
         return self.inputs[-1]
+
+    def _operands(self, node: Any) -> list[Any]:
+        """The operands; an array that is written out and indexed is a Symbol, too."""
+        return [
+            self.trace.number(x) if isinstance(x, np.ndarray) and node.op.name == "getitem" else x
+            for x in super()._operands(node)
+        ]
 
     def _gradients(self, output: Tensor) -> dict[Tensor, Any]:
         grads = super()._gradients(output)
@@ -145,14 +168,121 @@ class FunctionLowering(NamedLowering):
             return self.computed(self.detached[x])
         array, name = unwrap(x), self.names.get(id(x), "")
         trained = isinstance(x, Tensor) and x.requires_grad
-        if not (trained or name.replace(".", "").isidentifier()):
+        if not (trained or _is_variable(name)):
             if array.ndim == 0:
                 return self.trace.number(array)
-            if array.size <= MAX_LITERAL:
+            if array.size <= MAX_LITERAL or is_identity(array):
                 return array
-        symbol = self.argument(array, name or "constant", fixed=True)
+            name = "constant"
+        symbol = self.argument(array, name, fixed=True)
         self.current[symbol] = partial(unwrap, x)
         return symbol
+
+
+class GraphLowering(NamedLowering):
+    """Makes Symbols of a graph that has been computed, without the function that did.
+
+    What the source does not show to be a constant is an argument, or else a shape is fixed.
+
+    Args:
+        names: names by the id of a value.
+        output: the result of the graph.
+
+    Attributes:
+        place: where an index was computed from data, which other data may have another of; or None.
+    """
+
+    def __init__(self, names: Mapping[int, str], output: Tensor) -> None:
+        self.output = output
+        self._numbers: dict[tuple[str, float], Symbol] = {}  # by what the source calls them
+        self.places = {x: locate(x.origin) for x in history(output) if x.origin}
+        self.texts = {x: _operand_texts(x, place) for x, place in self.places.items()}
+        unknown = [x for x in history(output) if not self._is_literal(x)]
+        super().__init__(names, fixed=bool(unknown))
+        self.place = next((self.places.get(x) for x in unknown if "index" in x.params), None)
+        self._graph = {id(x) for y in history(output) for x in tree_leaves(y.inputs, y.params)}
+
+    def _is_literal(self, node: Tensor) -> bool:
+        """Whether the source shows that shapes and numbers of a node are constants."""
+        numbers = [x for x in node.inputs if not isinstance(x, Tensor) and np.ndim(x) == 0]
+        lengths = [x for name, x in node.params.items() if name not in NO_LENGTHS]
+        if any(isinstance(x, (int, range)) for x in tree_leaves(*lengths)):
+            return node in self.places and _has_literals(self.places[node])
+        return not numbers or bool(self.texts.get(node))
+
+    def _operands(self, node: Any) -> list[Any]:
+        operands, place = super()._operands(node), self.places.get(node)
+        inside = "" if place and place.text else None  # in a function of this package, or anywhere
+        texts: Sequence[str | None] = self.texts.get(node) or [inside] * len(operands)
+        return [
+            self._number(x, text) if is_number(x) else x
+            for x, text in zip(operands, texts, strict=True)
+        ]
+
+    def _node_params(self, node: Any) -> Any:
+        literal = node in self.places and _has_literals(self.places[node])
+        return {
+            name: tree_map(index_arrays(x), self.symbol)
+            if name == "index"
+            else x
+            if literal or not isinstance(x, (float, np.number))
+            else self._number(x, name)
+            for name, x in node.params.items()
+        }
+
+    def _number(self, x: Any, text: str | None) -> Any:
+        """A number: a constant if the source has it, or in a function of this package."""
+        value = value_of(x)
+        computed = isinstance(value, (np.ndarray, np.number)) and not text
+        if text is not None and is_literal(text) and not computed:
+            return x
+        if not text or (text, float(value)) not in self._numbers:
+            self._numbers[text or "", float(value)] = self._before(np.asarray(value), text or "c")
+        return self._numbers[text or "", float(value)]
+
+    def _before(self, array: Any, name: str) -> Symbol:
+        """The argument for what was computed from data before the graph was."""
+        symbol = self.argument(array, name, fixed=array.ndim == 0)
+        self.computed_before.add(symbol)
+        return symbol
+
+    def _leaf(self, x: Any) -> Any:
+        """An argument, or a constant that the source writes out."""
+        array, text = unwrap(x), self.names.get(id(x), "")
+        if not (x is self.output or id(x) in self._graph):  # where the backward pass starts
+            return super()._leaf(x)
+        trained, variable = isinstance(x, Tensor) and x.requires_grad, _is_variable(text)
+        written = text and not (trained or variable) and is_literal(text)
+        if written and array.size <= MAX_LITERAL:
+            return array if array.ndim else self.trace.number(array)
+        if trained or (variable and array.ndim and array.dtype != bool):
+            symbol = self.argument(array, text or "x", trained)
+            if not trained:
+                self.data.add(symbol)
+            return symbol
+        return self._before(array, text or "c")
+
+
+def _operand_texts(node: Any, place: Instruction) -> list[str]:
+    """The expressions of the operands of a node, if the source has one for each."""
+    texts = place.operands(("np", "tg"), FUNCTIONS)
+    return texts if len(texts) == len(node.inputs) else []
+
+
+def _has_literals(place: Instruction) -> bool:
+    """Whether what an index or a call has beside its operands are constants."""
+    match place.node:
+        case ast.Subscript(slice=index):
+            return is_literal(ast.unparse(index))
+        case ast.Call(func=function, args=args, keywords=keywords):
+            module = getattr(getattr(function, "value", None), "id", "") in ("np", "tg")
+            own = [*args[module:], *(keyword.value for keyword in keywords)]
+            return all(is_literal(ast.unparse(x)) for x in own)
+    return False
+
+
+def _is_variable(text: str) -> bool:
+    return text.replace(".", "").isidentifier()
 
 
 def _slot(optimizer: Optimizer, name: str, i: int) -> Any:
@@ -162,6 +292,6 @@ def _slot(optimizer: Optimizer, name: str, i: int) -> Any:
 
 def _label(y: Symbol, name: str | None, suggestion: str, prefix: str = "") -> None:
     """Give a Symbol a name, and a name to use if it has none, unless it has them already."""
-    if name and not y.name and name.replace(".", "").isidentifier():
+    if name and not y.name and _is_variable(name):
         y.name = prefix + identifier(name)
     y.suggested_name = y.suggested_name or suggestion

@@ -206,6 +206,11 @@ def is_number(x: Any) -> bool:
     return plain or (isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "iuf")
 
 
+def is_identity(x: Any) -> bool:
+    """Whether an array is an identity matrix, as np.eye makes it."""
+    return x.ndim == 2 and x.dtype == np.float64 and np.array_equal(x, np.eye(len(x)))
+
+
 def is_call(x: Any, *functions: Function) -> bool:
     """Whether it is a Symbol that one of the functions computes."""
     return isinstance(x, Symbol) and x.function in functions

@@ -7,18 +7,18 @@ import copy
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages.frames import user_frame
+from tinygrad_lr.messages.origin import Instruction
 from tinygrad_lr.naming.names import find, nodes
 from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.program.batches import Batches
 from tinygrad_lr.program.canonical import canonical
-from tinygrad_lr.program.from_source import SourceLowering
-from tinygrad_lr.program.named import FunctionLowering, NamedLowering
+from tinygrad_lr.program.named import FunctionLowering, GraphLowering, NamedLowering
 from tinygrad_lr.program.recorder import RecordingError
 from tinygrad_lr.program.simplify import simplified
 from tinygrad_lr.program.symbols import Symbol, largest, ordered
@@ -33,6 +33,7 @@ def step({parameters}):
     {body}
     return {outputs}
 """
+FUNCTION = "tg.to_numpy(function, *batch) makes a program that computes them"
 LOOP = """
 
 def train({arguments}, steps=1000):
@@ -56,6 +57,35 @@ if __name__ == "__main__":
 """
 
 
+class Requirements(NamedTuple):
+    """What the program of a graph has to be given together.
+
+    Attributes:
+        data: the arguments that are data.
+        before: those that were computed from data before the graph was.
+        place: the index that was, if there is one.
+    """
+
+    data: set[str]
+    before: set[str]
+    place: Instruction | None
+
+    def check(self, names: set[str]) -> None:
+        """Raise unless arguments that are given under these names are all that belong together."""
+        data = bool(self.data & names)
+        if self.place and (data or self.before & names):
+            raise ValueError(f"other data may have other indices at {self.place}; {FUNCTION}")
+        needed = self.before | self.data if data else self.before if names else set()
+        if missing := ", ".join(sorted(needed - names)):
+            raise TypeError(
+                f"with other data the program needs {missing} as well, which was computed from the "
+                f"recorded ones; {FUNCTION}"
+            )
+
+    def __str__(self) -> str:
+        return ", ".join(sorted(self.before)) or str(self.place)
+
+
 class Program:
     """A NumPy program: a function `step` in a module that imports NumPy alone.
 
@@ -73,9 +103,10 @@ class Program:
         batch: Collection[str] = (),
         current: Mapping[str, Callable[[], Any]] = MappingProxyType({}),
         wrt: Sequence[Tensor] = (),
+        requires: Callable[[set[str]], None] = lambda names: None,
     ) -> None:
         self.source, self.inputs, self.wrt = source, dict(inputs), list(wrt)
-        self._fixed, self._batch, self._current = fixed, batch, current
+        self._fixed, self._batch, self._current, self._requires = fixed, batch, current, requires
         space: dict[str, Any] = {"__name__": "program"}
         exec(compile(source, "<program>", "exec"), space)
         self._step = space["step"]
@@ -87,7 +118,7 @@ class Program:
         given are as they are now; the function's own arguments are as in the recorded run.
 
         Raises:
-            TypeError: if a name is no argument.
+            TypeError: if a name is no argument, or one is missing that belongs to the others.
             ValueError: if the program is not for the shape of an array.
         """
         named = dict(zip(self.inputs, values, strict=False))
@@ -98,6 +129,7 @@ class Program:
                 f"twice: the arguments are {', '.join(self.inputs)}"
             )
         named |= arrays
+        self._requires({*named})
         for name, x in named.items():
             self._check_shape(name, np.shape(x), np.shape(self.inputs[name]))
         current = {name: value() for name, value in self._current.items()}
@@ -164,15 +196,18 @@ def to_numpy(
         A Program. Its arguments are the function's, then the parameters, which are as they are now
         if they are not given.
 
-    `output` may also be a Tensor that has been computed, without a batch: then lengths and what
-    depends on the data are read from the source, and nothing is compared.
+    `output` may also be a Tensor that has been computed, without a batch, as `to_numpy(loss, wrt)`:
+    the program of this very computation. What was computed from data before the graph was, as the
+    number len(X) or a mask, is an argument, and has to be given with other data; where a length is
+    part of an index or a shape, other data or shapes are refused.
 
     Raises:
         RecordingError: if the function reads values, or computes something else for another batch:
             a loop over the samples, an `if` on values, random numbers.
         GradientError: if the output has more than one element or does not depend on one of `wrt`.
         TypeError: if one of `wrt` is no Tensor.
-        ValueError: if a loop is wanted without an optimizer.
+        ValueError: if a loop is wanted without an optimizer, or would repeat what was computed
+            before the graph was.
 
     >>> W = Tensor([[1.0], [2.0]], requires_grad=True)
     >>> def loss(X, Y):
@@ -221,11 +256,8 @@ def to_numpy(
     names = find([output], frame)
     if simplify:
         output, wrt, names = canonical(output, wrt, names)
-    lowering: Any
-    if batches:
-        lowering = FunctionLowering(names, batches)
-    else:
-        lowering = SourceLowering(names, {**frame.f_globals, **frame.f_locals})
+    lowering: NamedLowering
+    lowering = FunctionLowering(names, batches) if batches else GraphLowering(names, output)
     program = _program(lowering, output, wrt, simplify, comments, optimizer, loop)
     if batches:
         _prove(program, batches, wrt, optimizer)
@@ -258,28 +290,37 @@ def _program(
     returned = [results[0], *state.values()] if optimizer else results
     writer = Writer(returned, state, lowering.trace)
     body = _body(writer, results[:1], results[:n], comments)
-    numbers = set(lowering.numbers.values())
     batch = lowering.batch
     names = {x: str(x.name) for x in batch} | writer.names
-    order = sorted(lowering.inputs, key=lambda x: (x not in batch, x in numbers, x.fixed))
+    before = lowering.computed_before
+    order = sorted(lowering.inputs, key=lambda x: (x not in batch, x in before, x.fixed))
     arguments = {names[x]: x for x in order if x in names}
-    parameters = [f"{name}={x.value}" if x in numbers else name for name, x in arguments.items()]
+    requires = Requirements(
+        {name for name, x in arguments.items() if x in lowering.data},
+        {name for name, x in arguments.items() if x in before},
+        lowering.place,
+    )
+    if requires.before:
+        body.insert(0, f"# to be given with other data: {requires}")
     outputs = [ast.unparse(writer.expression(x)) for x in returned]
     modules = sorted(name for name in writer.modules if name.partition(".")[0] != "np")
     source = STEP.format(
         imports="".join(f"import {name}\n" for name in modules),
-        parameters=", ".join(parameters),
+        parameters=", ".join(arguments),
         body="\n    ".join(body),
         outputs=", ".join(outputs),
     )
     if loop:
-        arrays = {name: x.value for name, x in arguments.items() if x not in numbers}
+        if requires.before or requires.place:
+            raise ValueError(f"the loop would repeat {requires}: {FUNCTION}")
+        arrays = {name: x.value for name, x in arguments.items()}
         source += training(arrays, [outputs[0], *state], len(wrt), lowering.slots)
-    fixed = {name for name, x in arguments.items() if x.fixed}
+    fixed = {name for name, x in arguments.items() if x.fixed or lowering.trace.fixed}
     inputs = {name: batch.get(x, x.value) for name, x in arguments.items()}
     inputs |= {name: x.value.copy() for name, x in arguments.items() if x.fixed}
     current = {name: lowering.current[x] for name, x in arguments.items() if x in lowering.current}
-    return Program(source, inputs, fixed, {names[x] for x in batch if not x.fixed}, current, wrt)
+    samples = [names[x] for x in batch if not x.fixed]
+    return Program(source, inputs, fixed, samples, current, wrt, requires.check)
 
 
 def _parameters(output: Tensor) -> list[Tensor]:

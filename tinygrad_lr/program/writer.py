@@ -23,6 +23,7 @@ from tinygrad_lr.program.symbols import (
     Symbol,
     Trace,
     is_call,
+    is_identity,
     is_number,
     lengths_in,
     ordered,
@@ -145,8 +146,15 @@ class Writer:
                 continue
             *before, line = self.assignment(x)
             if comments:
-                line += f"  # {x.value.shape}" + (f": {x.comment}" if x.comment else "")
+                line += f"  # {self._shape(x)}" + (f": {x.comment}" if x.comment else "")
             yield x, [*self.derivation(x), *before, line]
+
+    def _shape(self, x: Symbol) -> str:
+        """The shape as text, with len(X) for the number of samples."""
+        texts = (ast.unparse(self.expression(n)) for n in x.shape)
+        pairs = zip(texts, x.value.shape, strict=True)
+        lengths = [text if text.startswith("len(") else str(n) for text, n in pairs]
+        return f"({', '.join(lengths)}{',' * (len(lengths) == 1)})"
 
     def assignment(self, x: Symbol) -> list[str]:
         """The lines that assign a Symbol to its name."""
@@ -402,6 +410,8 @@ def array_literal(x: np.ndarray[Any, Any]) -> Any:
     n, dtype = x.size, x.dtype
     if x.ndim == 1 and dtype.kind == "i" and n > 1 and (x == np.arange(n)).all():
         return template(f"np.arange({n})")
+    if is_identity(x):
+        return template(f"np.eye({len(x)})")
     if not n:
         return template(f"np.zeros({x.shape}, np.{dtype.name})")
     values = template(repr(x.tolist()), inf=template("np.inf"), nan=template("np.nan"))
