@@ -22,132 +22,132 @@ import tinygrad_lr as tg
 # Expressions. {a}, {b} and {c} are arrays of floats, {k} is a mask, {i} a row of whole numbers,
 # {n} a number made of lengths, {u} a literal.
 ELEMENTWISE = """
-np.tanh({a}) | np.exp(0.3 * {a}) | np.exp(-{a} ** 2) | np.abs({a}) | abs({a}) | np.maximum({a}, 0)
-np.maximum({u}, {a}) | np.minimum({a}, {u}) | tg.sigmoid({a}) | tg.relu({a}) | tg.softplus({a})
-{a} ** 2 | {a} ** 3 | np.power(np.abs({a}) + 0.5, 1.5) | 2 ** {a} | np.sin({a}) | np.cos({a})
-np.log1p({a} ** 2) | np.log(1 + np.exp({a})) | np.log({a} ** 2 + 0.1) | np.sqrt(1 + {a} ** 2)
-np.expm1(0.2 * {a}) | -{a} | +{a} | {a} / 3 | 0.5 * {a} | 1 / (1 + np.exp(-{a})) | np.square({a})
-1 / (1 + {a} ** 2) | np.sign({a}) * {a} | np.floor({a}) + {a} | np.ceil({a}) * {a} | {u} - {a}
-np.round({a}, 1) - {a} | np.clip({a}, -1, 1.5) | np.clip({a}, None, {u}) | {a}.clip(min=0)
-np.where({a} > 0, {a}, 0.01 * {a}) | np.where({a} > {u}, 1.5, 0.5) * {a} | ({a} > 0) * {a}
-({a} > 0).astype(float) + {a} | np.copy({a}) | {a}.copy() | {a}.astype(float) | tg.softmax({a})
-tg.softmax({a}, axis=0) | tg.log_softmax({a}) | tg.log_softmax({a}, axis=0)
-{a} - tg.logsumexp({a}, axis=-1, keepdims=True) | leaky({a}) | huber({a}) | standardized({a}, 0)
-standardized({a}, -1) | mixed({a}, {b}) | mixed({a}, {a}) | mixed(mixed({a}, {b}), {a})
-{a}.detach() | {a}.detach() * {a} | {a} + (np.sign({a}) - {a}).detach() | {a} / {a}.max().detach()
-{a}.round(1) * 0.1 + {a} | {a}.tanh() | {a}.sigmoid() | {a}.softmax() | {a} - {a}.mean()
-np.exp({a} - np.max({a}, axis=-1, keepdims=True)) | {a} / np.sqrt(np.sum({a} ** 2) + 0.1)
-{a} + 1 - {a} ** 2 / 2 | np.maximum({a}, 0) ** 2 | {a} * tg.sigmoid(1.5 * {a})
+np.tanh({a}) ; np.exp(0.3 * {a}) ; np.exp(-{a} ** 2) ; np.abs({a}) ; abs({a}) ; np.maximum({a}, 0)
+np.maximum({u}, {a}) ; np.minimum({a}, {u}) ; tg.sigmoid({a}) ; tg.relu({a}) ; tg.softplus({a})
+{a} ** 2 ; {a} ** 3 ; np.power(np.abs({a}) + 0.5, 1.5) ; 2 ** {a} ; np.sin({a}) ; np.cos({a})
+np.log1p({a} ** 2) ; np.log(1 + np.exp({a})) ; np.log({a} ** 2 + 0.1) ; np.sqrt(1 + {a} ** 2)
+np.expm1(0.2 * {a}) ; -{a} ; +{a} ; {a} / 3 ; 0.5 * {a} ; 1 / (1 + np.exp(-{a})) ; np.square({a})
+1 / (1 + {a} ** 2) ; np.sign({a}) * {a} ; np.floor({a}) + {a} ; np.ceil({a}) * {a} ; {u} - {a}
+np.round({a}, 1) - {a} ; np.clip({a}, -1, 1.5) ; np.clip({a}, None, {u}) ; {a}.clip(min=0)
+np.where({a} > 0, {a}, 0.01 * {a}) ; np.where({a} > {u}, 1.5, 0.5) * {a} ; ({a} > 0) * {a}
+({a} > 0).astype(float) + {a} ; np.copy({a}) ; {a}.copy() ; {a}.astype(float) ; tg.softmax({a})
+tg.softmax({a}, axis=0) ; tg.log_softmax({a}) ; tg.log_softmax({a}, axis=0)
+{a} - tg.logsumexp({a}, axis=-1, keepdims=True) ; leaky({a}) ; huber({a}) ; standardized({a}, 0)
+standardized({a}, -1) ; mixed({a}, {b}) ; mixed({a}, {a}) ; mixed(mixed({a}, {b}), {a})
+{a}.detach() ; {a}.detach() * {a} ; {a} + (np.sign({a}) - {a}).detach() ; {a} / {a}.max().detach()
+{a}.round(1) * 0.1 + {a} ; {a}.tanh() ; {a}.sigmoid() ; {a}.softmax() ; {a} - {a}.mean()
+np.exp({a} - np.max({a}, axis=-1, keepdims=True)) ; {a} / np.sqrt(np.sum({a} ** 2) + 0.1)
+{a} + 1 - {a} ** 2 / 2 ; np.maximum({a}, 0) ** 2 ; {a} * tg.sigmoid(1.5 * {a})
 """
 BINARY = """
-{a} + {b} | {a} - {b} | {a} * {b} | {a} / (1 + {b} ** 2) | {a} / (1 + np.abs({b}))
-np.maximum({a}, {b}) | np.minimum({a}, {b}) | np.where({k}, {a}, {b}) | np.where({k}, {a}, 0)
-np.where({a} > {b}, {a}, {b} ** 2) | np.logaddexp({a}, {b}) | {a} * {k} | {k} * {a} + {b}
-np.where({k}, {a}, {u}) | ({a} - {b}) ** 2 | 0.3 * {a} + 0.7 * {b} | {a} ** 2 - {b} * {a}
-{a} - {b} * {u} | np.add({a}, {b}) | np.subtract({a}, {b}) | np.multiply({a}, {b})
-np.divide({a}, 2 + np.cos({b})) | ({k} + 1.0) * {a} | ({a} * {b} + {a}) / 2 | {b} * ({k} & {k})
-(1 - {k} * {a}) * {b} | (({a} > 0) + ({b} > 0)) * {a} | {a} ** 2 * np.exp(-{b} ** 2)
+{a} + {b} ; {a} - {b} ; {a} * {b} ; {a} / (1 + {b} ** 2) ; {a} / (1 + np.abs({b}))
+np.maximum({a}, {b}) ; np.minimum({a}, {b}) ; np.where({k}, {a}, {b}) ; np.where({k}, {a}, 0)
+np.where({a} > {b}, {a}, {b} ** 2) ; np.logaddexp({a}, {b}) ; {a} * {k} ; {k} * {a} + {b}
+np.where({k}, {a}, {u}) ; ({a} - {b}) ** 2 ; 0.3 * {a} + 0.7 * {b} ; {a} ** 2 - {b} * {a}
+{a} - {b} * {u} ; np.add({a}, {b}) ; np.subtract({a}, {b}) ; np.multiply({a}, {b})
+np.divide({a}, 2 + np.cos({b})) ; ({k} + 1.0) * {a} ; ({a} * {b} + {a}) / 2 ; {b} * ({k} & {k})
+(1 - {k} * {a}) * {b} ; (({a} > 0) + ({b} > 0)) * {a} ; {a} ** 2 * np.exp(-{b} ** 2)
 """
 PRODUCTS = """
-{a} @ {b} | np.dot({a}, {b}) | {a}.T @ {b} | {a} @ {b}.T | np.outer({a}, {b}) | {a}.dot({b})
-np.tensordot({a}, {b}, 1) | np.tensordot({a}, {b}, axes=([0], [0])) | np.matmul({a}, {b})
-np.einsum("ij,jk->ik", {a}, {b}) | np.einsum("ij,ij->i", {a}, {b}) | np.einsum("i,j->ij", {a}, {b})
-np.einsum("ij->ji", {a}) | np.einsum("ij,kj->ik", {a}, {b}) | np.einsum("i,ij->j", {a}, {b})
-np.einsum("ii->i", {a} @ {a}.T) | np.einsum("nij,j->ni", {a}, {b}) | np.einsum("ij->j", {a})
-{a}[:, None] - {b}[None, :] | {a}[:, None] * {b} | {a} * {b}[:, None] | {a}[:, :, None] * {b}
-X @ W | X @ W + b | X @ (W * s) + b | X @ u | X @ V | X @ V @ W | Z @ W | np.tanh(X @ V) @ W + b
-(X * scales) @ W | (X - X.mean(axis=0)) @ W | (X / X.std(axis=0)) @ V | (X - X[0]) @ W + b * s
-net(X) | net(X) * 0.5 | net(np.tanh(X @ V)) | net(X) + X @ W | 0.2 * np.sum(Z * K, axis=(1, 2))
-np.sum((X[:, None, :] - centers) ** 2, axis=-1) | {a} @ (W @ W.T) | tg.softmax(X @ X.T / 2) @ {a}
-tg.softmax(X @ V @ X.T / np.sqrt(4)) @ X | np.concatenate([X, np.ones((len(X), 1))], axis=1) @ V5
-theta["w"] @ X.T | X @ theta["w"] + theta["b"] | layers[0] * X @ W | {a} * layers[1]
+{a} @ {b} ; np.dot({a}, {b}) ; {a}.T @ {b} ; {a} @ {b}.T ; np.outer({a}, {b}) ; {a}.dot({b})
+np.tensordot({a}, {b}, 1) ; np.tensordot({a}, {b}, axes=([0], [0])) ; np.matmul({a}, {b})
+np.einsum("ij,jk->ik", {a}, {b}) ; np.einsum("ij,ij->i", {a}, {b}) ; np.einsum("i,j->ij", {a}, {b})
+np.einsum("ij->ji", {a}) ; np.einsum("ij,kj->ik", {a}, {b}) ; np.einsum("i,ij->j", {a}, {b})
+np.einsum("ii->i", {a} @ {a}.T) ; np.einsum("nij,j->ni", {a}, {b}) ; np.einsum("ij->j", {a})
+{a}[:, None] - {b}[None, :] ; {a}[:, None] * {b} ; {a} * {b}[:, None] ; {a}[:, :, None] * {b}
+X @ W ; X @ W + b ; X @ (W * s) + b ; X @ u ; X @ V ; X @ V @ W ; Z @ W ; np.tanh(X @ V) @ W + b
+(X * scales) @ W ; (X - X.mean(axis=0)) @ W ; (X / X.std(axis=0)) @ V ; (X - X[0]) @ W + b * s
+net(X) ; net(X) * 0.5 ; net(np.tanh(X @ V)) ; net(X) + X @ W ; 0.2 * np.sum(Z * K, axis=(1, 2))
+np.sum((X[:, None, :] - centers) ** 2, axis=-1) ; {a} @ (W @ W.T) ; tg.softmax(X @ X.T / 2) @ {a}
+tg.softmax(X @ V @ X.T / np.sqrt(4)) @ X ; np.concatenate([X, np.ones((len(X), 1))], axis=1) @ V5
+theta["w"] @ X.T ; X @ theta["w"] + theta["b"] ; layers[0] * X @ W ; {a} * layers[1]
 """
 SHAPES = """
-{a}[:, 0] | {a}[:, -1] | {a}[:, 1:] | {a}[1:] | {a}[:-1] | {a}[::2] | {a}[::-1] | {a}[..., 0]
-{a}[:, [0, 2]] | {a}[:, None] | {a}[:, None, :] | {a}[None] | {a}[np.arange(len(X)), {i}] | {a}[{i}]
-{a}[: len(X) // 2] | {a}[len(X) // 2 :] | {a}[0] | {a}[-1] | {a}[-2:] | {a}[1:, :2] | {a}[:, {i}]
-{a}[1:] - {a}[:-1] | {a}[1:] * {b}[:-1] | {a}[: len(X) - 1] | b[labels] | V[labels] | W[:, labels]
-tg.Tensor(scales)[labels] | {a}[np.arange(len(X))[::-1]] | {a}[np.argsort(y)] | W[[0, 0, 1]]
-{a}[np.arange(len(X) - 1)] | {a}[2] * {b} | {a}[-1, 0] * {b} | {a}[2 : len(X) - 1]
-{a}.T | {a}.reshape(-1) | {a}.reshape(len(X), -1) | {a}.reshape(-1, 1) | np.ravel({a}) | {a}.flatten()
-np.reshape({a}, (len(X), 2, -1)) | np.reshape({a}, (-1, 2)) | {a}.reshape((2, -1)) | {a}.mT
-np.expand_dims({a}, 1) | np.squeeze({a}[:, :1], axis=1) | np.squeeze({a}[:, None], 1)
-np.transpose({a}) | np.transpose({a}, (1, 0)) | np.transpose({a}, (0, 2, 1)) | np.swapaxes({a}, 0, 1)
-np.moveaxis({a}, -1, 0) | np.broadcast_to({a}, (len(X), 3)) | np.broadcast_to({a}, (2, len(X)))
-np.flip({a}, axis=0) | np.flip({a}) | np.pad({a}, 1) | np.pad({a}, (1, 2)) | {a}.transpose()
-np.pad({a}, ((0, 1), (1, 0))) | np.pad({a}, ((1, 1), (0, 0)), constant_values=0.5)
-np.concatenate([{a}, {b}]) | np.concatenate([{a}, {b}], axis=1) | np.concatenate([{a}, {a}], axis=-1)
-np.concatenate([{a}[1:], {a}[:1]]) | np.concatenate([np.zeros(1), {a}]) | np.stack([{a}, {b}])
-np.stack([{a}, {b}], axis=1) | np.stack([{a}, s * {a}], axis=-1) | np.vstack([{a}, {b}])
-np.hstack([{a}, {b}]) | np.concatenate([{a}, {b}], axis=None) | np.diagonal({a} @ {a}.T)
-np.cumsum({a}, axis=0) / {n} | np.cumsum({a}) / {n} | np.cumsum({a}, axis=-1)
-tg.add_at({a}, labels, (3,)) | tg.add_at({a}, {i}, (len(X),)) | tg.getitem({a}, 0)
+{a}[:, 0] ; {a}[:, -1] ; {a}[:, 1:] ; {a}[1:] ; {a}[:-1] ; {a}[::2] ; {a}[::-1] ; {a}[..., 0]
+{a}[:, [0, 2]] ; {a}[:, None] ; {a}[:, None, :] ; {a}[None] ; {a}[np.arange(len(X)), {i}] ; {a}[{i}]
+{a}[: len(X) // 2] ; {a}[len(X) // 2 :] ; {a}[0] ; {a}[-1] ; {a}[-2:] ; {a}[1:, :2] ; {a}[:, {i}]
+{a}[1:] - {a}[:-1] ; {a}[1:] * {b}[:-1] ; {a}[: len(X) - 1] ; b[labels] ; V[labels] ; W[:, labels]
+tg.Tensor(scales)[labels] ; {a}[np.arange(len(X))[::-1]] ; {a}[np.argsort(y)] ; W[[0, 0, 1]]
+{a}[np.arange(len(X) - 1)] ; {a}[2] * {b} ; {a}[-1, 0] * {b} ; {a}[2 : len(X) - 1]
+{a}.T ; {a}.reshape(-1) ; {a}.reshape(len(X), -1) ; {a}.reshape(-1, 1) ; np.ravel({a}) ; {a}.flatten()
+np.reshape({a}, (len(X), 2, -1)) ; np.reshape({a}, (-1, 2)) ; {a}.reshape((2, -1)) ; {a}.mT
+np.expand_dims({a}, 1) ; np.squeeze({a}[:, :1], axis=1) ; np.squeeze({a}[:, None], 1)
+np.transpose({a}) ; np.transpose({a}, (1, 0)) ; np.transpose({a}, (0, 2, 1)) ; np.swapaxes({a}, 0, 1)
+np.moveaxis({a}, -1, 0) ; np.broadcast_to({a}, (len(X), 3)) ; np.broadcast_to({a}, (2, len(X)))
+np.flip({a}, axis=0) ; np.flip({a}) ; np.pad({a}, 1) ; np.pad({a}, (1, 2)) ; {a}.transpose()
+np.pad({a}, ((0, 1), (1, 0))) ; np.pad({a}, ((1, 1), (0, 0)), constant_values=0.5)
+np.concatenate([{a}, {b}]) ; np.concatenate([{a}, {b}], axis=1) ; np.concatenate([{a}, {a}], axis=-1)
+np.concatenate([{a}[1:], {a}[:1]]) ; np.concatenate([np.zeros(1), {a}]) ; np.stack([{a}, {b}])
+np.stack([{a}, {b}], axis=1) ; np.stack([{a}, s * {a}], axis=-1) ; np.vstack([{a}, {b}])
+np.hstack([{a}, {b}]) ; np.concatenate([{a}, {b}], axis=None) ; np.diagonal({a} @ {a}.T)
+np.cumsum({a}, axis=0) / {n} ; np.cumsum({a}) / {n} ; np.cumsum({a}, axis=-1)
+tg.add_at({a}, labels, (3,)) ; tg.add_at({a}, {i}, (len(X),)) ; tg.getitem({a}, 0)
 """
 REDUCTIONS = """
-{a}.sum(axis=-1) | {a}.sum(axis=0) / {n} | {a}.mean(axis=0) | {a}.mean(axis=1) | {a}.max(axis=-1)
-{a}.mean(axis=0, keepdims=True) | np.max({a}, axis=0) | np.min({a}, axis=-1) | {a}.min(axis=0)
-np.sum({a} * {a}, axis=-1) | np.mean({a} ** 2, axis=1, keepdims=True) | np.var({a}, axis=0, ddof=1)
-np.var({a}, axis=-1) | np.sqrt(np.var({a}, axis=0) + 0.1) | np.std({a}, ddof=1) * {b} | {a}.std()
-np.prod({a}, axis=1) | np.prod({a}[:3]) * {b} | tg.logsumexp({a}, axis=-1) | tg.logsumexp({a}, axis=0)
-np.sum({a}, axis=(0, 1)) / {n} * {b} | np.trace({a} @ {a}.T) / {n} * {b} | np.trace({a}) * {b}
-np.mean({a}) + {b} | {a} - {a}.mean(axis=-1, keepdims=True) | {a} - {a}.mean(axis=0) | np.max({a}) + {b}
-{a} / {n} | {a} * {n} / 10 | {n} * 0.1 - {a} | {a} * 0.5 / {n} | {a}.sum() / {n} - {b}
-np.sum(np.where({k}, {a}, 0), axis=0) / {n} | tg.cross_entropy({a}, labels, reduction="none")
-tg.mse_loss({a}, {b}, reduction="none") | np.sum({a} * mask) / np.sum(mask + 0.1) * {b}
-tg.binary_cross_entropy_with_logits({a}, mask, reduction="none") | np.prod({a} * 0.5) + {b}
-np.min({a}) * {b} | np.sum({a} ** 2) ** 0.5 * {b} / {n} | np.amax({a}, axis=0) | np.mean({a}, 0)
-{a} * np.sum({k}) / {n} | {a} / np.maximum(np.sum({k}), 1) | np.mean({k}, axis=0) * {a}
+{a}.sum(axis=-1) ; {a}.sum(axis=0) / {n} ; {a}.mean(axis=0) ; {a}.mean(axis=1) ; {a}.max(axis=-1)
+{a}.mean(axis=0, keepdims=True) ; np.max({a}, axis=0) ; np.min({a}, axis=-1) ; {a}.min(axis=0)
+np.sum({a} * {a}, axis=-1) ; np.mean({a} ** 2, axis=1, keepdims=True) ; np.var({a}, axis=0, ddof=1)
+np.var({a}, axis=-1) ; np.sqrt(np.var({a}, axis=0) + 0.1) ; np.std({a}, ddof=1) * {b} ; {a}.std()
+np.prod({a}, axis=1) ; np.prod({a}[:3]) * {b} ; tg.logsumexp({a}, axis=-1) ; tg.logsumexp({a}, axis=0)
+np.sum({a}, axis=(0, 1)) / {n} * {b} ; np.trace({a} @ {a}.T) / {n} * {b} ; np.trace({a}) * {b}
+np.mean({a}) + {b} ; {a} - {a}.mean(axis=-1, keepdims=True) ; {a} - {a}.mean(axis=0) ; np.max({a}) + {b}
+{a} / {n} ; {a} * {n} / 10 ; {n} * 0.1 - {a} ; {a} * 0.5 / {n} ; {a}.sum() / {n} - {b}
+np.sum(np.where({k}, {a}, 0), axis=0) / {n} ; tg.cross_entropy({a}, labels, reduction="none")
+tg.mse_loss({a}, {b}, reduction="none") ; np.sum({a} * mask) / np.sum(mask + 0.1) * {b}
+tg.binary_cross_entropy_with_logits({a}, mask, reduction="none") ; np.prod({a} * 0.5) + {b}
+np.min({a}) * {b} ; np.sum({a} ** 2) ** 0.5 * {b} / {n} ; np.amax({a}, axis=0) ; np.mean({a}, 0)
+{a} * np.sum({k}) / {n} ; {a} / np.maximum(np.sum({k}), 1) ; np.mean({k}, axis=0) * {a}
 """
 CONSTANTS = """
-np.ones(len(X)) * {a} | np.zeros((len(X), 3)) + {a} | np.arange(len(X)) / len(X) * {a}
-np.eye(3) @ {a} | {a} @ np.eye(4) | np.ones_like({a}) - {a} | {a} + np.zeros_like({a})
-np.full(len(X), 0.5) + {a} | (np.eye(len(X)) - 1 / len(X)) @ {a} | np.tril(np.ones((4, 4))) * V
-np.tri(len(X)) @ {a} / len(X) | np.array([0.5, 1.0, -1.0]) * {a} | [1.0, 2.0, 0.5] * {a}
-lam * {a} | {a} * scale ** 2 | alpha * {a} | np.ones((len(X), 1)) * {a} | np.sqrt(5) * {a}
-(1 - np.arange(len(X)) / len(X)) * {a} | 0.9 ** np.arange(len(X)) * {a} | {a} - np.log(2)
-np.ones((3, len(X))) @ {a} / len(X) | {a} * (labels == 1) | {a} * labels / 3 | class_weights[1] * {a}
+np.ones(len(X)) * {a} ; np.zeros((len(X), 3)) + {a} ; np.arange(len(X)) / len(X) * {a}
+np.eye(3) @ {a} ; {a} @ np.eye(4) ; np.ones_like({a}) - {a} ; {a} + np.zeros_like({a})
+np.full(len(X), 0.5) + {a} ; (np.eye(len(X)) - 1 / len(X)) @ {a} ; np.tril(np.ones((4, 4))) * V
+np.tri(len(X)) @ {a} / len(X) ; np.array([0.5, 1.0, -1.0]) * {a} ; [1.0, 2.0, 0.5] * {a}
+lam * {a} ; {a} * scale ** 2 ; alpha * {a} ; np.ones((len(X), 1)) * {a} ; np.sqrt(5) * {a}
+(1 - np.arange(len(X)) / len(X)) * {a} ; 0.9 ** np.arange(len(X)) * {a} ; {a} - np.log(2)
+np.ones((3, len(X))) @ {a} / len(X) ; {a} * (labels == 1) ; {a} * labels / 3 ; class_weights[1] * {a}
 """
 MASKS = """
-{a} > 0 | {a} > {b} | {a} <= 0.3 | y > 0 | labels == 1 | labels[:, None] == np.arange(3) | mask
-~{k} | {k} & {k} | {k} | {k} ^ {k} | np.logical_and({k}, {k}) | np.logical_not({k}) | np.isfinite({a})
-~np.isnan({a}) | {a} >= {a}.mean() | {a} == {a}.max(axis=-1, keepdims=True) | labels != 0
-{k}[:, None] | {k}[:, None] & {k} | {a} < np.minimum({b}, 0.5) | np.greater({a}, {b}) | labels >= 1
-np.arange(len(X)) % 2 == 0 | np.arange(len(X)) < len(X) // 2 | {k}[::-1] | np.logical_or({k}, {k})
-np.abs({a}) < 1 | labels[:, None] != labels | ({a} > -1) & ({a} < 1) | np.arange(len(X)) > 0
-np.any({k}, axis=-1) | np.all({k}, axis=0)
+{a} > 0 ; {a} > {b} ; {a} <= 0.3 ; y > 0 ; labels == 1 ; labels[:, None] == np.arange(3) ; mask
+~{k} ; {k} & {k} ; {k} | {k} ; {k} ^ {k} ; np.logical_and({k}, {k}) ; np.logical_not({k}) ; np.isfinite({a})
+~np.isnan({a}) ; {a} >= {a}.mean() ; {a} == {a}.max(axis=-1, keepdims=True) ; labels != 0
+{k}[:, None] ; {k}[:, None] & {k} ; {a} < np.minimum({b}, 0.5) ; np.greater({a}, {b}) ; labels >= 1
+np.arange(len(X)) % 2 == 0 ; np.arange(len(X)) < len(X) // 2 ; {k}[::-1] ; np.logical_or({k}, {k})
+np.abs({a}) < 1 ; labels[:, None] != labels ; ({a} > -1) & ({a} < 1) ; np.arange(len(X)) > 0
+np.any({k}, axis=-1) ; np.all({k}, axis=0)
 """
 INDICES = """
-labels | np.argmax({a}, axis=1) | np.argmin({a}, 1) | np.argsort(y) | np.argmax(X[:, :3], axis=-1)
-(labels + 1) % 3 | labels // 2 | 2 - labels | np.where({k}, labels, 0) | np.argsort({a})
-labels[::-1] | {a}.argmax(axis=1) | np.maximum(labels, 1) | np.argmax({a} @ {b}, axis=1)
+labels ; np.argmax({a}, axis=1) ; np.argmin({a}, 1) ; np.argsort(y) ; np.argmax(X[:, :3], axis=-1)
+(labels + 1) % 3 ; labels // 2 ; 2 - labels ; np.where({k}, labels, 0) ; np.argsort({a})
+labels[::-1] ; {a}.argmax(axis=1) ; np.maximum(labels, 1) ; np.argmax({a} @ {b}, axis=1)
 """
 NUMBERS = """
-len(X) | X.shape[0] | y.size | X.size | (len(X) - 1) | (2 * len(X)) | (len(X) // 2) | {a}.size
-np.sqrt(len(X)) | float(len(X)) | {a}.shape[-1] | (0.8 * len(X)) | np.log(len(X) + 1)
-(len(X) / (len(X) - 1)) | len({a}) | (len(y) + 1) | (X.shape[0] * X.shape[1]) | X.shape[1]
-(len(X) * (len(X) - 1)) | (len(X) * (len(X) - 1) / 2) | len(X) ** 0.5 | len(X) ** 2 | np.size({a})
-np.shape({a})[0] | (1 - 1 / len(X)) | (len(X) + lam)
+len(X) ; X.shape[0] ; y.size ; X.size ; (len(X) - 1) ; (2 * len(X)) ; (len(X) // 2) ; {a}.size
+np.sqrt(len(X)) ; float(len(X)) ; {a}.shape[-1] ; (0.8 * len(X)) ; np.log(len(X) + 1)
+(len(X) / (len(X) - 1)) ; len({a}) ; (len(y) + 1) ; (X.shape[0] * X.shape[1]) ; X.shape[1]
+(len(X) * (len(X) - 1)) ; (len(X) * (len(X) - 1) / 2) ; len(X) ** 0.5 ; len(X) ** 2 ; np.size({a})
+np.shape({a})[0] ; (1 - 1 / len(X)) ; (len(X) + lam)
 """
 LOSSES = """
-np.mean({a}) | np.sum({a}) / len(X) | np.sum({a} ** 2) / X.shape[0] | {a}.mean() | np.sum({a}) / {n}
-np.sum({a}) | np.mean({a} ** 2) | np.max({a}) | np.min({a}) | np.sum({a} * mask) / np.sum(mask + 0.1)
-np.mean(np.where({k}, {a}, 2 * {a})) | tg.mse_loss({a}, y) | tg.mse_loss({a}, {b})
-tg.binary_cross_entropy_with_logits({a}, mask) | tg.binary_cross_entropy_with_logits({a}, y > 0)
-tg.binary_cross_entropy(tg.sigmoid({a}), mask) | tg.cross_entropy({a}, labels)
-tg.cross_entropy({a}, labels, weight=class_weights) | tg.cross_entropy({a}, labels, reduction="sum")
-tg.cross_entropy({a}, tg.softmax({b})) | tg.cross_entropy({a}, np.argmax(X[:, :3], axis=1))
--np.mean(tg.log_softmax({a})[np.arange(len(X)), labels]) | np.var({a}) | np.std({a}) | np.var({a}, ddof=1)
--np.mean(y * tg.sigmoid({a})) | np.mean(huber({a} - y)) | tg.logsumexp({a}) | tg.logsumexp({a}) / {n}
-np.trace({a} @ {a}.T) / {n} | ({a} @ {a}) / {n} | np.dot({a}, {a}) | np.mean(leaky({a})) | s * np.mean({a})
-np.mean(np.maximum(0, 1 - {a} * np.sign(y))) | np.sum({a} * weighted(labels)) | {a}.sum() / y.size
-np.mean((tg.softmax({a}) - (labels[:, None] == np.arange(3))) ** 2) | np.sum(np.abs({a})) / {n}
-np.sum(({a} - y) ** 2) / np.sqrt(len(y)) | np.mean({a}[1:] - {a}[:-1]) | np.sum({k} * {a}) / {n}
--np.sum(tg.Tensor(np.eye(3))[labels] * tg.log_softmax({a})) / len(X) | np.prod({a}.mean(axis=0))
+np.mean({a}) ; np.sum({a}) / len(X) ; np.sum({a} ** 2) / X.shape[0] ; {a}.mean() ; np.sum({a}) / {n}
+np.sum({a}) ; np.mean({a} ** 2) ; np.max({a}) ; np.min({a}) ; np.sum({a} * mask) / np.sum(mask + 0.1)
+np.mean(np.where({k}, {a}, 2 * {a})) ; tg.mse_loss({a}, y) ; tg.mse_loss({a}, {b})
+tg.binary_cross_entropy_with_logits({a}, mask) ; tg.binary_cross_entropy_with_logits({a}, y > 0)
+tg.binary_cross_entropy(tg.sigmoid({a}), mask) ; tg.cross_entropy({a}, labels)
+tg.cross_entropy({a}, labels, weight=class_weights) ; tg.cross_entropy({a}, labels, reduction="sum")
+tg.cross_entropy({a}, tg.softmax({b})) ; tg.cross_entropy({a}, np.argmax(X[:, :3], axis=1))
+-np.mean(tg.log_softmax({a})[np.arange(len(X)), labels]) ; np.var({a}) ; np.std({a}) ; np.var({a}, ddof=1)
+-np.mean(y * tg.sigmoid({a})) ; np.mean(huber({a} - y)) ; tg.logsumexp({a}) ; tg.logsumexp({a}) / {n}
+np.trace({a} @ {a}.T) / {n} ; ({a} @ {a}) / {n} ; np.dot({a}, {a}) ; np.mean(leaky({a})) ; s * np.mean({a})
+np.mean(np.maximum(0, 1 - {a} * np.sign(y))) ; np.sum({a} * weighted(labels)) ; {a}.sum() / y.size
+np.mean((tg.softmax({a}) - (labels[:, None] == np.arange(3))) ** 2) ; np.sum(np.abs({a})) / {n}
+np.sum(({a} - y) ** 2) / np.sqrt(len(y)) ; np.mean({a}[1:] - {a}[:-1]) ; np.sum({k} * {a}) / {n}
+-np.sum(tg.Tensor(np.eye(3))[labels] * tg.log_softmax({a})) / len(X) ; np.prod({a}.mean(axis=0))
 """
 PENALTIES = """
-0.1 * np.sum(W ** 2) | lam * np.sum(np.abs(W)) | lam / len(X) * np.sum(V * V) | 0.01 * (v @ v)
-lam * sum(np.sum(p ** 2) for p in (W, b, V)) | s ** 2 | np.sum(K ** 2) / len(X)
-lam * sum((p ** 2).sum() for p in net.parameters()) | 0.1 * np.max(np.abs(u)) | 0.5 * alpha * v.sum()
+0.1 * np.sum(W ** 2) ; lam * np.sum(np.abs(W)) ; lam / len(X) * np.sum(V * V) ; 0.01 * (v @ v)
+lam * sum(np.sum(p ** 2) for p in (W, b, V)) ; s ** 2 ; np.sum(K ** 2) / len(X)
+lam * sum((p ** 2).sum() for p in net.parameters()) ; 0.1 * np.max(np.abs(u)) ; 0.5 * alpha * v.sum()
 """
 HELPERS = """
 def leaky(z):
@@ -209,14 +209,14 @@ MAX_VALUE, MAX_SIZE = 20, 400
 
 def alternatives(text):
     """The templates of a text."""
-    return [x.strip() for line in text.strip().splitlines() for x in re.split(r" \| (?!\{k\})", line)]
+    return [x.strip() for line in text.strip().splitlines() for x in line.split(" ; ")]
 
 
 ELEMENTWISE, BINARY, PRODUCTS, SHAPES, REDUCTIONS, CONSTANTS, INDICES, NUMBERS, LOSSES, PENALTIES = map(
     alternatives,
     (ELEMENTWISE, BINARY, PRODUCTS, SHAPES, REDUCTIONS, CONSTANTS, INDICES, NUMBERS, LOSSES, PENALTIES),
 )
-MASKS = [*alternatives(MASKS), "{k} | {k}"]
+MASKS = alternatives(MASKS)
 BLOCKS = [x.strip("\n") for x in BLOCKS.split("#\n")]
 KINDS = (ELEMENTWISE, 4), (BINARY, 3), (PRODUCTS, 5), (SHAPES, 3), (REDUCTIONS, 2), (CONSTANTS, 1)
 
@@ -622,6 +622,8 @@ def main(count, start=0):
         if worst:
             shown = "\n".join(f"{t}: {verdicts[t]}" for t, k in kinds.items() if k != "right")
             print(f"--- {seed} {verdict}\n{text}\n{shown}\n", flush=True)
+        elif verdict == "refused":
+            print(f"--- {seed} {verdict}\n{text}\n{next(x for x in verdicts.values() if x != 'right')}\n")
     for line, n in refusals.most_common():
         print(f"{n:5} {line}")
     tried = count - skipped
