@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages.explain import describe
 from tinygrad_lr.messages.origin import caller, locate
 from tinygrad_lr.ops import Op
@@ -16,7 +17,10 @@ from tinygrad_lr.tensor import Tensor
 
 ARRAYS: dict[Any, int] = {np.argmax: 1, np.argmin: 1, np.argsort: 1}  # how many they take
 ARRAYS |= dict.fromkeys((np.isnan, np.isinf, np.isfinite, np.logical_not), 1)
+ARRAYS |= dict.fromkeys((np.any, np.all, np.count_nonzero), 1)
 ARRAYS |= dict.fromkeys((np.logical_and, np.logical_or), 2)
+LOGICAL: dict[Any, Any] = {np.bitwise_and: np.logical_and, np.bitwise_or: np.logical_or}
+LOGICAL |= {np.bitwise_xor: np.not_equal, np.invert: np.logical_not}  # the same of truth values
 
 
 class RecordingError(TypeError):
@@ -30,17 +34,22 @@ class Mask(Tensor):
 
     __slots__ = ()
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if all(np.result_type(unwrap(x)) == bool for x in inputs):
+            ufunc = LOGICAL.get(ufunc, ufunc)
+        return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+
     def __and__(self, other: Any) -> Any:
-        return np.logical_and(self, other)
+        return np.bitwise_and(self, other)
 
     def __or__(self, other: Any) -> Any:
-        return np.logical_or(self, other)
+        return np.bitwise_or(self, other)
 
     def __xor__(self, other: Any) -> Any:
-        return np.not_equal(self, other)
+        return np.bitwise_xor(self, other)
 
     def __invert__(self) -> Any:
-        return np.logical_not(self)
+        return np.invert(self)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 

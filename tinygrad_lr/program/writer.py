@@ -154,7 +154,7 @@ class Writer:
         if x.function not in (put, add_at):
             return [f"{name} = {self.text(x)}"]
         out, index, value = x.args
-        copied = isinstance(out, Symbol) and out in self.names
+        copied = isinstance(out, Symbol) and (out in self.names or not out.value.flags.owndata)
         start = ast.unparse(self.expression(out)) + ".copy()" * copied
         target = ast.unparse(self.subscript(ast.Name(name), index, x.ndim))
         node = self.expression(value)
