@@ -88,8 +88,8 @@ REDUCTIONS = """
 {a}.mean(axis=0, keepdims=True) ; np.max({a}, axis=0) ; np.min({a}, axis=-1) ; {a}.min(axis=0)
 np.sum({a} * {a}, axis=-1) ; np.mean({a} ** 2, axis=1, keepdims=True) ; np.var({a}, axis=0, ddof=1)
 np.var({a}, axis=-1) ; np.sqrt(np.var({a}, axis=0) + 0.1) ; np.std({a}, ddof=1) * {b} ; {a}.std()
-np.prod({a}, axis=1) ; np.prod({a}[:3]) * {b} ; tg.logsumexp({a}, axis=-1) ; tg.logsumexp({a}, axis=0)
-np.sum({a}, axis=(0, 1)) / {n} * {b} ; np.trace({a} @ {a}.T) / {n} * {b} ; np.trace({a}) * {b}
+np.prod({a}, axis=1) ; np.prod({a}[0]) * {b} ; tg.logsumexp({a}, axis=-1) ; tg.logsumexp({a}, axis=0)
+np.sum({a}, axis=(0, 1)) / {n} * {b} ; np.trace({a} @ {a}.T) / {n} * {b} ; np.trace(V) * {b}
 np.mean({a}) + {b} ; {a} - {a}.mean(axis=-1, keepdims=True) ; {a} - {a}.mean(axis=0) ; np.max({a}) + {b}
 {a} / {n} ; {a} * {n} / 10 ; {n} * 0.1 - {a} ; {a} * 0.5 / {n} ; {a}.sum() / {n} - {b}
 np.sum(np.where({k}, {a}, 0), axis=0) / {n} ; tg.cross_entropy({a}, labels, reduction="none")
@@ -135,7 +135,7 @@ np.mean(np.where({k}, {a}, 2 * {a})) ; tg.mse_loss({a}, y) ; tg.mse_loss({a}, {b
 tg.binary_cross_entropy_with_logits({a}, mask) ; tg.binary_cross_entropy_with_logits({a}, y > 0)
 tg.binary_cross_entropy(tg.sigmoid({a}), mask) ; tg.cross_entropy({a}, labels)
 tg.cross_entropy({a}, labels, weight=class_weights) ; tg.cross_entropy({a}, labels, reduction="sum")
-tg.cross_entropy({a}, tg.softmax({b})) ; tg.cross_entropy({a}, np.argmax(X[:, :3], axis=1))
+tg.cross_entropy({a}, tg.softmax({b})) ; tg.cross_entropy({a}[0], labels[0]) ; tg.cross_entropy({a}, np.argmax(X[:, :3], axis=1))
 -np.mean(tg.log_softmax({a})[np.arange(len(X)), labels]) ; np.var({a}) ; np.std({a}) ; np.var({a}, ddof=1)
 -np.mean(y * tg.sigmoid({a})) ; np.mean(huber({a} - y)) ; tg.logsumexp({a}) ; tg.logsumexp({a}) / {n}
 np.trace({a} @ {a}.T) / {n} ; ({a} @ {a}) / {n} ; np.dot({a}, {a}) ; np.mean(leaky({a})) ; s * np.mean({a})

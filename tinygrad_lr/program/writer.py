@@ -342,7 +342,7 @@ def method(
     first, *rest = args
     simple = isinstance(first, (ast.Name, ast.Call, ast.Attribute, ast.Subscript))
     sum_or_product = isinstance(first, ast.BinOp) and is_array
-    if simple or name == "astype" or (name == "reshape" and sum_or_product):
+    if (simple and is_array) or name == "astype" or (name == "reshape" and sum_or_product):
         return ast.Call(ast.Attribute(first, name), rest, keywords)
     if name == "reshape" and len(rest) > 1:
         rest = [ast.Tuple(rest)]
