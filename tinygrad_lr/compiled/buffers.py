@@ -218,6 +218,9 @@ class BufferedProgram:
                 return f"({', '.join(map(text, a))},)"
             if isinstance(a, list) and symbols_in(a):
                 return f"[{', '.join(map(text, a))}]"
+            number = isinstance(a, Symbol) and a in self.texts and a.value.ndim == 0
+            if number and a.dtype == np.float32:  # which a number of Python's is not
+                return f"{self._hold(np.float32)}({self.texts[a]})"
             return self._operand(a)
 
         keywords = [f"{name}={text(value)}" for name, value in x.kwargs.items()]
