@@ -30,7 +30,7 @@ class RecordingError(TypeError):
 
 
 class Mask(Tensor):
-    """The Tensor of a comparison, which the operators of masks work on as on an array."""
+    """A Tensor of truth values, which the operators of masks work on as on an array."""
 
     __slots__ = ()
 
@@ -79,24 +79,23 @@ class Repeatable(RecordAll):
             f"  {locate(caller())}"
         )
 
+    def check_result(self, node: Any, arrays: list[Any]) -> None:
+        """Check it, and let truth values have the operators of masks."""
+        self.outer.check_result(node, arrays)
+        if node._array.dtype == bool:
+            node.__class__ = Mask
+
     def untracked(self, tensor: Any, function: Any, args: Any, kwargs: Any, result: Any) -> Any:
         """A mask or indices as a Tensor, which later runs compute again."""
         if function not in ARRAYS:
-            return _mask(super().untracked(tensor, function, args, kwargs, result))
+            return super().untracked(tensor, function, args, kwargs, result)
         op = _without_derivative(function)
         given = op.signature.bind(*args, **kwargs).arguments
         names = [name for name in op.signature.parameters if name in given]
         n = ARRAYS[function]
         with no_grad():
             inputs = tuple(given[name] for name in names[:n])
-            return _mask(tensor.apply(op, inputs, {name: given[name] for name in names[n:]}))
-
-
-def _mask(x: Any) -> Any:
-    """A Tensor of truth values as a Mask, and anything else as it is."""
-    if isinstance(x, Tensor) and x.dtype == bool:
-        x.__class__ = Mask
-    return x
+            return tensor.apply(op, inputs, {name: given[name] for name in names[n:]})
 
 
 @functools.cache
