@@ -115,14 +115,14 @@ def binary_cross_entropy_with_logits(
     return _reduce(_logistic_loss(logits, target), reduction)
 
 
-def _one_hot(labels: Array, classes: int) -> Array:
-    """A row for each label, True in the column of its class."""
-    return labels[..., None] == np.arange(classes)
+def _one_hot(labels: Array, columns: Array) -> Array:
+    """A row for each label, True in the column of its class, of as many as an array has."""
+    return labels[..., None] == np.arange(columns.shape[-1], like=unwrap(columns))
 
 
 def class_shares(z: Array, t: Array, weight: Array) -> Array:
     """Target probabilities, or labels as such, times the weights of the classes."""
-    return by_columns(t if t.ndim == z.ndim else _one_hot(t, z.shape[-1])) * weight
+    return by_columns(t if t.ndim == z.ndim else _one_hot(t, z)) * weight
 
 
 def _categorical_rule(g: Array, y: Array, z: Array, t: Array, weight: Array) -> Array:
@@ -146,14 +146,14 @@ def _categorical_loss(z: Array, t: Array, weight: Array) -> Array:
 @operation(
     "weighted_mean(losses, labels, weight)",
     lambda g, y, losses, labels, weight: broadcast_to(
-        g / sum(_one_hot(labels, weight.shape[-1]) * weight), losses.shape
+        g / sum(_one_hot(labels, weight) * weight), losses.shape
     ),
     None,
     None,
 )
 def _weighted_mean(losses: Array, labels: Array, weight: Array) -> Array:
     """The sum of losses divided by the sum of the weights of their labels."""
-    return np.sum(losses) / np.sum(_one_hot(labels, weight.shape[-1]) * weight)
+    return np.sum(losses) / np.sum(_one_hot(labels, weight) * weight)
 
 
 def cross_entropy(

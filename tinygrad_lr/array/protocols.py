@@ -188,11 +188,11 @@ class ArrayMethods(Value):
 
     def argmax(self, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the largest element, in an array of integers."""
-        return self._read("argmax").argmax(axis, **kwargs)
+        return np.argmax(self, axis, **kwargs)
 
     def argmin(self, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the smallest element, in an array of integers."""
-        return self._read("argmin").argmin(axis, **kwargs)
+        return np.argmin(self, axis, **kwargs)
 
     def tolist(self) -> Any:
         """The values as (lists of) Python numbers."""

@@ -77,7 +77,8 @@ class BufferedProgram:
         for i, x in reversed([*enumerate(self.order)]):
             last[x] = max(last.get(x, i), i)
             for y in x.inputs:
-                last[y] = max(last.get(y, i), last[x] if x.function in VIEWS else i)
+                view = x.function in VIEWS or np.may_share_memory(x.value, y.value)
+                last[y] = max(last.get(y, i), last[x] if view else i)
         return last
 
     def _write(self, plan: Plan, arguments: str) -> None:
@@ -217,6 +218,9 @@ class BufferedProgram:
                 return f"({', '.join(map(text, a))},)"
             if isinstance(a, list) and symbols_in(a):
                 return f"[{', '.join(map(text, a))}]"
+            number = isinstance(a, Symbol) and a in self.texts and a.value.ndim == 0
+            if number and a.dtype == np.float32:  # which a number of Python's is not
+                return f"{self._hold(np.float32)}({self.texts[a]})"
             return self._operand(a)
 
         keywords = [f"{name}={text(value)}" for name, value in x.kwargs.items()]

@@ -24,7 +24,7 @@ from tinygrad_lr.program.lowering import Lowering, trace_update
 from tinygrad_lr.program.named import LABELLED
 from tinygrad_lr.program.recorder import Mask, RecordingError, Repeatable
 from tinygrad_lr.program.simplify import simplified
-from tinygrad_lr.program.symbols import Symbol
+from tinygrad_lr.program.symbols import Symbol, tree_map
 from tinygrad_lr.recording import current, recording
 from tinygrad_lr.tensor import Tensor, history
 
@@ -63,7 +63,8 @@ class Recording(Lowering):
                 f"a mask as an index takes as many elements as there are, others for other data: "
                 f"use np.where(mask, a, 0)\n  {locate(node.origin)}"
             )
-        return super()._node_params(node)
+        # an array with a Symbol in its index would not know what to do
+        return tree_map(node.params, lambda x: x if isinstance(x, np.ndarray) else self.symbol(x))
 
     def _leaf(self, x: Any) -> Any:
         source = self._detached.get(id(x._array)) if isinstance(x, Tensor) else None

@@ -37,8 +37,10 @@ def _value(x: Any) -> Array:
 @composed
 def var(x: Array, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Array:
     """The mean squared distance from the mean (over n - ddof, as NumPy)."""
-    y = mean(square(x - mean(x, axis, keepdims=True)), axis, keepdims=keepdims)
-    return y * (count_reduced(x, axis) / (count_reduced(x, axis) - ddof)) if ddof else y
+    squares = square(x - mean(x, axis, keepdims=True))
+    if not ddof:
+        return mean(squares, axis, keepdims=keepdims)
+    return sum(squares, axis, keepdims=keepdims) / (count_reduced(x, axis) - ddof)
 
 
 @composed
@@ -126,7 +128,9 @@ def _einsum_rule(i: int, g: Array, y: Array, *operands: Array, subscripts: str) 
     dx = _einsum(g, *others, subscripts=f"{','.join([out, *terms])}->{shared}")
     lengths = dict(zip(shared, dx.shape, strict=True))
     dx = dx.reshape(tuple(lengths.get(index, 1) for index in term))
-    return broadcast_to(dx, np.broadcast_shapes(dx.shape, x.shape))
+    return broadcast_to(
+        dx, tuple(m if n == 1 else n for m, n in zip(x.shape, dx.shape, strict=True))
+    )
 
 
 @operation("einsum(subscripts, *operands)", _einsum_rule)

@@ -250,15 +250,26 @@ class Batches:
         if all(y.size and (y == y.flat[0]).all() for y in xs):
             c = self._any_number([y.flat[0].item() for y in xs], self._sizes)
             return None if c is None else lambda emit, get: emit(np.full, get(shape), get(c))
+        row_of = self._truths if x.dtype == bool else self._row
         if x.ndim == 1 and len(x) > 1:
-            return self._row(xs, shape[0])
+            return row_of(xs, shape[0])
         if x.ndim == 2 and 1 in shape:
-            row = self._row(tuple(y.ravel() for y in xs), shape[int(shape[0] == 1)])
+            row = row_of(tuple(y.ravel() for y in xs), shape[int(shape[0] == 1)])
             return row and (lambda emit, get: emit(np.reshape, row(emit, get), get(shape)))
         if x.ndim == 2 and all(y.shape[0] == y.shape[1] for y in xs):
             for make in (np.eye, np.tri, partial(np.tri, k=-1)):
                 if pattern := self._square(xs, shape[0], make):
                     return pattern
+        return None
+
+    def _truths(self, xs: tuple[Any, ...], n: Any) -> Callable[[Emit, Any], Any] | None:
+        """How a row came to be true up to some place alone, or from there on alone."""
+        for compare, before in ((np.less, True), (np.greater_equal, False)):
+            places = [int((x == before).sum()) for x in xs]
+            place = self._integer(places)
+            rows = zip(xs, places, strict=True)
+            if place is not None and all((x == compare(np.arange(len(x)), p)).all() for x, p in rows):
+                return partial(_compared, compare, n, place)
         return None
 
     def _row(self, xs: tuple[Any, ...], n: Any) -> Callable[[Emit, Any], Any] | None:
@@ -406,6 +417,11 @@ def _multiple(part: Any, sign: Any, c: float, rest: float, emit: Emit, n: Any) -
     if sign is np.divide or c != 1:
         result = emit(sign, c, result)
     return emit(np.add, result, float(f"{rest:.12g}")) if rest else result
+
+
+def _compared(compare: Any, n: Any, place: Any, emit: Emit, get: Any) -> Any:
+    """Which of the first n whole numbers are below a place, or are not."""
+    return emit(compare, emit(np.arange, get(n)), get(place))
 
 
 def _next(values: Iterator[Any], _: Any) -> Any:

@@ -54,7 +54,7 @@ def expand_index(index: Any, ndim: int) -> tuple[Any, ...]:
 def reduced_axes(ndim: int, axis: Any) -> list[int]:
     """The axes that a reduction goes over, from the first on."""
     axes = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    return sorted(i % ndim for i in axes)
+    return sorted(i % ndim for i in axes) if ndim else []  # of a number there is no axis to count
 
 
 def _broadcast(shape: Lengths, *operands: Any, **_: Any) -> Lengths:

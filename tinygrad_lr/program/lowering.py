@@ -14,7 +14,7 @@ from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages import GradientError
 from tinygrad_lr.ops import Rule
 from tinygrad_lr.optim import Optimizer
-from tinygrad_lr.program.symbols import Symbol, Trace, tree_map
+from tinygrad_lr.program.symbols import Symbol, Trace, symbols_in, tree_map
 from tinygrad_lr.tensor import Tensor, gradients, history
 
 MAX_LITERAL = 8  # elements of an array without a name that is written out
@@ -60,9 +60,11 @@ class Lowering:
 
     def _result(self, node: Any) -> Any:
         """What an operation computes."""
-        self._inputs[node] = self._operands(node)
-        self._params[node] = self._node_params(node)
-        y = self._forward(node)(*self._inputs[node], **self._params[node])
+        inputs, params = self._operands(node), self._node_params(node)
+        if symbols_in(params) and not symbols_in(inputs):  # an array would not know what to do
+            inputs = [self.trace.number(x) for x in inputs]
+        self._inputs[node], self._params[node] = inputs, params
+        y = self._forward(node)(*inputs, **params)
         if isinstance(y, Symbol):
             y = y.current
             y.comment = y.comment or node.op.formula

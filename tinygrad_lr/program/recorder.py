@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages.explain import describe
 from tinygrad_lr.messages.origin import caller, locate
 from tinygrad_lr.ops import Op
@@ -16,7 +17,10 @@ from tinygrad_lr.tensor import Tensor
 
 ARRAYS: dict[Any, int] = {np.argmax: 1, np.argmin: 1, np.argsort: 1}  # how many they take
 ARRAYS |= dict.fromkeys((np.isnan, np.isinf, np.isfinite, np.logical_not), 1)
+ARRAYS |= dict.fromkeys((np.any, np.all, np.count_nonzero), 1)
 ARRAYS |= dict.fromkeys((np.logical_and, np.logical_or), 2)
+LOGICAL: dict[Any, Any] = {np.bitwise_and: np.logical_and, np.bitwise_or: np.logical_or}
+LOGICAL |= {np.bitwise_xor: np.not_equal, np.invert: np.logical_not}  # the same of truth values
 
 
 class RecordingError(TypeError):
@@ -26,21 +30,26 @@ class RecordingError(TypeError):
 
 
 class Mask(Tensor):
-    """The Tensor of a comparison, which the operators of masks work on as on an array."""
+    """A Tensor of truth values, which the operators of masks work on as on an array."""
 
     __slots__ = ()
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if all(np.result_type(unwrap(x)) == bool for x in inputs):
+            ufunc = LOGICAL.get(ufunc, ufunc)
+        return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+
     def __and__(self, other: Any) -> Any:
-        return np.logical_and(self, other)
+        return np.bitwise_and(self, other)
 
     def __or__(self, other: Any) -> Any:
-        return np.logical_or(self, other)
+        return np.bitwise_or(self, other)
 
     def __xor__(self, other: Any) -> Any:
-        return np.not_equal(self, other)
+        return np.bitwise_xor(self, other)
 
     def __invert__(self) -> Any:
-        return np.logical_not(self)
+        return np.invert(self)
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
@@ -70,24 +79,23 @@ class Repeatable(RecordAll):
             f"  {locate(caller())}"
         )
 
+    def check_result(self, node: Any, arrays: list[Any]) -> None:
+        """Check it, and let truth values have the operators of masks."""
+        self.outer.check_result(node, arrays)
+        if node._array.dtype == bool:
+            node.__class__ = Mask
+
     def untracked(self, tensor: Any, function: Any, args: Any, kwargs: Any, result: Any) -> Any:
         """A mask or indices as a Tensor, which later runs compute again."""
         if function not in ARRAYS:
-            return _mask(super().untracked(tensor, function, args, kwargs, result))
+            return super().untracked(tensor, function, args, kwargs, result)
         op = _without_derivative(function)
         given = op.signature.bind(*args, **kwargs).arguments
         names = [name for name in op.signature.parameters if name in given]
         n = ARRAYS[function]
         with no_grad():
             inputs = tuple(given[name] for name in names[:n])
-            return _mask(tensor.apply(op, inputs, {name: given[name] for name in names[n:]}))
-
-
-def _mask(x: Any) -> Any:
-    """A Tensor of truth values as a Mask, and anything else as it is."""
-    if isinstance(x, Tensor) and x.dtype == bool:
-        x.__class__ = Mask
-    return x
+            return tensor.apply(op, inputs, {name: given[name] for name in names[n:]})
 
 
 @functools.cache

@@ -114,8 +114,8 @@ def _numbers(x: Symbol) -> Any:
             return -b
         if is_number(a) and is_call(b, np.multiply) and not b.name:
             for c, d in commuted(b):
-                if is_number(c):
-                    return value_of(a) * value_of(c) * d
+                if is_number(c):  # d may be a Length: times a float it would be a plain number
+                    return x.trace.emit(np.multiply, value_of(a) * value_of(c), d)
         if is_call(a, np.divide) and not (a.name or is_number(b)):
             numerator, denominator = a.args
             if is_number(numerator) and isinstance(denominator, Length):

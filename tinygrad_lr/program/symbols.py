@@ -238,7 +238,8 @@ def same(x: Symbol, y: Any) -> bool:
     return bool(np.allclose(a, b, rtol=rtol, atol=rtol * scale, equal_nan=True))
 
 
-REPEATED = {np.zeros, np.broadcast_to}  # shorter to call than to write out, if all is constant
+# shorter to call than to write out, if all is constant; what is reshaped may be repeated
+REPEATED = {np.zeros, np.broadcast_to, np.reshape}
 COMMUTATIVE = {np.add, np.multiply, np.maximum, np.minimum}
 
 

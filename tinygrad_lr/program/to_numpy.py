@@ -364,8 +364,8 @@ def _prove(
         ) from error
     results = results if isinstance(results, tuple) else (results,)
     exact = all(np.asarray(x).dtype != np.float32 for x in expected)
-    rtol = 1e-7 if exact else 1e-3
-    noise = 1e-5 * rtol * max(map(largest, grads.values()), default=0.0)  # of what cancels
+    rtol, rounding = (1e-7, 1e-12) if exact else (1e-3, 1e-5)
+    noise = rounding * max(map(largest, grads.values()), default=0.0)  # of what cancels
     slopes = [np.inf, *(np.abs(grads[x]) for x in wrt)]
     for x, y, slope in zip(results, expected, slopes, strict=False):
         near = np.isclose(x, y, rtol=rtol, atol=rtol * largest(y) + noise, equal_nan=True)

@@ -162,7 +162,7 @@ class Writer:
         if x.function not in (put, add_at):
             return [f"{name} = {self.text(x)}"]
         out, index, value = x.args
-        copied = isinstance(out, Symbol) and out in self.names
+        copied = isinstance(out, Symbol) and (out in self.names or not out.value.flags.owndata)
         start = ast.unparse(self.expression(out)) + ".copy()" * copied
         target = ast.unparse(self.subscript(ast.Name(name), index, x.ndim))
         node = self.expression(value)
@@ -350,7 +350,7 @@ def method(
     first, *rest = args
     simple = isinstance(first, (ast.Name, ast.Call, ast.Attribute, ast.Subscript))
     sum_or_product = isinstance(first, ast.BinOp) and is_array
-    if simple or name == "astype" or (name == "reshape" and sum_or_product):
+    if (simple and is_array) or name == "astype" or (name == "reshape" and sum_or_product):
         return ast.Call(ast.Attribute(first, name), rest, keywords)
     if name == "reshape" and len(rest) > 1:
         rest = [ast.Tuple(rest)]
