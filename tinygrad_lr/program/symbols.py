@@ -296,7 +296,7 @@ class Trace:
             return self.number(value) if inputs and np.ndim(value) == 0 else value
         keys = [_key(x) for x in args]
         key = frozenset(keys) if function in COMMUTATIVE else tuple(keys)
-        call = function, key, *map(_key, sorted(kwargs.items()))
+        call = function, key, *(map(_key, sorted(kwargs.items())) if kwargs else ())
         if (x := self._calls.get(call)) is None:
             value = _called(function, args, kwargs)
             x = self._calls[call] = self.kind(self, value, function, args, kwargs)

@@ -59,6 +59,7 @@ class Writer:
         self.trace = trace or Trace()
         self._counts: dict[str, int] = {}  # of names
         self._texts: dict[Any, str] = {}  # with the present names
+        self._written: dict[Symbol, ast.expr] = {}  # within the last expression
         self.order = ordered(outputs)
         self.lines = self._lines(outputs)
         own = {x: name for name, x in (rebound or {}).items() if isinstance(x, Symbol)}
@@ -125,7 +126,7 @@ class Writer:
                 continue
             while x in self.lines and len(self.text(x)) > WIDTH - len(self.names[x]) - 7:
                 half = len(self.text(x)) // 2
-                sizes = {y: n for y in self.inside(x) if 8 < (n := len(self.text(y))) < WIDTH}
+                sizes = {y: n for y, n in self._inside(x) if 8 < n < WIDTH}
                 if not sizes:
                     break
                 best = min(sizes, key=lambda y: abs(sizes[y] - half))
@@ -133,10 +134,16 @@ class Writer:
                 self.names[best] = self.free(self.temporary(best))
                 self._texts.clear()
 
-    def inside(self, x: Symbol) -> list[Symbol]:
-        """What is written within the expression of a Symbol."""
-        inner = [y for y in symbols_in(x.args) if y.function and y not in self.names]
-        return [z for y in inner for z in (y, *self.inside(y))]
+    def _inside(self, x: Symbol) -> Iterator[tuple[Symbol, int]]:
+        """What is written within the expression of a Symbol, each with the length of its text."""
+        self._written = {}
+        tree = self.call(x)
+        read = ast.parse(self.text(x), mode="eval").body  # which knows where everything stands
+        pairs = zip(*map(expressions, (tree, read)), strict=False)
+        spans = {id(made): (b.col_offset, -b.end_col_offset) for made, b in pairs}
+        written = [(spans.get(id(node), (0, 0)), y) for y, node in self._written.items()]
+        for (start, end), y in sorted(written, key=operator.itemgetter(0)):
+            yield y, -end - start
 
     def statements(self, comments: bool) -> Iterator[tuple[Symbol, list[str]]]:
         """Every line that is needed, in order, with the Symbol that it computes.
@@ -213,7 +220,9 @@ class Writer:
         """An argument: a name, an expression, or a constant."""
         if isinstance(x, Symbol) and not is_number(x):
             name = self.names.get(x) or (self._by_name and x.name)
-            return ast.Name(name) if name else self.call(x)
+            if not name:
+                self._written[x] = node = self.call(x)
+            return ast.Name(name) if name else node
         if isinstance(x, Length):
             return self.length(x)
         if isinstance(x, (tuple, list)):
@@ -229,7 +238,7 @@ class Writer:
         if is_number(x) and np.isfinite(n := np.asarray(value_of(x))) and n.dtype.kind == "f":
             kinds = {np.asarray(value_of(a)).dtype.kind for a in operands if not is_number(a)}
             if kinds and "f" not in kinds:
-                return ast.Constant(short(float(n)))
+                return number(short(float(n)))
         return self.expression(x)
 
     def length(self, n: Length) -> Any:
@@ -417,10 +426,19 @@ def constant(x: Any) -> Any:
         if not np.isfinite(x):
             return template("-np.inf") if x < 0 else dotted(f"np.{x}")
         x = int(x) if x.is_integer() and abs(x) < 1e15 else short(x)
-    if isinstance(x, (int, float)) and x < 0:
-        return ast.UnaryOp(ast.USub(), ast.Constant(-x))
-    plain = x is ... or x is None or isinstance(x, (bool, int, float, str))
-    return ast.Constant(x) if plain else template(repr(x))
+    if isinstance(x, (int, float)):
+        return number(x)
+    return ast.Constant(x) if x is None or x is ... else template(repr(x))
+
+
+def number(x: float) -> ast.expr:
+    """A number; one below 0 is an operation, as it is where Python reads it."""
+    return ast.UnaryOp(ast.USub(), ast.Constant(-x)) if x < 0 else ast.Constant(x)
+
+
+def expressions(tree: ast.expr) -> Iterator[Any]:
+    """All expressions within one."""
+    return (node for node in ast.walk(tree) if isinstance(node, ast.expr))
 
 
 def array_literal(x: np.ndarray[Any, Any]) -> Any:
