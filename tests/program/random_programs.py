@@ -212,9 +212,31 @@ def alternatives(text):
     return [x.strip() for line in text.strip().splitlines() for x in line.split(" ; ")]
 
 
-ELEMENTWISE, BINARY, PRODUCTS, SHAPES, REDUCTIONS, CONSTANTS, INDICES, NUMBERS, LOSSES, PENALTIES = map(
+(
+    ELEMENTWISE,
+    BINARY,
+    PRODUCTS,
+    SHAPES,
+    REDUCTIONS,
+    CONSTANTS,
+    INDICES,
+    NUMBERS,
+    LOSSES,
+    PENALTIES,
+) = map(
     alternatives,
-    (ELEMENTWISE, BINARY, PRODUCTS, SHAPES, REDUCTIONS, CONSTANTS, INDICES, NUMBERS, LOSSES, PENALTIES),
+    (
+        ELEMENTWISE,
+        BINARY,
+        PRODUCTS,
+        SHAPES,
+        REDUCTIONS,
+        CONSTANTS,
+        INDICES,
+        NUMBERS,
+        LOSSES,
+        PENALTIES,
+    ),
 )
 MASKS = alternatives(MASKS)
 BLOCKS = [x.strip("\n") for x in BLOCKS.split("#\n")]
@@ -319,7 +341,9 @@ class Draft:
         """A name of an array that broadcasts with another."""
         shape = np.shape(self.value(name))
         fits = [x for x in self.names if broadcast(shape, np.shape(self.value(x)))]
-        return self.r.choice([*fits, *(x for x in self.known if broadcast(shape, SHAPE[x]))] or [name])
+        return self.r.choice(
+            [*fits, *(x for x in self.known if broadcast(shape, SHAPE[x]))] or [name]
+        )
 
     def add(self, kind, template, mask=False):
         """A line that assigns, if it runs; in a few attempts."""
@@ -366,7 +390,14 @@ class Draft:
                 value = eval(code, self.space | variables, variables)
                 values.append(variables[name] if name else value)
             return values if all(usable(x, mask) for x in values) else None
-        except (ValueError, TypeError, IndexError, AttributeError, tg.GradientError, ZeroDivisionError):
+        except (
+            ValueError,
+            TypeError,
+            IndexError,
+            AttributeError,
+            tg.GradientError,
+            ZeroDivisionError,
+        ):
             return None
 
 
@@ -414,7 +445,9 @@ def made(seed, drawn=None):
     }
     space = {"np": np, "tg": tg, "dtype": dtype, "lam": 0.02, "scale": 1.5} | leaves
     space["theta"] = {"w": space.pop("w"), "b": tg.Tensor(dtype(0.2), requires_grad=True)}
-    space["layers"] = [tg.Tensor(g.normal(size=s).astype(dtype), requires_grad=True) for s in (4, 3)]
+    space["layers"] = [
+        tg.Tensor(g.normal(size=s).astype(dtype), requires_grad=True) for s in (4, 3)
+    ]
     space["scales"] = g.normal(size=4).astype(dtype)
     space["centers"] = g.normal(size=(3, 4)).astype(dtype)
     space["class_weights"] = g.uniform(0.5, 2, 3).astype(dtype)
@@ -536,7 +569,9 @@ def check_update(model, seed):
     value, *new = program(*other)
     expected = stepped(model, optimizer, other)
     changes = [x - p for x, p in zip(new, before, strict=False)]
-    compare(model, [value, *changes], [expected, *moved(model.params, before)], f"update\n{program}")
+    compare(
+        model, [value, *changes], [expected, *moved(model.params, before)], f"update\n{program}"
+    )
     state = [x for values in optimizer.state().values() for x in values]
     if isinstance(optimizer, tg.optim.Adam):
         state = state[len(model.params) - 1 :]  # one number of steps for all
@@ -626,7 +661,9 @@ def main(count, start=0):
             shown = "\n".join(f"{t}: {verdicts[t]}" for t, k in kinds.items() if k != "right")
             print(f"--- {seed} {verdict}\n{text}\n{shown}\n", flush=True)
         elif verdict == "refused":
-            print(f"--- {seed} {verdict}\n{text}\n{next(x for x in verdicts.values() if x != 'right')}\n")
+            print(
+                f"--- {seed} {verdict}\n{text}\n{next(x for x in verdicts.values() if x != 'right')}\n"
+            )
     for line, n in refusals.most_common():
         print(f"{n:5} {line}")
     tried = count - skipped

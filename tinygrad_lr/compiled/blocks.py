@@ -56,7 +56,7 @@ class BlockedProgram:
         places = dict(plan.places)
         for x, array in zip(sums, total.arrays, strict=True):  # what follows reads the total
             place = x.trace.argument(array)
-            x.function, x.args, x.kwargs = operator.getitem, (place, ...), {}
+            x.function, x.args, x.kwargs, x.inputs = operator.getitem, (place, ...), {}, [place]
             places[place] = array
         rest = BufferedProgram(plan._replace(places=places))
         self._rest, self.source = rest.run, "\n".join(p.source for p in (*programs.values(), rest))

@@ -46,10 +46,9 @@ class Plan(NamedTuple):
 
 def compile_function(source: str, space: Mapping[str, Any]) -> Any:
     """The function `run` that a source defines, with other names from a space."""
-    lines = [f"def make({', '.join(space)}):", *source.splitlines(), "return run"]
-    names: dict[str, Any] = {}
-    exec(compile("\n    ".join(lines), "<compiled>", "exec"), names)
-    return names["make"](**space)
+    names = dict(space)
+    exec(compile(source, "<compiled>", "exec"), names)
+    return names["run"]
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: Any, raw: Any = None) -> Any:

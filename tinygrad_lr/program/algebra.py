@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr.array.lengths import Length
-from tinygrad_lr.program.symbols import Symbol, Trace, is_number, same, value_of
+from tinygrad_lr.program.symbols import Symbol, is_number, same, value_of
 
 Term = tuple[tuple[int, int], ...]  # ((atom, power), ...), the atoms by number
 Poly = dict[Term, Any]  # {term: coefficient}, the coefficients rational
@@ -71,10 +71,15 @@ class Fraction:
 def _plus(p: Poly, q: Poly) -> Poly:
     total = dict(p)
     for term, c in q.items():
-        total[term] = total.get(term, 0) + c
-        if total[term] == 0:
-            del total[term]
+        _add(total, term, c)
     return total
+
+
+def _add(p: Poly, term: Term, c: Any) -> None:
+    """Add c times a term to a polynomial."""
+    p[term] = p.get(term, 0) + c
+    if p[term] == 0:
+        del p[term]
 
 
 def _product(s: Term, t: Term, sign: int = 1) -> Term:
@@ -91,7 +96,7 @@ def _times(p: Poly, *others: Iterable[tuple[Term, Any]]) -> Poly:
             raise OverflowError
         product: Poly = {}
         for (s, c), (t, d) in itertools.product(p.items(), items):
-            product = _plus(product, {_product(s, t): c * d})
+            _add(product, _product(s, t), c * d)
         p = product
     return p
 
@@ -134,7 +139,7 @@ class Algebra:
 
     def __init__(self, is_atom: Callable[[Symbol], bool]) -> None:
         self.is_atom = is_atom
-        self.trace = Trace()
+        self.trace: Any = None
         self.atoms: dict[int, Any] = {}
         self._numbers: dict[Any, int] = {}
 
@@ -153,7 +158,7 @@ class Algebra:
             n = float(value_of(x))
             if not (4 * n).is_integer():  # it shall be written as it is
                 return self.atom(x)
-            return Fraction({(): Rational(n)} if n else {})
+            return Fraction({(): int(n) if n.is_integer() else Rational(n)} if n else {})
         plain = not isinstance(x, Symbol) or x.function not in ARITHMETIC or _is_mask(x)
         if plain or self.is_atom(x):
             return self.atom(x)
@@ -164,18 +169,21 @@ class Algebra:
 
         A Symbol that will be `spread` over its shape may be a number, for equal elements.
         """
-        self.trace = x.trace
-        if self.cost(x) > MAX_OPERATIONS:
+        self.trace, cost = x.trace, self.cost(x)
+        if cost > MAX_OPERATIONS:
             return x
         try:
-            y = self.to_expression(self.fraction(x).reduced())
+            fraction = self.fraction(x).reduced()
+            if len(fraction.numerator) > cost:
+                return x
+            y = self.to_expression(fraction)
         except (OverflowError, ZeroDivisionError, TypeError):  # as of minus a mask
             return x
         if not isinstance(y, Symbol) or not same(
             x, np.broadcast_to(y.value, x.shape) if spread else y
         ):
             return x
-        return y if self.cost(y) < self.cost(x) else x
+        return y if self.cost(y) < cost else x
 
     def cost(self, x: Any) -> int:
         """The number of operations in an expression, or one that is too large."""

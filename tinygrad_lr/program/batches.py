@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import itertools
+import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -168,39 +169,36 @@ class Batches:
                     raise self._differs(node)
                 continue
             twins[node] = nodes
-            if len({(x.op.name, len(x.inputs), *x.params) for x in nodes}) > 1:
+            calls = [(x.op and x.op.name, tree_leaves(x.inputs, _params(x))) for x in nodes]
+            kinds = {
+                (op, len(leaves), *x.params) for x, (op, leaves) in zip(nodes, calls, strict=True)
+            }
+            if len(kinds) > 1:
                 raise self._differs(node)
-            trees = [(x.inputs, _params(x)) for x in nodes]
-            leaves = [list(tree_leaves(tree)) for tree in trees]
-            if len(set(map(len, leaves))) > 1:
-                raise self._differs(node)
-            parts = [*zip(*leaves, strict=True)]
-            waiting += [xs for xs in parts if isinstance(xs[0], Tensor) and xs[0].op]
-            waiting += self._detached(parts, runs, twins)
+            parts = [*zip(*(leaves for _, leaves in calls), strict=True)]
+            for xs in parts:
+                if isinstance(xs[0], Tensor):
+                    waiting += [xs] if xs[0].op else self._sources(xs, runs, twins)
             explained = [self._explained(node, xs, twins) for xs in parts]
-            node.inputs, node.params = tree_map(trees[0], partial(_next, iter(explained)))
+            if any(x is not xs[0] for x, xs in zip(explained, parts, strict=True)):
+                tree = node.inputs, _params(node)
+                node.inputs, node.params = tree_map(tree, partial(_next, iter(explained)))
 
-    def _detached(
-        self, parts: Sequence[Any], runs: Sequence[Run], twins: Mapping[Any, Any]
-    ) -> Iterator[tuple[Any, ...]]:
+    def _sources(
+        self, xs: tuple[Any, ...], runs: Sequence[Run], twins: Mapping[Any, Any]
+    ) -> list[tuple[Any, ...]]:
         """The results that leaves are detached copies of; copies of other leaves are noted, too."""
-        for xs in parts:
-            leaves = [x for x in xs if isinstance(x, Tensor) and not x.op]
-            sources: Any = [
-                run.detached.get(id(x._array)) for run, x in zip(runs, leaves, strict=False)
-            ]
-            if (
-                len(leaves) < len(runs)
-                or any(x is None for x in sources)
-                or sources[0] is leaves[0]
-            ):
-                continue
-            results = all(x.op for x in sources)
-            same = twins.get(sources[0], sources[:1] * len(sources))
-            if results or all(a is b for a, b in zip(sources, same, strict=True)):
-                self.detached[leaves[0]] = sources[0]
-            if results:
-                yield tuple(sources)
+        sources: Any = [
+            isinstance(x, Tensor) and not x.op and run.detached.get(id(x._array))
+            for run, x in zip(runs, xs, strict=True)
+        ]
+        if not all(isinstance(x, Tensor) for x in sources) or sources[0] is xs[0]:
+            return []
+        results = all(x.op for x in sources)
+        same = twins.get(sources[0], sources[:1] * len(sources))
+        if results or all(a is b for a, b in zip(sources, same, strict=True)):
+            self.detached[xs[0]] = sources[0]
+        return [tuple(sources)] if results else []
 
     def _explained(self, node: Tensor, xs: tuple[Any, ...], twins: dict[Any, Any]) -> Any:
         """What stands for an operand or a part of a param, given what it is in all runs."""
@@ -210,8 +208,10 @@ class Batches:
         if len({type(y) for y in xs}) > 1:
             raise self._differs(node)
         if isinstance(x, Tensor):
-            batch = twins.get(x, ()) == xs or x in self.detached  # an argument, or computed
-            if batch or all(y.op for y in xs) or all(_equal(y._array, x._array) for y in xs):
+            if all(y.op for y in xs) or x in self.detached:
+                return x
+            given = all(map(operator.is_, twins.get(x, ()), xs)) and x in twins
+            if given or all(_equal(y._array, x._array) for y in xs):
                 return x
             raise self._differs(node)
         if isinstance(x, Length) and all(_same_terms(x, y) for y in xs):
@@ -268,7 +268,9 @@ class Batches:
             places = [int((x == before).sum()) for x in xs]
             place = self._integer(places)
             rows = zip(xs, places, strict=True)
-            if place is not None and all((x == compare(np.arange(len(x)), p)).all() for x, p in rows):
+            if place is not None and all(
+                (x == compare(np.arange(len(x)), p)).all() for x, p in rows
+            ):
                 return partial(_compared, compare, n, place)
         return None
 

@@ -321,7 +321,8 @@ class _Improvement:
         first = self.originals[y]
         fine = Algebra(lambda a: a in self.atoms)
         coarse = Algebra(lambda a: a in self.atoms or _with_number(a))
-        better = min(fine.simplest(y), coarse.simplest(y), key=fine.cost)
+        simple = fine.simplest(y), coarse.simplest(y)
+        better = simple[0] if simple[0] is simple[1] else min(simple, key=fine.cost)
         if better is y or not isinstance(better, Symbol):
             return y
         if 3 < fine.cost(first) <= MAX_OPERATIONS and better not in self.atoms:

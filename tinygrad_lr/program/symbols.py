@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,7 @@ class Symbol(NDArrayOperatorsMixin, Value):
     def __post_init__(self) -> None:
         self.value = np.asarray(self.value)
         self.current = self  # what it stands for: another Symbol, once it is changed in place
+        self.inputs = symbols_in(*self.args, *self.kwargs.values())  # as often as the call has them
         self._shape: tuple[int, ...] = self.value.shape
         if not (self.trace.fixed or self.fixed):  # now: later it would be a recursion
             origins = lengths(self.function, self._shape, self.args, self.kwargs)
@@ -103,11 +104,6 @@ class Symbol(NDArrayOperatorsMixin, Value):
         return self.shape[0]
 
     @property
-    def inputs(self) -> list[Symbol]:
-        """The Symbols that it is computed from, as often as its call has them."""
-        return symbols_in(*self.args, *self.kwargs.values())
-
-    @property
     def shape(self) -> tuple[int, ...]:
         """The length of every axis, one that may change as a Length with its origin."""
         return self.current._shape
@@ -135,13 +131,15 @@ AS_REDUCTION: dict[Any, np.ufunc] = {np.sum: np.add, np.max: np.maximum, np.min:
 ATTRIBUTES: dict[Any, str] = {np.shape: "shape", np.ndim: "ndim", np.size: "size"}
 
 
-def tree_leaves(*trees: Any) -> Iterator[Any]:
+def tree_leaves(*trees: Any) -> list[Any]:
     """What is in tuples, lists, dicts and slices, and in those within them."""
+    leaves = []
     for tree in trees:
         if (kind := tree.__class__) in CONTAINERS:
-            yield from tree_leaves(*CONTAINERS[kind](tree))
+            leaves += tree_leaves(*CONTAINERS[kind](tree))
         else:
-            yield tree
+            leaves.append(tree)
+    return leaves
 
 
 def tree_map(tree: Any, function: Callable[[Any], Any]) -> Any:
@@ -151,7 +149,10 @@ def tree_map(tree: Any, function: Callable[[Any], Any]) -> Any:
     (10, [20, slice(30, None, None)])
     """
     if (kind := tree.__class__) in CONTAINERS:
-        new = [tree_map(part, function) for part in CONTAINERS[kind](tree)]
+        new = [
+            function(x.current) if isinstance(x, Symbol) else tree_map(x, function)
+            for x in CONTAINERS[kind](tree)
+        ]
         if kind is tuple or kind is list:
             return kind(new)
         return slice(*new) if kind is slice else dict(zip(tree, new, strict=True))
@@ -176,11 +177,13 @@ def lengths_in(*trees: Any) -> list[Length]:
 def symbols_in(*trees: Any) -> list[Symbol]:
     """The Symbols in trees, themselves or with a length of theirs."""
     symbols = []
-    for x in tree_leaves(*trees):
+    for x in trees:
         if isinstance(x, Symbol):
             symbols.append(x.current)
-        elif isinstance(x, Length):
-            symbols += symbols_in(x.terms)
+        elif (kind := x.__class__) in CONTAINERS:
+            symbols += symbols_in(*CONTAINERS[kind](x))
+        elif kind is Length:
+            symbols += symbols_in(*x.terms)
     return symbols
 
 
@@ -256,8 +259,8 @@ class Trace:
         self.shared: set[Any] = set()  # the Symbols that are used more than once
         self.assumptions: dict[Symbol, Any] = {}  # axes along which labels should add up to 1
         self.derivations: dict[Symbol, tuple[Symbol, Symbol]] = {}  # what was simplified
-        self._calls: dict[Hashable, Any] = {}
-        self._alive: list[Symbol] = []  # so that no id is used again
+        self._calls: dict[Hashable, Symbol] = {}  # all that were ever made
+        self._rewritten: dict[Symbol, Any] = {}
 
     def rewritten(
         self,
@@ -275,13 +278,15 @@ class Trace:
         """
         symbols = ordered(results)
         uses = Counter(y for x in symbols for y in x.inputs)
-        self.rewrite, self._calls, self.shared = rewrite, {}, set()
+        self.rewrite, self._rewritten, self.shared = rewrite, {}, set()
         new: dict[Any, Any] = {}
         for x in symbols:
-            y: Any = x
-            args = substitute(x.args, new)
-            if x.function:
+            y, args = x, x.args
+            if any(new[z] is not z for z in x.inputs):
+                args = substitute(args, new)
                 y = self.emit(x.function, *args, **substitute(x.kwargs, new))
+            elif x.function:
+                y = self._simpler(x)
             new[x] = y = improve(x, y, args)
             if uses[x] > 1 and isinstance(y, Symbol):
                 self.shared.add(y)
@@ -290,20 +295,24 @@ class Trace:
     def emit(self, function: Function, *args: Any, **kwargs: Any) -> Any:
         """The Symbol for a call; without Symbols among its arguments, its result."""
         args, kwargs = tree_map(args, self.lift), kwargs and tree_map(kwargs, self.lift)
-        options = kwargs and tree_map(kwargs, value_of)
-        value = function(*tree_map(args, value_of), **options)
         inputs = symbols_in(*args, *kwargs.values())
         constant = function not in REPEATED and all(map(is_number, inputs))
         if constant and not lengths_in(args):
+            value = _called(function, args, kwargs)
             return self.number(value) if inputs and np.ndim(value) == 0 else value
         keys = [_key(x) for x in args]
         key = frozenset(keys) if function in COMMUTATIVE else tuple(keys)
-        call = function, key, *map(_key, sorted(kwargs.items()))
-        if call not in self._calls:
-            symbol = self.kind(self, value, function, args, kwargs)
-            self._alive.append(symbol)
-            self._calls[call] = self.rewrite(symbol)
-        return self._calls[call]
+        call = function, key, *(map(_key, sorted(kwargs.items())) if kwargs else ())
+        if (x := self._calls.get(call)) is None:
+            value = _called(function, args, kwargs)
+            x = self._calls[call] = self.kind(self, value, function, args, kwargs)
+        return self._simpler(x)
+
+    def _simpler(self, x: Symbol) -> Any:
+        """What a Symbol is rewritten to."""
+        if x not in self._rewritten:
+            self._rewritten[x] = self.rewrite(x)
+        return self._rewritten[x]
 
     def number(self, value: Any) -> Symbol:
         """A Symbol for a number that is always the same."""
@@ -311,13 +320,17 @@ class Trace:
 
     def argument(self, value: Any, name: str | None = None, fixed: bool = False) -> Symbol:
         """A Symbol for an array that the program is called with."""
-        self._alive.append(self.kind(self, value, name=name, fixed=fixed, is_argument=True))
-        return self._alive[-1]
+        return self.kind(self, value, name=name, fixed=fixed, is_argument=True)
 
 
 def substitute(tree: Any, new: dict[Any, Any]) -> Any:
     """A tree with other values in place of Symbols."""
     return tree_map(tree, lambda x: new.get(x, x) if isinstance(x, Symbol) else x)
+
+
+def _called(function: Function, args: Any, kwargs: Any) -> Any:
+    """What a call gives in the recorded run."""
+    return function(*tree_map(args, value_of), **(kwargs and tree_map(kwargs, value_of)))
 
 
 def _key(x: Any) -> Hashable:

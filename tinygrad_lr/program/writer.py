@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import itertools
 import operator
 import re
 import sys
@@ -60,6 +59,8 @@ class Writer:
         self._by_name = False  # whether a name that is not in `names` is written as well
         self.trace = trace or Trace()
         self._counts: dict[str, int] = {}  # of names
+        self._texts: dict[Any, str] = {}  # with the present names
+        self._written: dict[Symbol, ast.expr] = {}  # within the last expression
         self.order = ordered(outputs)
         self.lines = self._lines(outputs)
         own = {x: name for name, x in (rebound or {}).items() if isinstance(x, Symbol)}
@@ -70,15 +71,18 @@ class Writer:
             if x in self.lines:
                 self.names[x] = own.get(x) or self.free(x.name or self.temporary(x))
         self._shorten()
+        place = {x: i for i, x in enumerate(self.order)}
+        read = {
+            self.names[y]: place[x]
+            for x in self.order
+            if x in self.lines and own
+            for y in self._read(x)
+            if y.is_argument
+        }  # by the last line that does
         for x, name in own.items():
-            if self._is_read_after(x, name):
+            if read.get(name, 0) > place[x]:
                 self.names[x] = self.free(f"new_{name}")
-
-    def _is_read_after(self, x: Symbol, name: str) -> bool:
-        """Whether an argument is read after x, which takes over its name."""
-        _, *later = itertools.dropwhile(lambda y: y is not x, self.order)
-        read = (z for y in later if y in self.lines for z in self._read(y))
-        return any(z.is_argument and self.names[z] == name for z in read)
+                self._texts.clear()
 
     def _read(self, x: Symbol) -> list[Symbol]:
         """What the expression of a Symbol has names for."""
@@ -123,17 +127,24 @@ class Writer:
                 continue
             while x in self.lines and len(self.text(x)) > WIDTH - len(self.names[x]) - 7:
                 half = len(self.text(x)) // 2
-                sizes = {y: n for y in self.inside(x) if 8 < (n := len(self.text(y))) < WIDTH}
+                sizes = {y: n for y, n in self._inside(x) if 8 < n < WIDTH}
                 if not sizes:
                     break
                 best = min(sizes, key=lambda y: abs(sizes[y] - half))
                 self.lines.add(best)
                 self.names[best] = self.free(self.temporary(best))
+                self._texts.clear()
 
-    def inside(self, x: Symbol) -> list[Symbol]:
-        """What is written within the expression of a Symbol."""
-        inner = [y for y in symbols_in(x.args) if y.function and y not in self.names]
-        return [z for y in inner for z in (y, *self.inside(y))]
+    def _inside(self, x: Symbol) -> Iterator[tuple[Symbol, int]]:
+        """What is written within the expression of a Symbol, each with the length of its text."""
+        self._written = {}
+        tree = self.call(x)
+        read = ast.parse(self.text(x), mode="eval").body  # which knows where everything stands
+        pairs = zip(*map(expressions, (tree, read)), strict=False)
+        spans = {id(made): (b.col_offset, -b.end_col_offset) for made, b in pairs}
+        written = [(spans.get(id(node), (0, 0)), y) for y, node in self._written.items()]
+        for (start, end), y in sorted(written, key=operator.itemgetter(0)):
+            yield y, -end - start
 
     def statements(self, comments: bool) -> Iterator[tuple[Symbol, list[str]]]:
         """Every line that is needed, in order, with the Symbol that it computes.
@@ -206,16 +217,20 @@ class Writer:
 
         What was simplified away is in it `by_name`, or as an expression.
         """
-        self._by_name = by_name
-        node = self.call(x) if isinstance(x, Symbol) and x.function else self.expression(x)
-        self._by_name = False
-        return ast.unparse(node)
+        if (x, by_name) not in self._texts:
+            self._by_name = by_name
+            node = self.call(x) if isinstance(x, Symbol) and x.function else self.expression(x)
+            self._by_name = False
+            self._texts[x, by_name] = ast.unparse(node)
+        return self._texts[x, by_name]
 
     def expression(self, x: Any) -> Any:
         """An argument: a name, an expression, or a constant."""
         if isinstance(x, Symbol) and not is_number(x):
             name = self.names.get(x) or (self._by_name and x.name)
-            return ast.Name(name) if name else self.call(x)
+            if not name:
+                self._written[x] = node = self.call(x)
+            return ast.Name(name) if name else node
         if isinstance(x, Length):
             return self.length(x)
         if isinstance(x, (tuple, list)):
@@ -228,10 +243,10 @@ class Writer:
 
     def operand(self, x: Any, operands: Sequence[Any]) -> Any:
         """A number as 2.0 beside integers, which a 2 would leave integers, and as 2 elsewhere."""
-        kinds = [np.asarray(value_of(a)).dtype.kind for a in operands if not is_number(a)]
-        n = np.asarray(value_of(x))
-        if is_number(x) and n.dtype.kind == "f" and kinds and "f" not in kinds and np.isfinite(n):
-            return ast.Constant(short(float(n)))
+        if is_number(x) and np.isfinite(n := np.asarray(value_of(x))) and n.dtype.kind == "f":
+            kinds = {np.asarray(value_of(a)).dtype.kind for a in operands if not is_number(a)}
+            if kinds and "f" not in kinds:
+                return number(short(float(n)))
         return self.expression(x)
 
     def length(self, n: Length) -> Any:
@@ -241,7 +256,7 @@ class Writer:
             x, (axis,) = self.expression(first), terms
             return template(f"x.shape[{axis}]" if axis else "len(x)", x=x)
         if first is operator.neg:
-            return template("-x", x=self.expression(*terms))
+            return ast.UnaryOp(ast.USub(), self.expression(*terms))
         if first is operator.mul:
             terms = list(multiplied(n))
             x, *others = {f.terms[0] for f in terms if isinstance(f, Length)}
@@ -276,7 +291,7 @@ class Writer:
             left, right = (self.operand(a, beside) for a in args)
             return infix(left, SIGNS[function], right)
         if function is np.negative:
-            return template("-x", x=self.expression(args[0]))
+            return ast.UnaryOp(ast.USub(), self.expression(args[0]))
         if function is operator.getitem:
             return self.subscript(self.expression(args[0]), args[1], np.ndim(value_of(args[0])))
         if function is np.transpose and (attribute := _transpose(*args, **kwargs)):
@@ -292,15 +307,15 @@ class Writer:
         ]
         texts = list(map(self.expression, args))
         if function is astype and not np.ndim(value_of(args[0])):  # perhaps a number of Python's
-            return ast.Call(template(f"np.{x.dtype.name}"), texts[:1], [])
+            return ast.Call(dotted(f"np.{x.dtype.name}"), texts[:1], [])
         if function in METHODS:
             array = np.ndim(value_of(args[0])) > 0  # not a number of Python's
             return method(METHODS[function], texts, keywords, array)
         if function is np.broadcast_to and x.dtype == np.float32 and not np.ndim(value_of(args[0])):
-            texts[0] = template("np.float32(x)", x=texts[0])
+            texts[0] = ast.Call(dotted("np.float32"), texts[:1], [])
         full = reference(function)
         self.modules.add(full.rpartition(".")[0])
-        return ast.Call(template(full), texts, keywords)
+        return ast.Call(dotted(full), texts, keywords)
 
 
 def names_once(index: Any) -> bool:
@@ -328,9 +343,26 @@ def is_cheap(x: Symbol) -> bool:
     return x.function in (np.add, np.subtract) and named == 1 and any(map(is_number, x.args))
 
 
-def infix(left: ast.expr, sign: str, right: ast.expr) -> Any:
+def infix(left: ast.expr, sign: str, right: ast.expr) -> ast.expr:
     """An operator between two operands."""
-    return template(f"a {sign} b", a=left, b=right)
+    match _example(sign):
+        case ast.Compare(_, signs):
+            return ast.Compare(left, signs, [right])
+        case ast.BinOp(_, operation):
+            return ast.BinOp(left, operation, right)
+    raise ValueError(sign)
+
+
+@functools.cache
+def _example(sign: str) -> ast.expr:
+    """An operator between variables."""
+    return ast.parse(f"a {sign} b", mode="eval").body
+
+
+def dotted(name: str) -> ast.expr:
+    """np.linalg.inv, as attributes of a variable."""
+    first, *rest = name.split(".")
+    return functools.reduce(ast.Attribute, rest, ast.Name(first))
 
 
 def _transpose(x: Any, axes: Any = None) -> str:
@@ -354,7 +386,7 @@ def method(
         return ast.Call(ast.Attribute(first, name), rest, keywords)
     if name == "reshape" and len(rest) > 1:
         rest = [ast.Tuple(rest)]
-    return ast.Call(template(f"np.{name}"), [first, *rest], keywords)
+    return ast.Call(dotted(f"np.{name}"), [first, *rest], keywords)
 
 
 def reference(function: Any) -> str:
@@ -395,14 +427,26 @@ def constant(x: Any) -> Any:
     if isinstance(x, np.ndarray) and x.ndim:
         return array_literal(x)
     if isinstance(x, np.dtype):
-        return template("float" if x == np.float64 else f"np.{x.name}")
+        return dotted("float" if x == np.float64 else f"np.{x.name}")
     if isinstance(x, (np.generic, np.ndarray)):
         x = x.item()
     if isinstance(x, float):
         if not np.isfinite(x):
-            return template("-np.inf" if x < 0 else f"np.{x}")
+            return template("-np.inf") if x < 0 else dotted(f"np.{x}")
         x = int(x) if x.is_integer() and abs(x) < 1e15 else short(x)
-    return ast.Constant(x) if x is ... else template(repr(x))
+    if isinstance(x, (int, float)):
+        return number(x)
+    return ast.Constant(x) if x is None or x is ... else template(repr(x))
+
+
+def number(x: float) -> ast.expr:
+    """A number; one below 0 is an operation, as it is where Python reads it."""
+    return ast.UnaryOp(ast.USub(), ast.Constant(-x)) if x < 0 else ast.Constant(x)
+
+
+def expressions(tree: ast.expr) -> Iterator[Any]:
+    """All expressions within one."""
+    return (node for node in ast.walk(tree) if isinstance(node, ast.expr))
 
 
 def array_literal(x: np.ndarray[Any, Any]) -> Any:
@@ -414,6 +458,6 @@ def array_literal(x: np.ndarray[Any, Any]) -> Any:
         return template(f"np.eye({len(x)})")
     if not n:
         return template(f"np.zeros({x.shape}, np.{dtype.name})")
-    values = template(repr(x.tolist()), inf=template("np.inf"), nan=template("np.nan"))
+    values = template(repr(x.tolist()), inf=dotted("np.inf"), nan=dotted("np.nan"))
     keyword = "" if dtype in (np.float64, np.int64, bool) else f", dtype=np.{dtype.name}"
     return template(f"np.array(x{keyword})", x=values)
