@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_lr import messages
-from tinygrad_lr.array.convert import FLOATS, as_operand, as_param
+from tinygrad_lr.array.convert import FLOATS, as_operand
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.functions.activations import by_columns, log_softmax, sigmoid, softmax
 from tinygrad_lr.messages import TensorWarning
@@ -183,7 +183,8 @@ def cross_entropy(
     shape = logits.shape
     if len(shape) not in (1, 2):
         raise ValueError(f"cross_entropy: logits have the shape (C,) or (m, C), not {shape}")
-    weight = as_param(weight, "the weight", "cross_entropy")
+    if isinstance(weight, Tensor) and weight.requires_grad:
+        raise messages.param_requires_gradient(weight, "the weight", "cross_entropy")
     weighted, weight = weight is not None, _value(1.0 if weight is None else weight)
     if weighted and weight.shape != shape[-1:]:
         raise ValueError(

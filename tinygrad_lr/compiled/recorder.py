@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import gc
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,15 +18,15 @@ from tinygrad_lr.compiled.buffers import BufferedProgram
 from tinygrad_lr.compiled.floats import FloatProgram
 from tinygrad_lr.compiled.plan import NotApplicable, PackedArrays, PackedState, Plan
 from tinygrad_lr.compiled.rewrites import UNGUARDED, Augmented, common_factor, faster
+from tinygrad_lr.messages.explain import describe
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming.names import nodes
 from tinygrad_lr.optim import SGD
 from tinygrad_lr.program.lowering import Lowering, trace_update
-from tinygrad_lr.program.named import LABELLED
-from tinygrad_lr.program.recorder import Mask, RecordingError, Repeatable
+from tinygrad_lr.program.named import label_ranges
+from tinygrad_lr.program.recorder import Mask, RecordingError, Repeatable, run
 from tinygrad_lr.program.simplify import simplified
 from tinygrad_lr.program.symbols import Symbol, tree_map
-from tinygrad_lr.recording import current, recording
 from tinygrad_lr.tensor import Tensor, history
 
 
@@ -107,27 +108,31 @@ def record(
         RecordingError: if the function does not give a scalar Tensor, the same in every call.
     """
     batch = [Tensor(x) for x in arrays]
-    with recording(Repeatable):
-        output, again, detached = loss(*batch), loss(*batch), current().detached
+    (output, recorder), (again, second) = run(loss, batch), run(loss, batch)
     _check_loss(output, again)
+    _check_kept(recorder, output)
+    detached = recorder.detached | second.detached
     outside = {id(x) for x in nodes([output])} & {id(x) for x in nodes([again])}
     recorded = Recording([*batch, *state.params], outside, guarded, detached)
     fallback = functools.cache(lambda: record(loss, state, arrays, guarded=True).program)
     with np.errstate(all="ignore"):
         plan, names = _plan(recorded, output, state, None if guarded else fallback)
         others = tuple(recorded.others.values())
-        labels = list(_labels(output, batch))
+        labels = list(label_ranges(output, batch))
         return Recorded(_program(plan), others, names, itertools.count(2), [1], labels)
 
 
-def _labels(output: Tensor, batch: Sequence[Tensor]) -> Iterator[tuple[int, int]]:
-    """What of a batch are labels of a loss, and the largest of them that may be."""
-    for node in history(output):
-        categorical = node.op.name == "categorical_loss"
-        for i, x in enumerate(batch) if node.op.name in LABELLED else ():
-            z, labels = node.inputs[:2]
-            if labels is x and not (categorical and x.ndim == z.ndim):  # these are probabilities
-                yield i, z.shape[-1] - 1 if categorical else 1
+def _check_kept(recorder: Repeatable, output: Tensor) -> None:
+    """Raise if the function keeps a result that the loss does not need, as a running mean."""
+    needed = {*history(output, *recorder.detached.values()), *recorder.detached.values()}
+    gc.collect()
+    for x in (reference() for reference in recorder.results):
+        if x is not None and x not in needed:
+            raise RecordingError(
+                f"the function keeps {describe(x)}, which the loss does not need: a compiled step "
+                f"does not compute it again. Compute it in a function of its own\n"
+                f"  {locate(x.origin)}"
+            )
 
 
 def _check_loss(loss: Any, again: Any) -> None:

@@ -32,7 +32,7 @@ def _scaled(x: Any) -> tuple[float, Any]:
             return float(value_of(a)), b
         case Symbol(np.multiply, (a, b)) if is_number(b):
             return float(value_of(b)), a
-        case Symbol(np.divide, (a, b)) if is_number(b):
+        case Symbol(np.divide, (a, b)) if is_number(b) and value_of(b):
             return 1 / float(value_of(b)), a
         case Symbol(np.negative, (a,)):
             c, y = _scaled(a)

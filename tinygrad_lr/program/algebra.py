@@ -48,6 +48,8 @@ class Fraction:
         return Fraction(numerator, self.denominator + other.denominator).reduced()
 
     def __truediv__(self, other: Fraction) -> Fraction:
+        if not other.numerator:
+            raise ZeroDivisionError
         inverse = Fraction(_times({(): 1}, *other.denominator.elements()))
         content, rest = _content(other.numerator)
         factors: Counter[Any] = Counter({frozenset({(((atom, 1),), 1)}): n for atom, n in content})

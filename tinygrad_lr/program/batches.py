@@ -18,19 +18,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinygrad_lr.array.lengths import Length
+from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages.origin import locate
-from tinygrad_lr.program.recorder import RecordingError, Repeatable
+from tinygrad_lr.program import recorder
+from tinygrad_lr.program.recorder import RecordingError
 from tinygrad_lr.program.symbols import tree_leaves, tree_map
-from tinygrad_lr.recording import current, recording
-from tinygrad_lr.tensor import Tensor
+from tinygrad_lr.recording import RecordAll, recording
+from tinygrad_lr.tensor import Tensor, history
 
 SIZES = (14, 5, 8, 29, 7, 11, 13, 17, 19)  # of batches, beside the given one
 RUNS = 4  # on batches of them
 EXTREMES = (1, 2, 3, 150)  # sizes that a function may fail for, but not compute something else
 MIN_SAMPLES = 8
+MIN_BOUND, MAX_BOUND = 60, 4096  # of numbers in the code
 SHARES = ((1, 2), (1, 3), (1, 4), (1, 5), (1, 10), (2, 3), (3, 4), (4, 5), (7, 10), (9, 10))
 POLYNOMIALS: tuple[Callable[[Any], Any], ...] = (
-    lambda n: n * n, lambda n: n * (n - 1), lambda n: n * (n - 1) // 2, lambda n: n * (n + 1) // 2,
+    lambda n: n * n, lambda n: (n - 1) * (n - 1), lambda n: n * (n - 1), lambda n: n * n * n,
+    lambda n: n * (n - 1) // 2, lambda n: n * (n + 1) // 2,
 )  # fmt: skip
 
 Emit = Callable[..., Any]
@@ -66,6 +70,7 @@ class Run(NamedTuple):
 
     batch: list[Tensor]
     output: Tensor
+    operations: int
     detached: dict[int, Tensor]  # what leaves are copies of, by the ids of their arrays
 
 
@@ -92,16 +97,18 @@ class Batches:
     """
 
     def __init__(self, function: Callable[..., Any], batch: Sequence[Any]) -> None:
-        self.function, self.given = function, [np.asarray(x) for x in batch]
+        self.function, self.given = function, list(map(plain, batch))
         self.names = _names(function, len(batch))
         self.samples = next((len(x) for x in self.given if x.ndim), 0)
         lengths = {n for x in self.given for n in x.shape}
         sizes = [n for n in SIZES if n not in lengths][: (RUNS + 1) * bool(self.samples)]
         few = 0 < self.samples < MIN_SAMPLES  # for which too much would be equal by accident
-        first = self._drawn(sizes.pop(0)) if few else self.given
-        runs = [self._attempt(first), *map(self._run_of, sizes)]
+        size = sizes.pop(0) if few else self.samples
+        runs = [self._run_of(size) if few else self._run(self.given), *map(self._run_of, sizes)]
         self.first, self.last = runs[0], runs[-1]
         extremes = {n for n in (*EXTREMES, *lengths) if 0 < n <= EXTREMES[-1]}
+        if self.first.operations == self.last.operations:  # else it is a loop over the samples
+            extremes |= {n + 3 for n in _bounds(function, self.first.output)}
         for n in sorted(extremes) if sizes else ():
             with contextlib.suppress(RecordingError):
                 runs.append(self._run_of(n))
@@ -109,7 +116,7 @@ class Batches:
         self.made: dict[int, Callable[[Emit, Any], Any]] = {}
         self.detached: dict[Tensor, Any] = {}
         self._held: list[Any] = []  # so that no id is used again
-        self._sizes = [len(first[self._axis]) if sizes else 0, *sizes]
+        self._sizes = [size if sizes else 0, *sizes]
         self._compare(runs)
 
     @property
@@ -117,10 +124,23 @@ class Batches:
         """The first argument that has samples."""
         return next(i for i, x in enumerate(self.given) if x.ndim)
 
-    def _drawn(self, n: int) -> list[Any]:
-        """Another batch: n of the samples in another order, or all, some more than once."""
-        rows = np.resize(np.random.default_rng(n).permutation(self.samples), n)
-        return [x[rows] if self.has_samples(i) else x for i, x in enumerate(self.given)]
+    def _drawn(self, n: int, vary: bool = True, permute: bool = False) -> list[Any]:
+        """Another batch: n of the samples in another order, or all, some more than once.
+
+        Args:
+            vary: whether real numbers that are no samples are others.
+            permute: whether 0, 1, 2, ... in some order are indices of the samples.
+        """
+        rng = np.random.default_rng(n)
+        rows = np.resize(rng.permutation(self.samples), n)
+        batch = []
+        for i, x in enumerate(self.given):
+            if self.has_samples(i):
+                batch.append(rng.permutation(n) if permute and _is_permutation(x) else x[rows])
+            else:
+                real = vary and x.dtype.kind == "f"
+                batch.append((x * rng.uniform(0.9, 1, x.shape)).astype(x.dtype) if real else x)
+        return batch
 
     def has_samples(self, i: int) -> bool:
         """Whether the first axis of an argument is that of the samples."""
@@ -130,30 +150,60 @@ class Batches:
         """The function on a batch of n samples."""
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")  # they come with the given batch
-            return self._attempt(self._drawn(n))
+            return self._attempt(n)
 
-    def _attempt(self, arrays: Sequence[Any]) -> Run:
-        """The function on a batch; if it fails for one that was drawn, with a hint."""
-        try:
-            return self._run(arrays)
-        except Exception as error:
-            if isinstance(error, RecordingError) or arrays is self.given:
+    def _attempt(self, n: int) -> Run:
+        """The function on a batch that is drawn; if it fails for that alone, with a hint."""
+        error: Exception | None = None
+        for options in ({}, {"vary": False}, {"vary": False, "permute": True}):
+            try:
+                return self._run(self._drawn(n, **options))
+            except RecordingError:
                 raise
-            n = len(arrays[self._axis])
-            raise RecordingError(
-                f"the function fails for {n} samples: {error}. Every argument whose first axis is "
-                f"{self.samples} long was taken for samples; what is none belongs outside"
-            ) from error
+            except Exception as failure:
+                error = error or failure
+        self._run(self.given)
+        raise RecordingError(
+            f"the function fails for {n} samples: {error}. Every argument whose first axis is "
+            f"{self.samples} long was taken for samples; what is none belongs outside"
+        ) from error
 
     def _run(self, arrays: Sequence[Any]) -> Run:
         batch = [Tensor(x, name=name) for x, name in zip(arrays, self.names, strict=True)]
-        with recording(Repeatable):
-            output, detached = self.function(*batch), current().detached
+        output, record = recorder.run(self.function, batch)
         if not isinstance(output, Tensor) or output.size != 1:
             raise RecordingError(
                 f"the loss is a Tensor with one element, as of mean(), not {output!r}"
             )
-        return Run(batch, output, detached)
+        if output.ndim:
+            with recording(RecordAll):
+                output = output.reshape(())
+        return Run(batch, output, len(record.results), record.detached)
+
+    @property
+    def size(self) -> int:
+        """The number of samples of the last recording."""
+        return len(self.last.batch[self._axis]) if self.samples else 0
+
+    def eager(self, arrays: Sequence[Any]) -> Any:
+        """What the function computes from arrays, or from Tensors if it needs these, unrecorded.
+
+        Raises:
+            RecordingError: if that is not what was recorded.
+        """
+        try:
+            output = self.function(*arrays)
+            output.backward  # noqa: B018 (a Tensor is wanted)
+        except Exception:
+            output = self.function(*map(Tensor, arrays))
+        x, y = output._array.reshape(()), self.last.output._array
+        if not np.isclose(x, y, rtol=1e-3, atol=1e-9, equal_nan=True):
+            raise RecordingError(
+                f"the function gives {x} for arrays and {y} when it is recorded: it does something "
+                f"else for a Tensor, as by its type or its text, or goes on with what an earlier "
+                f"call left behind"
+            )
+        return output
 
     def _compare(self, runs: Sequence[Run]) -> None:
         """Put numbers that tell where they come from in the place of those that differ."""
@@ -274,27 +324,28 @@ class Batches:
                 return partial(_compared, compare, n, place)
         return None
 
+    @np.errstate(all="ignore")
     def _row(self, xs: tuple[Any, ...], n: Any) -> Callable[[Emit, Any], Any] | None:
-        """How 0, 1, 2, ... became an array: rolled, or times a number and plus another."""
+        """How 0, 1, 2, ... became an array: rolled, times a number, or as the exponent of one."""
         pairs = [(y, k) for y, k in zip(xs, self._sizes, strict=True) if len(y)]
         long = [(y, np.arange(len(y))) for y, _ in pairs if len(y) > 1]
         starts = [y[0].item() for y, _ in pairs], [k for _, k in pairs]
         if all(np.array_equal(y, np.roll(k, -int(y[0]))) for y, k in long) and xs[0][0] != 0:
             turn = self._integer(*starts)
             return turn and (lambda emit, get: emit(np.roll, emit(np.arange, get(n)), get(-turn)))
-        affine = all(
-            np.allclose(y, y[0] + (y[1] - y[0]) * k, rtol=1e-12, atol=1e-12) for y, k in long
-        )
-        if not affine:
+        start, sizes = self._any_number(*starts), [k for y, k in pairs if len(y) > 1]
+        if start is not None and all(_near(y, y[0] * (y[1] / y[0]) ** k) for y, k in long):
+            ratio = self._any_number([(y[1] / y[0]).item() for y, _ in long], sizes)
+            power = ratio is not None and start == 1
+            return partial(_power_row, n, ratio) if power else None
+        if start is None or not all(_near(y, y[0] + (y[1] - y[0]) * k) for y, k in long):
             return None
-        sizes = [k for y, k in pairs if len(y) > 1]
         slope = self._any_number([(y[1] - y[0]).item() for y, _ in long], sizes)
-        start = self._any_number(*starts)
         short = np.array([k for y, k in pairs if len(y) == 1], float)
-        if isinstance(slope, Quantity) and not np.isfinite(slope.compute(_called, short)).all():
-            return None
-        if slope is None or start is None:
-            return None
+        of_size = isinstance(slope, Quantity)
+        if slope is None or (of_size and not np.isfinite(slope.compute(_called, short)).all()):
+            stop = self._any_number([y[-1].item() for y, _ in long], sizes)
+            return None if stop is None else partial(_spaced_row, start, stop, n)
 
         def make(emit: Emit, get: Any) -> Any:
             row = emit(np.arange, get(n))
@@ -400,6 +451,32 @@ class Batches:
         )
 
 
+def plain(x: Any) -> Any:
+    """An argument as an array; unsigned integers, which wrap around below 0, as others."""
+    array = np.asarray(unwrap(x))
+    return array.astype(int) if array.dtype.kind == "u" else array
+
+
+def _is_permutation(x: Any) -> bool:
+    """Whether an array is 0, 1, 2, ... in some order: indices of the samples."""
+    return x.ndim == 1 and x.dtype.kind == "i" and np.array_equal(np.sort(x), np.arange(len(x)))
+
+
+def _bounds(function: Callable[..., Any], output: Tensor) -> set[int]:
+    """The whole numbers in a function's code and in the indices of its graph, up to MAX_BOUND.
+
+    A number of samples beyond them may be treated in another way.
+    """
+    codes = [getattr(function, "__code__", None)]
+    numbers: list[Any] = []
+    while codes:
+        constants = getattr(codes.pop(), "co_consts", ())
+        numbers += constants
+        codes += [x for x in constants if hasattr(x, "co_consts")]
+    numbers += tree_leaves(*(node.params.get("index") for node in history(output)))
+    return {abs(x) for x in numbers if type(x) is int and MIN_BOUND < abs(x) <= MAX_BOUND}
+
+
 def _names(function: Callable[..., Any], n: int) -> list[str]:
     """The names of the first n parameters of a function."""
     parameters = inspect.signature(function).parameters.values()
@@ -428,6 +505,18 @@ def _compared(compare: Any, n: Any, place: Any, emit: Emit, get: Any) -> Any:
 
 def _next(values: Iterator[Any], _: Any) -> Any:
     return next(values)
+
+
+def _power_row(n: Any, ratio: Any, emit: Emit, get: Any) -> Any:
+    return emit(np.power, get(ratio), emit(np.arange, get(n)))
+
+
+def _spaced_row(start: Any, stop: Any, n: Any, emit: Emit, get: Any) -> Any:
+    return emit(np.linspace, get(start), get(stop), get(n))
+
+
+def _near(x: Any, y: Any) -> bool:
+    return np.allclose(x, y, rtol=1e-12, atol=1e-12)
 
 
 def _plus(n: Length, rest: int) -> Any:

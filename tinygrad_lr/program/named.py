@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,7 @@ class NamedLowering(Lowering):
 
     is_current = False  # whether what is not given to the program is as it is when it is called
     place: Instruction | None = None
+    labels: Mapping[str, int] = MappingProxyType({})  # the largest that may be, by argument
 
     def __init__(self, names: Mapping[int, str], fixed: bool = False) -> None:
         super().__init__(fixed)
@@ -141,6 +143,10 @@ class FunctionLowering(NamedLowering):
     def __init__(self, names: Mapping[int, str], batches: Batches) -> None:
         super().__init__(names)
         self.made, self.detached = batches.made, batches.detached
+        first = batches.first
+        self.labels = {
+            batches.names[i]: most for i, most in label_ranges(first.output, first.batch)
+        }
         for i, x in enumerate(batches.first.batch):
             symbol = self.argument(x._array, str(x.name), fixed=not batches.has_samples(i))
             self.batch[self.bind(x, symbol)] = batches.given[i]
@@ -261,6 +267,18 @@ class GraphLowering(NamedLowering):
                 self.data.add(symbol)
             return symbol
         return self._before(array, text or "c")
+
+
+def label_ranges(output: Tensor, batch: Sequence[Tensor]) -> Iterator[tuple[int, int]]:
+    """What of a batch are labels of a loss, and the largest of them that may be."""
+    for node in history(output):
+        categorical = node.op.name == "categorical_loss"
+        z, labels, *_ = (*node.inputs, None, None) if node.op.name in LABELLED else (None, None)
+        while isinstance(labels, Tensor) and labels.op and labels.op.name == "astype":
+            (labels,) = labels.inputs
+        for i, x in enumerate(batch):
+            if labels is x and not (categorical and x.ndim == z.ndim):  # these are probabilities
+                yield i, z.shape[-1] - 1 if categorical else 1
 
 
 def _operand_texts(node: Any, place: Instruction) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages.explain import describe
 from tinygrad_lr.messages.origin import caller, locate
 from tinygrad_lr.ops import Op
-from tinygrad_lr.recording import RecordAll, no_grad
+from tinygrad_lr.recording import RecordAll, current, no_grad, recording
 from tinygrad_lr.tensor import Tensor
 
 ARRAYS: dict[Any, int] = {np.argmax: 1, np.argmin: 1, np.argsort: 1}  # how many they take
@@ -35,7 +36,7 @@ class Mask(Tensor):
     __slots__ = ()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if all(np.result_type(unwrap(x)) == bool for x in inputs):
+        if all(np.result_type(unwrap(x)).kind == "b" for x in inputs):
             ufunc = LOGICAL.get(ufunc, ufunc)
         return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
 
@@ -53,35 +54,50 @@ class Mask(Tensor):
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
+    def any(self, *args: Any, **kwargs: Any) -> Any:
+        """Whether any element is true."""
+        return np.any(self, *args, **kwargs)
+
+    def all(self, *args: Any, **kwargs: Any) -> Any:
+        """Whether all elements are true."""
+        return np.all(self, *args, **kwargs)
+
 
 class Repeatable(RecordAll):
     """Keeps every result, and refuses to read values, which the next run has others of.
 
     Attributes:
         detached: the tensors that were detached, by the id of their array.
+        refusals: the errors that were raised, which a function may have caught.
+        results: of all operations, as weak references.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.detached: dict[int, Tensor] = {}
+        self.refusals: list[RecordingError] = []
+        self.results: list[Any] = []
 
     def read(self, tensor: Any, reader: str) -> Any:
         """Refuse the user's line, unless it detaches a tensor, which a program computes as well."""
         if reader == "detach":
             self.detached[id(tensor._array)] = tensor
             return tensor._array
-        index = " (as an index of an array a: tg.Tensor(a)[i])" * (tensor.dtype.kind in "iu")
-        raise RecordingError(
+        index = "As an index of an array a: tg.Tensor(a)[i]. " * (tensor.dtype.kind in "iu")
+        error = RecordingError(
             f"{reader} reads the values of {describe(tensor)} in a step that is recorded: later "
-            f"runs would go on with the values of this one. Choose by np.where(condition, a, b), "
-            f"pass what is computed from it as an argument{index}, and look at results after the "
+            f"runs would go on with the values of this one. {index}Choose by np.where(condition, "
+            f"a, b), pass what is computed from it as an argument, and look at results after the "
             f"step\n"
             f"  {locate(caller())}"
         )
+        self.refusals.append(error)
+        raise error
 
     def check_result(self, node: Any, arrays: list[Any]) -> None:
         """Check it, and let truth values have the operators of masks."""
         self.outer.check_result(node, arrays)
+        self.results.append(weakref.ref(node))
         if node._array.dtype == bool:
             node.__class__ = Mask
 
@@ -96,6 +112,22 @@ class Repeatable(RecordAll):
         with no_grad():
             inputs = tuple(given[name] for name in names[:n])
             return tensor.apply(op, inputs, {name: given[name] for name in names[n:]})
+
+
+def run(function: Callable[..., Any], batch: Sequence[Tensor]) -> tuple[Any, Repeatable]:
+    """What a function gives for a batch, and the recorder of it.
+
+    Raises:
+        RecordingError: if it reads values, even if it catches that.
+    """
+    for x in batch:
+        if x.dtype == bool:
+            x.__class__ = Mask
+    with recording(Repeatable):
+        output, recorder = function(*batch), current()
+    if recorder.refusals:
+        raise recorder.refusals[0]
+    return output, recorder
 
 
 @functools.cache

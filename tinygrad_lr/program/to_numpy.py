@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import copy
+import inspect
 import os
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
+from types import FrameType, FunctionType, MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +18,7 @@ from tinygrad_lr.messages.frames import user_frame
 from tinygrad_lr.messages.origin import Instruction
 from tinygrad_lr.naming.names import find, nodes
 from tinygrad_lr.optim import Optimizer
-from tinygrad_lr.program.batches import Batches
+from tinygrad_lr.program.batches import Batches, plain
 from tinygrad_lr.program.canonical import canonical
 from tinygrad_lr.program.named import FunctionLowering, GraphLowering, NamedLowering
 from tinygrad_lr.program.recorder import RecordingError
@@ -103,10 +105,12 @@ class Program:
         batch: Collection[str] = (),
         current: Mapping[str, Callable[[], Any]] = MappingProxyType({}),
         wrt: Sequence[Tensor] = (),
+        labels: Mapping[str, int] = MappingProxyType({}),
         requires: Callable[[set[str]], None] = lambda names: None,
     ) -> None:
         self.source, self.inputs, self.wrt = source, dict(inputs), list(wrt)
         self._fixed, self._batch, self._current, self._requires = fixed, batch, current, requires
+        self._labels = labels
         space: dict[str, Any] = {"__name__": "program"}
         exec(compile(source, "<program>", "exec"), space)
         self._step = space["step"]
@@ -128,7 +132,7 @@ class Program:
                 f"step has no argument {', '.join(sorted(unknown)) or len(values)}, or is given it "
                 f"twice: the arguments are {', '.join(self.inputs)}"
             )
-        named |= arrays
+        named = {name: self._cast(name, x) for name, x in (named | arrays).items()}
         self._requires({*named})
         for name, x in named.items():
             self._check_shape(name, np.shape(x), np.shape(self.inputs[name]))
@@ -138,6 +142,20 @@ class Program:
             shapes = ", ".join(f"{name} {np.shape(every[name])}" for name in self._batch)
             raise ValueError(f"the arguments have different numbers of samples: {shapes}")
         return self._step(**every)
+
+    def _cast(self, name: str, x: Any) -> Any:
+        """An argument as an array; truth values as numbers where they were numbers.
+
+        Raises:
+            ValueError: if labels are out of range.
+        """
+        array, most = plain(x), self._labels.get(name, np.inf)
+        if name in self._labels and not 0 <= array.min(initial=0) <= array.max(initial=0) <= most:
+            raise ValueError(
+                f"{name} has labels from {array.min()} to {array.max()}, not 0 to {most}"
+            )
+        recorded = np.asarray(self.inputs[name])
+        return array.astype(recorded.dtype) if array.dtype.kind == "b" else array
 
     def _check_shape(self, name: str, shape: tuple[int, ...], recorded: tuple[int, ...]) -> None:
         """Raise unless an argument's shape is one that the program is for."""
@@ -240,7 +258,7 @@ def to_numpy(
     frame = user_frame(2)
     batches = None
     if callable(output) and not isinstance(output, Tensor):
-        batches = Batches(output, batch)
+        batches, function = Batches(output, batch), output
         output = batches.first.output
     elif batch:
         if wrt is not None or len(batch) > 1:
@@ -253,7 +271,7 @@ def to_numpy(
             wrt = [p for p in wrt if any(p is x for x in reached)]
     wrt = [wrt] if isinstance(wrt, Tensor) else list(wrt)
     _check_tensors(output, wrt)
-    names = find([output], frame)
+    names = find([output], _Variables.of(function, frame) if batches else frame)
     if simplify:
         output, wrt, names = canonical(output, wrt, names)
     lowering: NamedLowering
@@ -320,7 +338,24 @@ def _program(
     inputs |= {name: x.value.copy() for name, x in arguments.items() if x.fixed}
     current = {name: lowering.current[x] for name, x in arguments.items() if x in lowering.current}
     samples = [names[x] for x in batch if not x.fixed]
-    return Program(source, inputs, fixed, samples, current, wrt, requires.check)
+    return Program(source, inputs, fixed, samples, current, wrt, lowering.labels, requires.check)
+
+
+class _Variables(NamedTuple):
+    """The variables of a function, in place of those of a frame."""
+
+    f_locals: Mapping[str, Any]
+    f_globals: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, function: Any, frame: FrameType) -> Any:
+        """A function's own variables first, then those of the frame that it is passed on in."""
+        inner = getattr(function, "__func__", function)
+        outside = {**frame.f_globals, **frame.f_locals}
+        if not isinstance(inner, FunctionType):
+            return cls({}, outside)
+        own = {"self": function.__self__} if inner is not function else {}
+        return cls(own | {**inspect.getclosurevars(inner).nonlocals}, outside | inner.__globals__)
 
 
 def _parameters(output: Tensor) -> list[Tensor]:
@@ -346,22 +381,25 @@ def _prove(
     Raises:
         RecordingError: if the results differ.
     """
-    batch, output, _ = batches.last
-    grads = {x: unwrap(g) for x, g in gradients(output).items()} if wrt else {}
-    expected = [output._array, *(np.asarray(grads[x]) for x in wrt)]
-    if optimizer:
-        place = {id(p): i for i, p in enumerate(optimizer.params)}
-        expected[1:] = [
-            _updated(optimizer, place[id(p)], p, g) for p, g in zip(wrt, expected[1:], strict=True)
-        ]
-    try:
-        with np.errstate(all="ignore"):
-            results = program(*(x._array for x in batch))
-    except Exception as error:
-        raise RecordingError(
-            f"the program would fail for another number of samples ({error}). This is a fault of "
-            f"to_numpy\n{program}"
-        ) from error
+    arrays = [x._array for x in batches.last.batch]
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        output = batches.eager(arrays)
+        grads = {x: unwrap(g) for x, g in gradients(output).items()} if wrt else {}
+        expected = [output._array.reshape(()), *(np.asarray(grads[x]) for x in wrt)]
+        if optimizer:
+            place = {id(p): i for i, p in enumerate(optimizer.params)}
+            expected[1:] = [
+                _updated(optimizer, place[id(p)], p, g)
+                for p, g in zip(wrt, expected[1:], strict=True)
+            ]
+        try:
+            results = program(*arrays)
+        except Exception as error:
+            raise RecordingError(
+                f"the program would fail for another number of samples ({error}). This is a fault "
+                f"of to_numpy\n{program}"
+            ) from error
     results = results if isinstance(results, tuple) else (results,)
     exact = all(np.asarray(x).dtype != np.float32 for x in expected)
     rtol, rounding = (1e-7, 1e-12) if exact else (1e-3, 1e-5)
@@ -370,9 +408,10 @@ def _prove(
     for x, y, slope in zip(results, expected, slopes, strict=False):
         near = np.isclose(x, y, rtol=rtol, atol=rtol * largest(y) + noise, equal_nan=True)
         # Adam makes whole steps of rounding
-        if not (near | (slope <= 1e3 * noise if optimizer else False)).all():
+        near |= slope <= 1e3 * noise if optimizer else False
+        if not near.all() or np.asarray(x).dtype != y.dtype:
             raise RecordingError(
-                f"the program would not be right for {len(batch[0])} samples: it gives {x!r}, and "
+                f"the program would not be right for {batches.size} samples: it gives {x!r}, and "
                 f"the function {y!r}. This is a fault of to_numpy\n{program}"
             )
 

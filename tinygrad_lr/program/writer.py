@@ -242,11 +242,12 @@ class Writer:
         return constant(value_of(x))
 
     def operand(self, x: Any, operands: Sequence[Any]) -> Any:
-        """A number as 2.0 beside integers, which a 2 would leave integers, and as 2 elsewhere."""
+        """A number as 2.0 or np.float32(2.0) beside integers, and as 2 elsewhere."""
         if is_number(x) and np.isfinite(n := np.asarray(value_of(x))) and n.dtype.kind == "f":
             kinds = {np.asarray(value_of(a)).dtype.kind for a in operands if not is_number(a)}
             if kinds and "f" not in kinds:
-                return number(short(float(n)))
+                single, node = n.dtype == np.float32, number(short(float(n)))
+                return template("np.float32(x)", x=node) if single else node
         return self.expression(x)
 
     def length(self, n: Length) -> Any:
@@ -362,7 +363,10 @@ def _example(sign: str) -> ast.expr:
 def dotted(name: str) -> ast.expr:
     """np.linalg.inv, as attributes of a variable."""
     first, *rest = name.split(".")
-    return functools.reduce(ast.Attribute, rest, ast.Name(first))
+    node: ast.expr = ast.Name(first)
+    for attribute in rest:
+        node = ast.Attribute(node, attribute)
+    return node
 
 
 def _transpose(x: Any, axes: Any = None) -> str:
