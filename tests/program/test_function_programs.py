@@ -185,12 +185,11 @@ def loss(X, y, labels):
     return np.trace(z @ z.T) / 3 + np.trace(z @ X.T) / len(X) + np.sum(z) / len(X)""",
     "constants chosen by labels": """
 def loss(X, y, labels):
-    cost = tg.Tensor(np.array([1.0, 2.5, 0.5]))
-    return np.sum(cost[labels] * (X @ w))""",
+    return np.sum(tg.Tensor(np.array([1.0, 2.5, 0.5]))[labels] * (X @ w))""",
     "a row put into a column": """
 def loss(X, y, labels):
-    e = (X @ w)[:, None]
-    return np.sum(e[0] * X) + np.sum(e[0] * y)""",
+    e = np.mean((X * w) ** 2, axis=1, keepdims=True)
+    return np.sum(e[0] * y) + np.sum(X @ w)""",
 }  # fmt: skip
 
 
