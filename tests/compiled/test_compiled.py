@@ -419,14 +419,12 @@ MENDED = {
         + np.all(x > -2) * np.sum(w)
     ),
     "a view": lambda x, y, w: (
-        (lambda z: np.min(np.einsum("ij->ji", z)) + np.sum(tg.sigmoid(z) * y[:, None]))(x * w)
-    ),
-    "a trace": lambda x, y, w: (
-        (lambda z: np.trace(z @ z.T) / 3)(np.concatenate([x * w, x]))
-    ),
+        lambda z: np.min(np.einsum("ij->ji", z)) + np.sum(tg.sigmoid(z) * y[:, None])
+    )(x * w),
+    "a trace": lambda x, y, w: (lambda z: np.trace(z @ z.T) / 3)(np.concatenate([x * w, x])),
     "a softmax of a number": lambda x, y, w: np.sum(tg.softmax(w[0]) * (x @ w)),
-    "put into a column": lambda x, y, w: (
-        np.sum(np.mean((x * w) ** 2, axis=1, keepdims=True)[0] * y)
+    "put into a column": lambda x, y, w: np.sum(
+        np.mean((x * w) ** 2, axis=1, keepdims=True)[0] * y
     ),
 }
 

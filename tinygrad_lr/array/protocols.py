@@ -186,11 +186,11 @@ class ArrayMethods(Value):
         """The type of the elements."""
         return self._array.dtype
 
-    def argmax(self, axis: int | None = None, **kwargs: Any) -> Any:
+    def argmax(self: Any, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the largest element, in an array of integers."""
         return np.argmax(self, axis, **kwargs)
 
-    def argmin(self, axis: int | None = None, **kwargs: Any) -> Any:
+    def argmin(self: Any, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the smallest element, in an array of integers."""
         return np.argmin(self, axis, **kwargs)
 

@@ -268,7 +268,9 @@ class Batches:
             places = [int((x == before).sum()) for x in xs]
             place = self._integer(places)
             rows = zip(xs, places, strict=True)
-            if place is not None and all((x == compare(np.arange(len(x)), p)).all() for x, p in rows):
+            if place is not None and all(
+                (x == compare(np.arange(len(x)), p)).all() for x, p in rows
+            ):
                 return partial(_compared, compare, n, place)
         return None
 
