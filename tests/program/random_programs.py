@@ -24,7 +24,7 @@ def alternatives(text):
     return [x for line in text.strip().splitlines() for x in line.split(" ; ")]
 
 
-# Expressions. {a}, {b} and {c} are arrays of floats, {k} is a mask, {i} a row of whole numbers,
+# Expressions. {a} and {b} are arrays of floats, {k} is a mask, {i} whole numbers,
 # {n} a number made of lengths, {u} a literal.
 ELEMENTWISE = alternatives("""
 np.tanh({a}) ; np.exp(0.3 * {a}) ; np.exp(-{a} ** 2) ; np.abs({a}) ; abs({a}) ; np.maximum({a}, 0)
@@ -53,15 +53,21 @@ np.where({k}, {a}, {u}) ; ({a} - {b}) ** 2 ; 0.3 * {a} + 0.7 * {b} ; {a} ** 2 - 
 np.divide({a}, 2 + np.cos({b})) ; ({k} + 1.0) * {a} ; ({a} * {b} + {a}) / 2 ; {b} * ({k} & {k})
 (1 - {k} * {a}) * {b} ; (({a} > 0) + ({b} > 0)) * {a} ; {a} ** 2 * np.exp(-{b} ** 2)
 """)
-PRODUCTS = alternatives("""
+LAYERS = alternatives("""
+X @ W ; X @ W + b ; X @ (W * s) + b ; X @ u ; X @ V ; X @ V @ W ; Z @ W ; np.tanh(X @ V) @ W + b
+(X * scales) @ W ; (X - X.mean(axis=0)) @ W ; (X / X.std(axis=0)) @ V ; (X - X[0]) @ W + b * s
+""")
+PRODUCTS = [
+    *alternatives("""
 {a} @ {b} ; np.dot({a}, {b}) ; {a}.T @ {b} ; {a} @ {b}.T ; np.outer({a}, {b}) ; {a}.dot({b})
 np.tensordot({a}, {b}, 1) ; np.tensordot({a}, {b}, axes=([0], [0])) ; np.matmul({a}, {b})
 np.einsum("ij,jk->ik", {a}, {b}) ; np.einsum("ij,ij->i", {a}, {b}) ; np.einsum("i,j->ij", {a}, {b})
 np.einsum("ij->ji", {a}) ; np.einsum("ij,kj->ik", {a}, {b}) ; np.einsum("i,ij->j", {a}, {b})
 np.einsum("ii->i", {a} @ {a}.T) ; np.einsum("nij,j->ni", {a}, {b}) ; np.einsum("ij->j", {a})
 {a}[:, None] - {b}[None, :] ; {a}[:, None] * {b} ; {a} * {b}[:, None] ; {a}[:, :, None] * {b}
-X @ W ; X @ W + b ; X @ (W * s) + b ; X @ u ; X @ V ; X @ V @ W ; Z @ W ; np.tanh(X @ V) @ W + b
-(X * scales) @ W ; (X - X.mean(axis=0)) @ W ; (X / X.std(axis=0)) @ V ; (X - X[0]) @ W + b * s
+"""),
+    *LAYERS,
+    *alternatives("""
 net(X) ; net(X) * 0.5 ; net(np.tanh(X @ V)) ; net(X) + X @ W ; 0.2 * np.sum(Z * K, axis=(1, 2))
 np.sum((X[:, None, :] - centers) ** 2, axis=-1) ; {a} @ (W @ W.T) ; tg.softmax(X @ X.T / 2) @ {a}
 tg.softmax(X @ V @ X.T / np.sqrt(4)) @ X ; np.concatenate([X, np.ones((len(X), 1))], axis=1) @ V5
@@ -72,7 +78,8 @@ np.tensordot(Z, K[0], axes=([1, 2], [0, 1])) ; Z.mean(axis=1) @ W ; Z.transpose(
 np.swapaxes(Z, 1, 2) @ K[0] ; np.moveaxis(Z, 1, 0) @ W ; Z[..., 0] * v[:2]
 np.linalg.norm(scales) * X @ W ; np.negative(X) @ V ; Z[:, 1] @ W + Z[:, 0] @ W ; V[labels] @ W
 theta["w"] @ X.T ; X @ theta["w"] + theta["b"] ; layers[0] * X @ W ; {a} * layers[1]
-""")
+"""),
+]
 SHAPES = alternatives("""
 {a}[:, 0] ; {a}[:, -1] ; {a}[:, 1:] ; {a}[1:] ; {a}[:-1] ; {a}[::2] ; {a}[::-1] ; {a}[..., 0]
 {a}[:, [0, 2]] ; {a}[:, None] ; {a}[:, None, :] ; {a}[None] ; {a}[np.arange(len(X)), {i}] ; {a}[{i}]
@@ -280,7 +287,7 @@ class Draft:
 
     def loss(self):
         """The lines of the function."""
-        self.add("z", self.r.choice(PRODUCTS[22:34]))
+        self.add("z", self.r.choice(LAYERS))
         for _ in range(self.r.randint(2, 7)):
             if self.r.random() < 0.08:
                 self.block()
