@@ -413,6 +413,19 @@ MENDED = {
     "differences": lambda x, y, w: (
         np.sum(np.maximum(x @ w, 0)[1:] - np.maximum(x @ w, 0)[:-1]) + np.sum(w * w)
     ),
+    "masks of arrays": lambda x, y, w: np.mean(((np.arange(7) > 2) & (x @ w > 0)) * (x @ w - y)),
+    "counts": lambda x, y, w: (
+        np.sum(x @ w * np.any(x > 1, axis=1)) / (1 + np.count_nonzero(y > 0))
+        + np.all(x > -2) * np.sum(w)
+    ),
+    "a view": lambda x, y, w: (
+        lambda z: np.min(np.einsum("ij->ji", z)) + np.sum(tg.sigmoid(z) * y[:, None])
+    )(x * w),
+    "a trace": lambda x, y, w: (lambda z: np.trace(z @ z.T) / 3)(np.concatenate([x * w, x])),
+    "a softmax of a number": lambda x, y, w: np.sum(tg.softmax(w[0]) * (x @ w)),
+    "put into a column": lambda x, y, w: np.sum(
+        np.mean((x * w) ** 2, axis=1, keepdims=True)[0] * y
+    ),
 }
 
 
@@ -430,6 +443,17 @@ def test_a_compiled_step_is_an_ordinary_one(name):
         loss.backward()
         optimizer.step()
         assert_allclose(a.data, b.data, rtol=1e-9)
+
+
+def test_a_repeated_number_of_float32():
+    W, s = (Tensor(np.full(n, 0.3, np.float32), requires_grad=True) for n in [(3, 2), ()])
+
+    def loss(x):
+        return s * np.mean(np.mean(x @ W, axis=1)) + np.min(np.tanh(x @ W))
+
+    x = X.astype(np.float32)
+    expected = loss(Tensor(x)).item()
+    assert_allclose(tg.compile(loss, tg.optim.Adam([W, s]))(x), expected, rtol=1e-6)
 
 
 def test_a_mask_as_an_index_is_refused_by_name():

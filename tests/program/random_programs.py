@@ -12,16 +12,21 @@ import sys
 import time
 import warnings
 from collections import Counter
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 import tinygrad_lr as tg
 
-# Expressions. {a}, {b} and {c} are arrays of floats, {k} is a mask, {i} a row of whole numbers,
+
+def alternatives(text):
+    """The templates of a text."""
+    return [x for line in text.strip().splitlines() for x in line.split(" ; ")]
+
+
+# Expressions. {a} and {b} are arrays of floats, {k} is a mask, {i} whole numbers,
 # {n} a number made of lengths, {u} a literal.
-ELEMENTWISE = """
+ELEMENTWISE = alternatives("""
 np.tanh({a}) ; np.exp(0.3 * {a}) ; np.exp(-{a} ** 2) ; np.abs({a}) ; abs({a}) ; np.maximum({a}, 0)
 np.maximum({u}, {a}) ; np.minimum({a}, {u}) ; tg.sigmoid({a}) ; tg.relu({a}) ; tg.softplus({a})
 {a} ** 2 ; {a} ** 3 ; np.power(np.abs({a}) + 0.5, 1.5) ; 2 ** {a} ; np.sin({a}) ; np.cos({a})
@@ -38,8 +43,8 @@ standardized({a}, -1) ; mixed({a}, {b}) ; mixed({a}, {a}) ; mixed(mixed({a}, {b}
 {a}.round(1) * 0.1 + {a} ; {a}.tanh() ; {a}.sigmoid() ; {a}.softmax() ; {a} - {a}.mean()
 np.exp({a} - np.max({a}, axis=-1, keepdims=True)) ; {a} / np.sqrt(np.sum({a} ** 2) + 0.1)
 {a} + 1 - {a} ** 2 / 2 ; np.maximum({a}, 0) ** 2 ; {a} * tg.sigmoid(1.5 * {a})
-"""
-BINARY = """
+""")
+BINARY = alternatives("""
 {a} + {b} ; {a} - {b} ; {a} * {b} ; {a} / (1 + {b} ** 2) ; {a} / (1 + np.abs({b}))
 np.maximum({a}, {b}) ; np.minimum({a}, {b}) ; np.where({k}, {a}, {b}) ; np.where({k}, {a}, 0)
 np.where({a} > {b}, {a}, {b} ** 2) ; np.logaddexp({a}, {b}) ; {a} * {k} ; {k} * {a} + {b}
@@ -47,108 +52,145 @@ np.where({k}, {a}, {u}) ; ({a} - {b}) ** 2 ; 0.3 * {a} + 0.7 * {b} ; {a} ** 2 - 
 {a} - {b} * {u} ; np.add({a}, {b}) ; np.subtract({a}, {b}) ; np.multiply({a}, {b})
 np.divide({a}, 2 + np.cos({b})) ; ({k} + 1.0) * {a} ; ({a} * {b} + {a}) / 2 ; {b} * ({k} & {k})
 (1 - {k} * {a}) * {b} ; (({a} > 0) + ({b} > 0)) * {a} ; {a} ** 2 * np.exp(-{b} ** 2)
-"""
-PRODUCTS = """
+""")
+LAYERS = alternatives("""
+X @ W ; X @ W + b ; X @ (W * s) + b ; X @ u ; X @ V ; X @ V @ W ; Z @ W ; np.tanh(X @ V) @ W + b
+(X * scales) @ W ; (X - X.mean(axis=0)) @ W ; (X / X.std(axis=0)) @ V ; (X - X[0]) @ W + b * s
+""")
+PRODUCTS = [
+    *alternatives("""
 {a} @ {b} ; np.dot({a}, {b}) ; {a}.T @ {b} ; {a} @ {b}.T ; np.outer({a}, {b}) ; {a}.dot({b})
 np.tensordot({a}, {b}, 1) ; np.tensordot({a}, {b}, axes=([0], [0])) ; np.matmul({a}, {b})
 np.einsum("ij,jk->ik", {a}, {b}) ; np.einsum("ij,ij->i", {a}, {b}) ; np.einsum("i,j->ij", {a}, {b})
 np.einsum("ij->ji", {a}) ; np.einsum("ij,kj->ik", {a}, {b}) ; np.einsum("i,ij->j", {a}, {b})
 np.einsum("ii->i", {a} @ {a}.T) ; np.einsum("nij,j->ni", {a}, {b}) ; np.einsum("ij->j", {a})
 {a}[:, None] - {b}[None, :] ; {a}[:, None] * {b} ; {a} * {b}[:, None] ; {a}[:, :, None] * {b}
-X @ W ; X @ W + b ; X @ (W * s) + b ; X @ u ; X @ V ; X @ V @ W ; Z @ W ; np.tanh(X @ V) @ W + b
-(X * scales) @ W ; (X - X.mean(axis=0)) @ W ; (X / X.std(axis=0)) @ V ; (X - X[0]) @ W + b * s
+"""),
+    *LAYERS,
+    *alternatives("""
 net(X) ; net(X) * 0.5 ; net(np.tanh(X @ V)) ; net(X) + X @ W ; 0.2 * np.sum(Z * K, axis=(1, 2))
 np.sum((X[:, None, :] - centers) ** 2, axis=-1) ; {a} @ (W @ W.T) ; tg.softmax(X @ X.T / 2) @ {a}
 tg.softmax(X @ V @ X.T / np.sqrt(4)) @ X ; np.concatenate([X, np.ones((len(X), 1))], axis=1) @ V5
+Z @ Z.mT ; Z @ K.mT ; np.matmul(Z, V) ; Z.reshape(len(Z), -1)[:, :3] * b ; tg.softmax(Z @ W, axis=1)
+np.einsum("nij,nkj->nik", Z, Z @ V) ; np.einsum("nij,jk->nik", Z, W)
+np.einsum("nij,ij->n", Z, K[0]) ; np.tensordot(Z, K[0], 2)
+np.tensordot(Z, K[0], axes=([1, 2], [0, 1])) ; Z.mean(axis=1) @ W ; Z.transpose(0, 2, 1) @ v[:2]
+np.swapaxes(Z, 1, 2) @ K[0] ; np.moveaxis(Z, 1, 0) @ W ; Z[..., 0] * v[:2]
+np.linalg.norm(scales) * X @ W ; np.negative(X) @ V ; Z[:, 1] @ W + Z[:, 0] @ W ; V[labels] @ W
 theta["w"] @ X.T ; X @ theta["w"] + theta["b"] ; layers[0] * X @ W ; {a} * layers[1]
-"""
-SHAPES = """
+"""),
+]
+SHAPES = alternatives("""
 {a}[:, 0] ; {a}[:, -1] ; {a}[:, 1:] ; {a}[1:] ; {a}[:-1] ; {a}[::2] ; {a}[::-1] ; {a}[..., 0]
 {a}[:, [0, 2]] ; {a}[:, None] ; {a}[:, None, :] ; {a}[None] ; {a}[np.arange(len(X)), {i}] ; {a}[{i}]
 {a}[: len(X) // 2] ; {a}[len(X) // 2 :] ; {a}[0] ; {a}[-1] ; {a}[-2:] ; {a}[1:, :2] ; {a}[:, {i}]
-{a}[1:] - {a}[:-1] ; {a}[1:] * {b}[:-1] ; {a}[: len(X) - 1] ; b[labels] ; V[labels] ; W[:, labels]
-tg.Tensor(scales)[labels] ; {a}[np.arange(len(X))[::-1]] ; {a}[np.argsort(y)] ; W[[0, 0, 1]]
-{a}[np.arange(len(X) - 1)] ; {a}[2] * {b} ; {a}[-1, 0] * {b} ; {a}[2 : len(X) - 1]
-{a}.T ; {a}.reshape(-1) ; {a}.reshape(len(X), -1) ; {a}.reshape(-1, 1) ; np.ravel({a}) ; {a}.flatten()
+{a}[1:] - {a}[:-1] ; {a}[1:] * {b}[:-1] ; {a}[np.arange(3), np.argsort({b})] ; {a}[labels, :2]
+{a}[labels[:3]] ; {a}[np.arange(len(X)) // 2]
+{a}[np.arange(len(X)), np.stack([labels, labels // 2])]
+{a}[np.arange(len(X)), np.argmax(Z, axis=2).T % 3] ; {a}[:, [0, 0, 1]]
+{a}[np.arange(3), np.argsort({a}[:, :3], axis=1)]
+{a}[np.arange(len(X))[:, None], np.argsort({a}, axis=1)] ; {a}[np.arange(len(X)), [1] * len(X)]
+{a}[[0, -1]] ; {a}[labels][:, labels] ; {a}[(len(X) - 1) // 2] * {b} ; {a}[1::2] ; {a}[::-2]
+{a}[: len(X) - 1] ; b[labels] ; V[labels] ; W[:, labels] ; tg.Tensor(scales)[labels]
+{a}[np.arange(len(X))[::-1]] ; {a}[np.argsort(y)] ; W[[0, 0, 1]] ; {a}[np.arange(len(X) - 1)]
+{a}[2] * {b} ; {a}[-1, 0] * {b} ; {a}[2 : len(X) - 1] ; {a}.T ; {a}.reshape(-1)
+{a}.reshape(len(X), -1) ; {a}.reshape(-1, 1) ; np.ravel({a}) ; {a}.flatten()
 np.reshape({a}, (len(X), 2, -1)) ; np.reshape({a}, (-1, 2)) ; {a}.reshape((2, -1)) ; {a}.mT
 np.expand_dims({a}, 1) ; np.squeeze({a}[:, :1], axis=1) ; np.squeeze({a}[:, None], 1)
-np.transpose({a}) ; np.transpose({a}, (1, 0)) ; np.transpose({a}, (0, 2, 1)) ; np.swapaxes({a}, 0, 1)
-np.moveaxis({a}, -1, 0) ; np.broadcast_to({a}, (len(X), 3)) ; np.broadcast_to({a}, (2, len(X)))
-np.flip({a}, axis=0) ; np.flip({a}) ; np.pad({a}, 1) ; np.pad({a}, (1, 2)) ; {a}.transpose()
-np.pad({a}, ((0, 1), (1, 0))) ; np.pad({a}, ((1, 1), (0, 0)), constant_values=0.5)
-np.concatenate([{a}, {b}]) ; np.concatenate([{a}, {b}], axis=1) ; np.concatenate([{a}, {a}], axis=-1)
+np.transpose({a}) ; np.transpose({a}, (1, 0)) ; np.transpose({a}, (0, 2, 1))
+np.swapaxes({a}, 0, 1) ; np.moveaxis({a}, -1, 0) ; np.broadcast_to({a}, (len(X), 3))
+np.broadcast_to({a}, (2, len(X))) ; np.flip({a}, axis=0) ; np.flip({a}) ; np.pad({a}, 1)
+np.pad({a}, (1, 2)) ; {a}.transpose() ; np.pad({a}, ((0, 1), (1, 0)))
+np.pad({a}, ((1, 1), (0, 0)), constant_values=0.5) ; np.concatenate([{a}, {b}])
+np.concatenate([{a}, {b}], axis=1) ; np.concatenate([{a}, {a}], axis=-1)
 np.concatenate([{a}[1:], {a}[:1]]) ; np.concatenate([np.zeros(1), {a}]) ; np.stack([{a}, {b}])
 np.stack([{a}, {b}], axis=1) ; np.stack([{a}, s * {a}], axis=-1) ; np.vstack([{a}, {b}])
 np.hstack([{a}, {b}]) ; np.concatenate([{a}, {b}], axis=None) ; np.diagonal({a} @ {a}.T)
 np.cumsum({a}, axis=0) / {n} ; np.cumsum({a}) / {n} ; np.cumsum({a}, axis=-1)
 tg.add_at({a}, labels, (3,)) ; tg.add_at({a}, {i}, (len(X),)) ; tg.getitem({a}, 0)
-"""
-REDUCTIONS = """
+""")
+REDUCTIONS = alternatives("""
 {a}.sum(axis=-1) ; {a}.sum(axis=0) / {n} ; {a}.mean(axis=0) ; {a}.mean(axis=1) ; {a}.max(axis=-1)
 {a}.mean(axis=0, keepdims=True) ; np.max({a}, axis=0) ; np.min({a}, axis=-1) ; {a}.min(axis=0)
 np.sum({a} * {a}, axis=-1) ; np.mean({a} ** 2, axis=1, keepdims=True) ; np.var({a}, axis=0, ddof=1)
 np.var({a}, axis=-1) ; np.sqrt(np.var({a}, axis=0) + 0.1) ; np.std({a}, ddof=1) * {b} ; {a}.std()
-np.prod({a}, axis=1) ; np.prod({a}[0]) * {b} ; tg.logsumexp({a}, axis=-1) ; tg.logsumexp({a}, axis=0)
-np.sum({a}, axis=(0, 1)) / {n} * {b} ; np.trace({a} @ {a}.T) / {n} * {b} ; np.trace(V) * {b}
-np.mean({a}) + {b} ; {a} - {a}.mean(axis=-1, keepdims=True) ; {a} - {a}.mean(axis=0) ; np.max({a}) + {b}
-{a} / {n} ; {a} * {n} / 10 ; {n} * 0.1 - {a} ; {a} * 0.5 / {n} ; {a}.sum() / {n} - {b}
-np.sum(np.where({k}, {a}, 0), axis=0) / {n} ; tg.cross_entropy({a}, labels, reduction="none")
-tg.mse_loss({a}, {b}, reduction="none") ; np.sum({a} * mask) / np.sum(mask + 0.1) * {b}
+np.prod({a}, axis=1) ; np.prod({a}[0]) * {b} ; tg.logsumexp({a}, axis=-1)
+tg.logsumexp({a}, axis=0) ; np.sum({a}, axis=(0, 1)) / {n} * {b} ; np.trace({a} @ {a}.T) / {n} * {b}
+np.trace(V) * {b} ; np.mean({a}) + {b} ; {a} - {a}.mean(axis=-1, keepdims=True)
+{a} - {a}.mean(axis=0) ; np.max({a}) + {b} ; {a} / {n} ; {a} * {n} / 10 ; {n} * 0.1 - {a}
+{a} * 0.5 / {n} ; {a}.sum() / {n} - {b} ; np.sum(np.where({k}, {a}, 0), axis=0) / {n}
+tg.cross_entropy({a}, labels, reduction="none") ; tg.mse_loss({a}, {b}, reduction="none")
+np.sum({a} * mask) / np.sum(mask + 0.1) * {b}
 tg.binary_cross_entropy_with_logits({a}, mask, reduction="none") ; np.prod({a} * 0.5) + {b}
-np.min({a}) * {b} ; np.sum({a} ** 2) ** 0.5 * {b} / {n} ; np.amax({a}, axis=0) ; np.mean({a}, 0)
+np.max({a}, axis=(0, 1)) * {b} ; np.var({a}, axis=(0, 1)) + {b} ; {a}.std(axis=0, ddof=1) * b
+tg.logsumexp(np.where({a} >= {a}.mean(), {a}, -np.inf)) * {b} ; np.mean({a}, axis=(0, 1)) * {b}
+tg.softmax(np.where(np.tri(len(X)) > 0, {a}, -np.inf))
+tg.logsumexp({a}, axis=1, keepdims=True) - {a} ; {a}.max(axis=0, keepdims=True) - {a}
+np.sum({a}, axis=-1, keepdims=True) / {n} * {a} ; np.min({a}) * {b}
+np.sum({a} ** 2) ** 0.5 * {b} / {n} ; np.amax({a}, axis=0) ; np.mean({a}, 0)
 {a} * np.sum({k}) / {n} ; {a} / np.maximum(np.sum({k}), 1) ; np.mean({k}, axis=0) * {a}
-"""
-CONSTANTS = """
+""")
+CONSTANTS = alternatives("""
 np.ones(len(X)) * {a} ; np.zeros((len(X), 3)) + {a} ; np.arange(len(X)) / len(X) * {a}
 np.eye(3) @ {a} ; {a} @ np.eye(4) ; np.ones_like({a}) - {a} ; {a} + np.zeros_like({a})
 np.full(len(X), 0.5) + {a} ; (np.eye(len(X)) - 1 / len(X)) @ {a} ; np.tril(np.ones((4, 4))) * V
-np.tri(len(X)) @ {a} / len(X) ; np.array([0.5, 1.0, -1.0]) * {a} ; [1.0, 2.0, 0.5] * {a}
-lam * {a} ; {a} * scale ** 2 ; alpha * {a} ; np.ones((len(X), 1)) * {a} ; np.sqrt(5) * {a}
-(1 - np.arange(len(X)) / len(X)) * {a} ; 0.9 ** np.arange(len(X)) * {a} ; {a} - np.log(2)
-np.ones((3, len(X))) @ {a} / len(X) ; {a} * (labels == 1) ; {a} * labels / 3 ; class_weights[1] * {a}
-"""
-MASKS = """
+np.tri(len(X)) @ {a} / len(X) ; np.array([0.5, 1.0, -1.0]) * {a} ; [1.0, 2.0, 0.5] * {a} ; lam * {a}
+{a} * scale ** 2 ; alpha * {a} ; np.ones((len(X), 1)) * {a} ; np.sqrt(5) * {a} ; {a} ** labels
+labels[:, None] * v ; np.where(mask, 1, -1) * {a} ; np.sign(labels - 1) * {a}
+labels.astype(float) * {a} ; {a} / (labels.sum() + 1) ; {a} * mask.mean() ; {a} * np.max(labels)
+(mask == 0) * {a} ; np.cumsum(labels) * {a} / 10 ; (labels + mask) * {a} / 3 ; {a} ** (labels + 1)
+(1 - mask * 1.0) * {a} ; (labels - labels.mean()) * {a}
+np.sum(labels[:, None] == labels, axis=1) * {a} ; {a} / (np.sum(labels == 1) + 1)
+{a} * np.ones(len(X), int) ; {a}.astype(np.float32) + {b} ; np.count_nonzero(mask) * {a} / 10
+{a} * (X.shape[0] > 2) ; {a} * (mask & (labels > 0)) ; (1 - np.arange(len(X)) / len(X)) * {a}
+0.9 ** np.arange(len(X)) * {a} ; {a} - np.log(2) ; np.ones((3, len(X))) @ {a} / len(X)
+{a} * (labels == 1) ; {a} * labels / 3 ; class_weights[1] * {a}
+""")
+MASKS = alternatives("""
 {a} > 0 ; {a} > {b} ; {a} <= 0.3 ; y > 0 ; labels == 1 ; labels[:, None] == np.arange(3) ; mask
-~{k} ; {k} & {k} ; {k} | {k} ; {k} ^ {k} ; np.logical_and({k}, {k}) ; np.logical_not({k}) ; np.isfinite({a})
-~np.isnan({a}) ; {a} >= {a}.mean() ; {a} == {a}.max(axis=-1, keepdims=True) ; labels != 0
-{k}[:, None] ; {k}[:, None] & {k} ; {a} < np.minimum({b}, 0.5) ; np.greater({a}, {b}) ; labels >= 1
-np.arange(len(X)) % 2 == 0 ; np.arange(len(X)) < len(X) // 2 ; {k}[::-1] ; np.logical_or({k}, {k})
-np.abs({a}) < 1 ; labels[:, None] != labels ; ({a} > -1) & ({a} < 1) ; np.arange(len(X)) > 0
-np.any({k}, axis=-1) ; np.all({k}, axis=0)
-"""
-INDICES = """
+~{k} ; {k} & {k} ; {k} | {k} ; {k} ^ {k} ; np.logical_and({k}, {k}) ; np.logical_not({k})
+np.isfinite({a}) ; ~np.isnan({a}) ; {a} >= {a}.mean() ; {a} == {a}.max(axis=-1, keepdims=True)
+labels != 0 ; {k}[:, None] ; {k}[:, None] & {k} ; {a} < np.minimum({b}, 0.5) ; np.greater({a}, {b})
+labels >= 1 ; np.arange(len(X)) % 2 == 0 ; np.arange(len(X)) < len(X) // 2 ; {k}[::-1]
+np.logical_or({k}, {k}) ; np.abs({a}) < 1 ; labels[:, None] != labels ; ({a} > -1) & ({a} < 1)
+np.arange(len(X)) > 0 ; np.any({k}, axis=-1) ; np.all({k}, axis=0)
+""")
+INDICES = alternatives("""
 labels ; np.argmax({a}, axis=1) ; np.argmin({a}, 1) ; np.argsort(y) ; np.argmax(X[:, :3], axis=-1)
 (labels + 1) % 3 ; labels // 2 ; 2 - labels ; np.where({k}, labels, 0) ; np.argsort({a})
 labels[::-1] ; {a}.argmax(axis=1) ; np.maximum(labels, 1) ; np.argmax({a} @ {b}, axis=1)
-"""
-NUMBERS = """
+""")
+NUMBERS = alternatives("""
 len(X) ; X.shape[0] ; y.size ; X.size ; (len(X) - 1) ; (2 * len(X)) ; (len(X) // 2) ; {a}.size
 np.sqrt(len(X)) ; float(len(X)) ; {a}.shape[-1] ; (0.8 * len(X)) ; np.log(len(X) + 1)
 (len(X) / (len(X) - 1)) ; len({a}) ; (len(y) + 1) ; (X.shape[0] * X.shape[1]) ; X.shape[1]
 (len(X) * (len(X) - 1)) ; (len(X) * (len(X) - 1) / 2) ; len(X) ** 0.5 ; len(X) ** 2 ; np.size({a})
 np.shape({a})[0] ; (1 - 1 / len(X)) ; (len(X) + lam)
-"""
-LOSSES = """
+""")
+LOSSES = alternatives("""
 np.mean({a}) ; np.sum({a}) / len(X) ; np.sum({a} ** 2) / X.shape[0] ; {a}.mean() ; np.sum({a}) / {n}
-np.sum({a}) ; np.mean({a} ** 2) ; np.max({a}) ; np.min({a}) ; np.sum({a} * mask) / np.sum(mask + 0.1)
-np.mean(np.where({k}, {a}, 2 * {a})) ; tg.mse_loss({a}, y) ; tg.mse_loss({a}, {b})
-tg.binary_cross_entropy_with_logits({a}, mask) ; tg.binary_cross_entropy_with_logits({a}, y > 0)
-tg.binary_cross_entropy(tg.sigmoid({a}), mask) ; tg.cross_entropy({a}, labels)
-tg.cross_entropy({a}, labels, weight=class_weights) ; tg.cross_entropy({a}, labels, reduction="sum")
-tg.cross_entropy({a}, tg.softmax({b})) ; tg.cross_entropy({a}[0], labels[0]) ; tg.cross_entropy({a}, np.argmax(X[:, :3], axis=1))
--np.mean(tg.log_softmax({a})[np.arange(len(X)), labels]) ; np.var({a}) ; np.std({a}) ; np.var({a}, ddof=1)
--np.mean(y * tg.sigmoid({a})) ; np.mean(huber({a} - y)) ; tg.logsumexp({a}) ; tg.logsumexp({a}) / {n}
-np.trace({a} @ {a}.T) / {n} ; ({a} @ {a}) / {n} ; np.dot({a}, {a}) ; np.mean(leaky({a})) ; s * np.mean({a})
-np.mean(np.maximum(0, 1 - {a} * np.sign(y))) ; np.sum({a} * weighted(labels)) ; {a}.sum() / y.size
+np.sum({a}) ; np.mean({a} ** 2) ; np.max({a}) ; np.min({a})
+np.sum({a} * mask) / np.sum(mask + 0.1) ; np.mean(np.where({k}, {a}, 2 * {a})) ; tg.mse_loss({a}, y)
+tg.mse_loss({a}, {b}) ; tg.binary_cross_entropy_with_logits({a}, mask)
+tg.binary_cross_entropy_with_logits({a}, y > 0) ; tg.binary_cross_entropy(tg.sigmoid({a}), mask)
+tg.cross_entropy({a}, labels) ; tg.cross_entropy({a}, labels, weight=class_weights)
+tg.cross_entropy({a}, labels, reduction="sum") ; tg.cross_entropy({a}, tg.softmax({b}))
+tg.cross_entropy({a}[0], labels[0]) ; tg.cross_entropy({a}, np.argmax(X[:, :3], axis=1))
+-np.mean(tg.log_softmax({a})[np.arange(len(X)), labels]) ; np.var({a}) ; np.std({a})
+np.var({a}, ddof=1) ; -np.mean(y * tg.sigmoid({a})) ; np.mean(huber({a} - y)) ; tg.logsumexp({a})
+tg.logsumexp({a}) / {n} ; np.trace({a} @ {a}.T) / {n} ; ({a} @ {a}) / {n} ; np.dot({a}, {a})
+np.mean(leaky({a})) ; s * np.mean({a}) ; np.mean(np.maximum(0, 1 - {a} * np.sign(y)))
+np.sum({a} * weighted(labels)) ; {a}.sum() / y.size
 np.mean((tg.softmax({a}) - (labels[:, None] == np.arange(3))) ** 2) ; np.sum(np.abs({a})) / {n}
 np.sum(({a} - y) ** 2) / np.sqrt(len(y)) ; np.mean({a}[1:] - {a}[:-1]) ; np.sum({k} * {a}) / {n}
 -np.sum(tg.Tensor(np.eye(3))[labels] * tg.log_softmax({a})) / len(X) ; np.prod({a}.mean(axis=0))
-"""
-PENALTIES = """
+""")
+PENALTIES = alternatives("""
 0.1 * np.sum(W ** 2) ; lam * np.sum(np.abs(W)) ; lam / len(X) * np.sum(V * V) ; 0.01 * (v @ v)
 lam * sum(np.sum(p ** 2) for p in (W, b, V)) ; s ** 2 ; np.sum(K ** 2) / len(X)
-lam * sum((p ** 2).sum() for p in net.parameters()) ; 0.1 * np.max(np.abs(u)) ; 0.5 * alpha * v.sum()
-"""
+lam * sum((p ** 2).sum() for p in net.parameters()) ; 0.1 * np.max(np.abs(u))
+0.5 * alpha * v.sum()
+""")
 HELPERS = """
 def leaky(z):
     return np.where(z > 0, z, 0.01 * z)
@@ -205,40 +247,13 @@ SHAPE = {"W": (4, 3), "b": (3,), "v": (3,), "u": (4,), "V": (4, 4), "V5": (5, 3)
 SHAPE |= {"K": (1, 2, 4), "w": (4,)}
 DRAFTS = 3, 5, 8  # the sizes of the batches that lines are tried on
 MAX_VALUE, MAX_SIZE = 20, 400
+FAILURES = ValueError, TypeError, IndexError, AttributeError, ZeroDivisionError  # of lines
 
 
-def alternatives(text):
-    """The templates of a text."""
-    return [x.strip() for line in text.strip().splitlines() for x in line.split(" ; ")]
-
-
-(
-    ELEMENTWISE,
-    BINARY,
-    PRODUCTS,
-    SHAPES,
-    REDUCTIONS,
-    CONSTANTS,
-    INDICES,
-    NUMBERS,
-    LOSSES,
+TEMPLATES = (
+    ELEMENTWISE, BINARY, PRODUCTS, SHAPES, REDUCTIONS, CONSTANTS, MASKS, INDICES, NUMBERS, LOSSES,
     PENALTIES,
-) = map(
-    alternatives,
-    (
-        ELEMENTWISE,
-        BINARY,
-        PRODUCTS,
-        SHAPES,
-        REDUCTIONS,
-        CONSTANTS,
-        INDICES,
-        NUMBERS,
-        LOSSES,
-        PENALTIES,
-    ),
-)
-MASKS = alternatives(MASKS)
+)  # fmt: skip
 BLOCKS = [x.strip("\n") for x in BLOCKS.split("#\n")]
 KINDS = (ELEMENTWISE, 4), (BINARY, 3), (PRODUCTS, 5), (SHAPES, 3), (REDUCTIONS, 2), (CONSTANTS, 1)
 
@@ -272,7 +287,7 @@ class Draft:
 
     def loss(self):
         """The lines of the function."""
-        self.add("z", self.r.choice(PRODUCTS[22:34]))
+        self.add("z", self.r.choice(LAYERS))
         for _ in range(self.r.randint(2, 7)):
             if self.r.random() < 0.08:
                 self.block()
@@ -341,9 +356,8 @@ class Draft:
         """A name of an array that broadcasts with another."""
         shape = np.shape(self.value(name))
         fits = [x for x in self.names if broadcast(shape, np.shape(self.value(x)))]
-        return self.r.choice(
-            [*fits, *(x for x in self.known if broadcast(shape, SHAPE[x]))] or [name]
-        )
+        fits += [x for x in self.known if broadcast(shape, SHAPE[x])]
+        return self.r.choice(fits or [name])
 
     def add(self, kind, template, mask=False):
         """A line that assigns, if it runs; in a few attempts."""
@@ -390,14 +404,7 @@ class Draft:
                 value = eval(code, self.space | variables, variables)
                 values.append(variables[name] if name else value)
             return values if all(usable(x, mask) for x in values) else None
-        except (
-            ValueError,
-            TypeError,
-            IndexError,
-            AttributeError,
-            tg.GradientError,
-            ZeroDivisionError,
-        ):
+        except FAILURES:
             return None
 
 
@@ -468,7 +475,7 @@ def made(seed, drawn=None):
         execute(text, name, space)
         params = [*leaves.values(), *space["theta"].values(), *space["layers"]]
         params += space["net"].parameters()
-        reached = reach(space["loss"], params, dtype) if "return  " not in f"{text} " else []
+        reached = reach(space["loss"], params, dtype)
     return Model(space["loss"], text, reached, dtype) if reached else None
 
 
@@ -521,7 +528,7 @@ def compare(model, results, expected, title):
             raise Wrong(f"{title}: off by {off:.1e}")
 
 
-def check_gradients(model, seed, simplify):
+def check_gradients(model, seed, simplify=True):
     """to_numpy, on other data of other sizes."""
     program = tg.to_numpy(
         model.loss, *batch(4 + seed % 7, seed, model.dtype), simplify=simplify, wrt=model.params
@@ -585,7 +592,7 @@ def check_compiled(model, twin, seed):
     optimizer, other = optimizer_of(model, seed), optimizer_of(twin, seed)
     optimizer.eps = other.eps = 1e-3
     step, n = tg.compile(model.loss, optimizer), 4 + seed % 7
-    for i, size in enumerate((n, n, n, n + 2, n, n - 1)):
+    for i, size in enumerate((n, n, n, n + 2, n, n + 2)):
         arrays = batch(size, seed + i, model.dtype)
         optimizer.lr = other.lr = 0.01 * (1 + i // 2)
         before = [p.data.copy() for p in model.params]
@@ -604,26 +611,35 @@ def check_compiled(model, twin, seed):
             theirs[:] = [np.copy(x) if isinstance(x, np.ndarray) else x for x in ours]
 
 
-def attempt(seed):
-    """(what became of a program in each check, its source); None if it was not finite.
+def check_raw(model, seed):
+    check_gradients(model, seed, simplify=False)
+
+
+def check_compile(model, seed):
+    check_compiled(model, made(seed, model.text), seed)
+
+
+CHECKS = {
+    "to_numpy": check_gradients,
+    "to_numpy, raw": check_raw,
+    "to_numpy, optimizer": check_update,
+    "compile": check_compile,
+}
+
+
+def attempt(seed, titles=tuple(CHECKS)):
+    """(what became of a program in some checks, its source); None if it was not finite.
 
     A check gives "right", or an exception.
     """
     if (model := made(seed)) is None:
         return None
-    twins = [made(seed, model.text) for _ in range(2)]
-    checks = {
-        "to_numpy": lambda: check_gradients(model, seed, True),
-        "to_numpy, raw": lambda: check_gradients(model, seed, False),
-        "to_numpy, optimizer": lambda: check_update(model, seed),
-        "compile": lambda: check_compiled(*twins, seed),
-    }
     verdicts = {}
-    for title, check in checks.items():
+    for title in titles:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             try:
-                check()
+                CHECKS[title](made(seed, model.text), seed)
                 verdicts[title] = "right"
             except Exception as error:
                 verdicts[title] = error
@@ -643,32 +659,25 @@ def kind_of(verdict):
 
 
 def main(count, start=0):
-    began, found, refusals, skipped = time.perf_counter(), Counter(), Counter(), 0
+    """Try programs, print those that are not right, and count."""
+    began, found, reasons = time.perf_counter(), Counter(), Counter()
     for seed in range(start, start + count):
         if (result := attempt(seed)) is None:
-            skipped += 1
+            found["not finite"] += 1
             continue
-        verdicts, text = result
-        kinds = {title: kind_of(x) for title, x in verdicts.items()}
-        worst = [k for k in kinds.values() if k not in ("right", "refused")]
-        verdict = worst[0] if worst else "refused" if "refused" in kinds.values() else "right"
-        found[verdict] += 1
-        for title, kind in kinds.items():
-            if kind != "right":
-                error = str(verdicts[title])
-                refusals[f"{title}, {kind}: {re.sub(r'[0-9]+', '0', error)[:60]!r}"] += 1
-        if worst:
-            shown = "\n".join(f"{t}: {verdicts[t]}" for t, k in kinds.items() if k != "right")
-            print(f"--- {seed} {verdict}\n{text}\n{shown}\n", flush=True)
-        elif verdict == "refused":
-            print(
-                f"--- {seed} {verdict}\n{text}\n{next(x for x in verdicts.values() if x != 'right')}\n"
-            )
-    for line, n in refusals.most_common():
-        print(f"{n:5} {line}")
-    tried = count - skipped
-    share = found["refused"] / max(tried, 1)
-    print(f"{dict(found)}, not finite: {skipped}, refused: {share:.1%}", end=", ")
+        faults = {title: x for title, x in result[0].items() if x != "right"}
+        kinds = [kind_of(x) for x in faults.values()]
+        worst = next((kind for kind in kinds if kind != "refused"), "refused")
+        found[worst if kinds else "right"] += 1
+        for kind, (title, error) in zip(kinds, faults.items(), strict=True):
+            reasons[f"{title}, {kind}: {re.sub(r'[0-9]+', '0', str(error))[:60]!r}"] += 1
+        if kinds:
+            shown = {str(x) for x in faults.values()}
+            print(f"--- {seed} {worst}", result[1], *shown, sep="\n", flush=True)
+    for reason, n in reasons.most_common():
+        print(f"{n:5} {reason}")
+    share = found["refused"] / max(count - found["not finite"], 1)
+    print(f"{dict(found)}, {share:.1%} refused", end=", ")
     print(f"{(time.perf_counter() - began) / count:.2f} s each")
 
 

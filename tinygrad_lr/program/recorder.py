@@ -36,7 +36,7 @@ class Mask(Tensor):
     __slots__ = ()
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if all(np.result_type(unwrap(x)).kind == "b" for x in inputs):
+        if {np.result_type(unwrap(x)) for x in inputs} == {np.dtype(bool)}:
             ufunc = LOGICAL.get(ufunc, ufunc)
         return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
 

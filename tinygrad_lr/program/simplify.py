@@ -219,7 +219,7 @@ def _scattered_product(x: Symbol) -> Any:
     for a, b in commuted(x):
         if not (isinstance(a, Symbol) and isinstance(b, Symbol) and b.args):
             continue
-        if a.value.shape != x.value.shape:
+        if a.value.shape != b.value.shape:
             continue
         if b.function in (np.add, np.subtract) and _scattered(b.args[0]):
             return b.function(a * b.args[0], a * b.args[1])

@@ -323,7 +323,8 @@ def names_once(index: Any) -> bool:
     """Whether an index names each element once: a basic one, or a column for every row."""
     index = index if isinstance(index, tuple) else (index,)
     basic = all(i is None or i is ... or isinstance(i, (int, slice)) for i in index)
-    return basic or any(is_call(i, np.arange) for i in index)
+    rows = all(np.ndim(value_of(i)) < 2 for i in index)  # not the same ones again
+    return basic or (rows and any(is_call(i, np.arange) for i in index))
 
 
 def negated(node: ast.expr) -> ast.expr | None:
