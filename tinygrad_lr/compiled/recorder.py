@@ -19,12 +19,13 @@ from tinygrad_lr.compiled.plan import NotApplicable, PackedArrays, PackedState, 
 from tinygrad_lr.compiled.rewrites import UNGUARDED, Augmented, common_factor, faster
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming.names import nodes
+from tinygrad_lr.ops import add_reduce
 from tinygrad_lr.optim import SGD
 from tinygrad_lr.program.lowering import Lowering, trace_update
 from tinygrad_lr.program.named import LABELLED
 from tinygrad_lr.program.recorder import Mask, RecordingError, Repeatable
 from tinygrad_lr.program.simplify import simplified
-from tinygrad_lr.program.symbols import Symbol
+from tinygrad_lr.program.symbols import Symbol, Trace
 from tinygrad_lr.recording import current, recording
 from tinygrad_lr.tensor import Tensor, history
 
@@ -76,6 +77,23 @@ class Recording(Lowering):
         return symbol
 
 
+class Rate(Symbol):
+    """A rate of an optimizer, which is an argument, and not 0 in the runs of its program."""
+
+    def __init__(self, trace: Trace, value: Any) -> None:
+        super().__init__(trace, value, is_argument=True)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+
+def clipped(grads: Sequence[Any], max_norm: float) -> list[Any]:
+    """The gradients, scaled to a norm of all together of at most max_norm, as PyTorch does it."""
+    norm = np.sqrt(sum(add_reduce(g * g, axis=None) for g in grads))
+    factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
+    return [g * factor for g in grads]
+
+
 class Recorded(NamedTuple):
     """A recorded step."""
 
@@ -95,11 +113,16 @@ class Recorded(NamedTuple):
 
 
 def record(
-    loss: Callable[..., Tensor], state: PackedState, arrays: Sequence[Any], guarded: bool = False
+    loss: Callable[..., Tensor],
+    state: PackedState,
+    arrays: Sequence[Any],
+    clip_norm: float | None = None,
+    guarded: bool = False,
 ) -> Recorded:
     """The program of a step on arrays of these shapes.
 
     Args:
+        clip_norm: what the gradients are clipped to, if they are.
         guarded: whether no formula overflows; otherwise there is a guarded program to go to.
 
     Raises:
@@ -111,9 +134,9 @@ def record(
     _check_loss(output, again)
     outside = {id(x) for x in nodes([output])} & {id(x) for x in nodes([again])}
     recorded = Recording([*batch, *state.params], outside, guarded, detached)
-    fallback = functools.cache(lambda: record(loss, state, arrays, guarded=True).program)
+    fallback = functools.cache(lambda: record(loss, state, arrays, clip_norm, True).program)
     with np.errstate(all="ignore"):
-        plan, names = _plan(recorded, output, state, None if guarded else fallback)
+        plan, names = _plan(recorded, output, state, clip_norm, None if guarded else fallback)
         others = tuple(recorded.others.values())
         labels = list(_labels(output, batch))
         return Recorded(_program(plan), others, names, itertools.count(2), [1], labels)
@@ -142,7 +165,11 @@ def _check_loss(loss: Any, again: Any) -> None:
 
 
 def _plan(
-    recorded: Recording, output: Tensor, state: PackedState, fallback: Callable[[], Any] | None
+    recorded: Recording,
+    output: Tensor,
+    state: PackedState,
+    clip_norm: float | None,
+    fallback: Callable[[], Any] | None,
 ) -> tuple[Plan, tuple[str, ...]]:
     """The plan of a step, and the names of the optimizer's lists that it changes."""
     trace, optimizer = recorded.trace, state.optimizer
@@ -166,18 +193,25 @@ def _plan(
     for i, array in reversed(grads.augmented.items()):
         if (both := augmented.gradient(*gradients[i : i + 2])) is not None:
             targets[i : i + 2] = [(both, array)]
-    lr, t = (trace.argument(np.array(x, grads.packed.dtype)) for x in (optimizer.lr, 0))
+    dtype = grads.packed.dtype
+    rates = {name: Rate(trace, np.array(x, dtype)) for name, x in state.rates().items()}
+    t = trace.argument(np.array(0, dtype))
     slots = {name: placed(x.packed) for name, x in state.slots.items()}
     data, gradient = placed(state.data.packed), placed(grads.packed) * c
+    if clip_norm is not None:
+        (gradient,) = clipped([gradient], clip_norm)
     rule: Any = copy.copy(optimizer)
-    rule.lr = lr
+    for name, rate in rates.items():
+        name, _, i = name.rstrip("]").partition("[")
+        parts = getattr(rule, name)
+        setattr(rule, name, (*parts[: int(i)], rate, *parts[int(i) + 1 :]) if i else rate)
     steps = {"steps": t} if hasattr(optimizer, "steps") else {}
     new_data, new = trace_update(rule, 0, data, gradient, slots | steps)
     changed = {name: symbol for name, symbol in slots.items() if new[name] is not symbol}
     updates = [(new_data, places[data])] if new_data is not data else []
     updates += [(new[name], places[symbol]) for name, symbol in changed.items()]
-    variables = [lr, t, *batch, *recorded.others]
-    return Plan(variables, places, loss, targets, updates, fallback), tuple(changed)
+    scalars, arrays = [*rates.values(), t], [*batch, *recorded.others]
+    return Plan(scalars, arrays, places, loss, targets, updates, fallback), tuple(changed)
 
 
 def _program(plan: Plan) -> FloatProgram | BlockedProgram | BufferedProgram:

@@ -237,6 +237,7 @@ def same(x: Symbol, y: Any) -> bool:
 
 
 REPEATED = {np.zeros, np.broadcast_to}  # shorter to call than to write out, if all is constant
+MAX_RULES = 40  # within each other, as for the parts of a long sum
 COMMUTATIVE = {np.add, np.multiply, np.maximum, np.minimum}
 
 
@@ -255,6 +256,7 @@ class Trace:
         self.derivations: dict[Symbol, tuple[Symbol, Symbol]] = {}  # what was simplified
         self._calls: dict[Hashable, Symbol] = {}  # all that were ever made
         self._rewritten: dict[Symbol, Any] = {}
+        self._depth = 0  # of rules within rules
 
     def rewritten(
         self,
@@ -305,7 +307,11 @@ class Trace:
     def _simpler(self, x: Symbol) -> Any:
         """What a Symbol is rewritten to."""
         if x not in self._rewritten:
-            self._rewritten[x] = self.rewrite(x)
+            self._depth += 1
+            try:
+                self._rewritten[x] = self.rewrite(x) if self._depth < MAX_RULES else x
+            finally:
+                self._depth -= 1
         return self._rewritten[x]
 
     def number(self, value: Any) -> Symbol:
