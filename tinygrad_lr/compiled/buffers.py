@@ -78,7 +78,8 @@ class BufferedProgram:
         for i, x in reversed([*enumerate(self.order)]):
             last[x] = max(last.get(x, i), i)
             for y in x.inputs:
-                last[y] = max(last.get(y, i), last[x] if x.function in VIEWS else i)
+                view = x.function in VIEWS or np.may_share_memory(x.value, y.value)
+                last[y] = max(last.get(y, i), last[x] if view else i)
         return last
 
     def _write(self, plan: Plan, arguments: str) -> None:

@@ -234,10 +234,8 @@ def literal(x: Any) -> str:
 
 
 def fold(function: Any, *operands: str) -> str:
-    """An operation, without what adds 0 or multiplies by 0 or 1."""
+    """An operation, without what adds 0 or multiplies by 1; 0 * x is nan for some x."""
     match (function, *operands):
-        case (np.multiply, "0.0", _) | (np.multiply, _, "0.0"):
-            return "0.0"
         case (np.multiply, "1.0", x) | (np.multiply, x, "1.0"):
             return str(x)
         case (np.add, "0.0", x) | (np.add, x, "0.0") | (np.subtract, x, "0.0"):

@@ -29,6 +29,9 @@ from tinygrad_lr.program.symbols import Symbol, Trace
 from tinygrad_lr.recording import current, recording
 from tinygrad_lr.tensor import Tensor, history
 
+LINEAR = {"add", "subtract", "negative", "multiply", "sum", "mean", "reshape"}
+LINEAR_IN_FIRST = {"divide", "weighted_mean"}
+
 
 class Recording(Lowering):
     """A loss and its gradients as Symbols of fixed shapes; what is not an argument is constant.
@@ -37,7 +40,7 @@ class Recording(Lowering):
         arguments: the tensors that a step is called with: the batch and the parameters.
         outside: the ids of values that the function does not compute; a Tensor among them, one of
             the `others`, may change from step to step.
-        guarded: whether losses are computed by formulas that do not overflow.
+        quick: the results that may be computed by formulas that overflow.
         detached: the results that leaves are copies of, by the ids of their arrays.
     """
 
@@ -45,17 +48,17 @@ class Recording(Lowering):
         self,
         arguments: Sequence[Tensor],
         outside: Collection[int],
-        guarded: bool,
+        quick: Collection[Tensor],
         detached: Mapping[int, Tensor],
     ) -> None:
         super().__init__(fixed=True)
         self.arguments = [self.bind(x, self.trace.argument(x._array)) for x in arguments]
         self.others: dict[Symbol, Tensor] = {}
-        self._outside, self._guarded, self._detached = outside, guarded, detached
+        self._outside, self._quick, self._detached = outside, quick, detached
 
     def _forward(self, node: Any) -> Any:
-        unguarded = None if self._guarded else UNGUARDED.get(node.op.name)
-        return unguarded or super()._forward(node)
+        quick = UNGUARDED.get(node.op.name) if node in self._quick else None
+        return quick or super()._forward(node)
 
     def _node_params(self, node: Any) -> Any:
         index = node.params.get("index", ())
@@ -133,7 +136,8 @@ def record(
         output, again, detached = loss(*batch), loss(*batch), current().detached
     _check_loss(output, again)
     outside = {id(x) for x in nodes([output])} & {id(x) for x in nodes([again])}
-    recorded = Recording([*batch, *state.params], outside, guarded, detached)
+    quick = set() if guarded else _summands(output)
+    recorded = Recording([*batch, *state.params], outside, quick, detached)
     fallback = functools.cache(lambda: record(loss, state, arrays, clip_norm, True).program)
     with np.errstate(all="ignore"):
         plan, names = _plan(recorded, output, state, clip_norm, None if guarded else fallback)
@@ -150,6 +154,17 @@ def _labels(output: Tensor, batch: Sequence[Tensor]) -> Iterator[tuple[int, int]
             z, labels = node.inputs[:2]
             if labels is x and not (categorical and x.ndim == z.ndim):  # these are probabilities
                 yield i, z.shape[-1] - 1 if categorical else 1
+
+
+def _summands(output: Tensor) -> set[Tensor]:
+    """The results that the loss adds up and scales: they are rounded as the largest of them is."""
+    summands, others = {output}, set()
+    for node in history(output):
+        for i, x in enumerate(node.inputs):
+            if isinstance(x, Tensor):
+                linear = node.op.name in LINEAR or (i == 0 and node.op.name in LINEAR_IN_FIRST)
+                (summands if linear and node in summands and node not in others else others).add(x)
+    return summands - others
 
 
 def _check_loss(loss: Any, again: Any) -> None:
