@@ -1,7 +1,9 @@
 """Compiled steps do what zero_grad, backward and step do, and refuse what cannot be repeated."""
 
 import concurrent.futures
+import contextlib
 import re
+import threading
 from collections import Counter
 
 import numpy as np
@@ -1027,13 +1029,39 @@ def test_clipping_holds_for_batches_without_a_program(monkeypatch):
 
 
 @pytest.mark.parametrize("rows", [3, 3000])
-def test_threads_that_share_a_step_wait_for_each_other(rows):
+def test_threads_take_turns_or_are_told(rows):
     w = Tensor(np.zeros(3), requires_grad=True)
     step = tg.compile(lambda x: np.sum(x @ w) / len(x), tg.optim.SGD([w], lr=1.0))
-    x = np.ones((rows, 3))
+    x, lock = np.ones((rows, 3)), threading.Lock()
+
+    def run(held):
+        try:
+            with lock if held else contextlib.nullcontext():
+                return step(x)
+        except RuntimeError as error:
+            return str(error)
+
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        losses = [*pool.map(lambda _: step(x), range(400))]
-        several = [*pool.map(lambda _: len(step.each(x[None].repeat(5, 0))), range(8))]
-    assert_allclose(sorted(losses), [-3.0 * i for i in reversed(range(400))])
-    assert several == [5] * 8
-    assert_allclose(w.data, [-440.0] * 3)
+        for held in (True, False):
+            results = [*pool.map(run, [held] * 400)]
+            refused = {r for r in results if isinstance(r, str)}
+            done = [r for r in results if not isinstance(r, str)]
+            assert len(done) == 400 if held else done
+            assert all("threading.Lock" in r for r in refused)
+            assert_allclose(sorted(np.diff(sorted(done))), [3.0] * (len(done) - 1))
+    assert_allclose(step(x), w.data.sum() + 3.0)
+    assert step.each(x[None].repeat(5, 0))
+
+
+def test_a_step_within_a_step_is_refused_and_the_next_one_runs():
+    w = Tensor([1.0], requires_grad=True)
+
+    def loss(x):
+        if x.shape == (2,):
+            step(np.ones(1))
+        return np.sum(x * w)
+
+    step = tg.compile(loss, tg.optim.SGD([w], lr=0.1))
+    with pytest.raises(RuntimeError, match=r"hold a threading\.Lock"):
+        step(np.ones(2))
+    assert step(np.ones(1)) == 1.0

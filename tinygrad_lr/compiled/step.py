@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -49,7 +48,7 @@ def compile(
     Returns:
         A Step: called with the arrays of a batch, it gives the loss before the step, a float.
         Batches of another shape are recorded anew, up to 16 shapes; what comes after these runs
-        one operation after the other. Threads that share a step wait for each other.
+        one operation after the other. It is for one thread at a time.
 
     Raises:
         RecordingError: at the first call, if the function does what cannot be recorded, as an
@@ -98,7 +97,7 @@ class Step:
             messages.check_rate("clip_norm", clip_norm)
         self.loss, self.optimizer, self.params = loss, optimizer, optimizer.params
         self.source, self.clip_norm = "", clip_norm
-        self._lock = threading.RLock()  # a program has one set of buffers
+        self._idle = [True]  # empty during a step
         self._state = PackedState(optimizer)
         self._recorded: dict[Any, tuple[Recorded, Any, Any]] = {}  # by shapes and rates
         self._step, self._many = self._other, no_steps
@@ -107,8 +106,11 @@ class Step:
 
     def __call__(self, *batch: Any) -> float:
         """One step on a batch of arrays; the loss before it."""
-        with self._lock:
+        self._begin()
+        try:
             return self._step(batch)
+        finally:
+            self._idle.append(True)
 
     def each(self, first: Any, *others: Any) -> list[float]:
         """A step on each element of the first axis of arrays in turn; the losses before them.
@@ -126,8 +128,21 @@ class Step:
         >>> w.item()
         3.0
         """
-        with self._lock:
+        self._begin()
+        try:
             return self._each([first, *others])
+        finally:
+            self._idle.append(True)
+
+    def _begin(self) -> None:
+        """Raise if another thread is in a step, whose buffers this one would overwrite."""
+        try:
+            self._idle.pop()  # one operation of Python's, so that no other thread comes between
+        except IndexError:
+            raise RuntimeError(
+                "another thread is in this compiled step, which has one set of buffers: hold a "
+                "threading.Lock during a step"
+            ) from None
 
     def _each(self, arrays: list[Any]) -> list[float]:
         """The steps of `each`."""
@@ -142,7 +157,7 @@ class Step:
                     f"each takes arrays of the same length, not of {[len(x) for x in arrays]}"
                 )
         while (i := len(losses)) < len(first):
-            losses.append(self(*(x[i, ...] for x in arrays)))
+            losses.append(self._step([x[i, ...] for x in arrays]))
             losses += self._many([x[i + 1 :] for x in arrays])
         return losses
 
