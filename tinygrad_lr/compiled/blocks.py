@@ -58,12 +58,12 @@ class BlockedProgram:
             place = x.trace.argument(array)
             x.function, x.args, x.kwargs, x.inputs = operator.getitem, (place, ...), {}, [place]
             places[place] = array
-        rest = BufferedProgram(plan._replace(places=places))
+        self._scalars, rest = len(plan.scalars), BufferedProgram(plan._replace(places=places))
         self._rest, self.source = rest.run, "\n".join(p.source for p in (*programs.values(), rest))
 
     def _find_rows(self, plan: Plan) -> list[Symbol]:
         """The number of rows, and the data that have so many; gives the calls of a step."""
-        order, varying, self.batch = plan.order(), plan.varying(), dict.fromkeys(plan.variables[2:])
+        order, varying, self.batch = plan.order(), plan.varying(), dict.fromkeys(plan.batch)
         varying |= {x for x in order if x.function is np.transpose}  # else read as another array
         steps = [x for x in order if x.function and x in varying]
         inputs = [y for x in steps for y in x.inputs if y in self.batch or y not in varying]
@@ -76,13 +76,14 @@ class BlockedProgram:
             raise NotApplicable  # a block with gaps would be copied for every product
         return steps
 
-    def run(self, lr: Any, t: Any, *batch: Any) -> float:
+    def run(self, *arguments: Any) -> float:
         """One step: the blocks, then what is computed from the sums."""
+        batch = arguments[self._scalars :]
         self._total.fill(0)
         for run, cuts, constants in self.blocks:
             run(*map(operator.getitem, batch, cuts), *constants)
             self._total += self._term
-        return float(self._rest(lr, t, *batch))
+        return float(self._rest(*arguments))
 
     def _cut(self, x: Symbol, block: slice) -> Any:
         """The index of a block in an array; all of one that has no rows."""
@@ -149,7 +150,7 @@ class BlockedProgram:
             new[x] = trace.emit(x.function or np.copy, *args, **kwargs)
         variables = substitute([*self.batch, *self.constants], new)
         terms = [(new[x], array) for x, array in results]
-        return BufferedProgram(Plan(variables, plan.places, trace.number(0.0), terms, []))
+        return BufferedProgram(Plan([], variables, plan.places, trace.number(0.0), terms, []))
 
 
 def _rows(m: int, size: int) -> int:

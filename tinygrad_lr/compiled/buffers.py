@@ -23,7 +23,7 @@ from tinygrad_lr.program.symbols import (
 
 
 class BufferedProgram:
-    """A step as a function of lr, the number of steps before, and the arrays of a batch.
+    """A step as a function of the rates, the number of steps before, and the arrays of a batch.
 
     Attributes:
         source: what is run.
@@ -36,7 +36,9 @@ class BufferedProgram:
         self.fills: dict[Any, Any] = {}
         self.lines: list[str] = []
         self.arrays: dict[Symbol, Any] = dict(plan.places)  # where a Symbol lives in every step
-        self.texts: dict[Symbol, str] = {x: f"a{i}" for i, x in enumerate(plan.variables)}
+        self.texts: dict[Symbol, str] = {x: f"r{i}" for i, x in enumerate(plan.scalars)}
+        self.texts |= {x: f"a{i}" for i, x in enumerate(plan.batch)}
+        arguments = ", ".join(self.texts.values())
         self.free: dict[Any, list[Any]] = defaultdict(list)  # by shape and dtype
         self.scratch: dict[Symbol, Any] = {}  # arrays that are free after the last use
         self.order, self.varying = plan.order(), plan.varying()
@@ -55,7 +57,6 @@ class BufferedProgram:
                 self.gradients[x].append(place)
             else:
                 self._copy(x, place)
-        arguments = ", ".join(self.texts[x] for x in plan.variables)
         self._write(plan, arguments)
         self.source = "\n    ".join([f"def run({arguments}):", *self.lines])
         quiet = contextvars.copy_context()  # to enter it takes less than np.errstate
@@ -64,8 +65,8 @@ class BufferedProgram:
         self.run: Callable[..., float] = functools.partial(quiet.run, run)
 
     def _rates(self, plan: Plan) -> set[Symbol]:
-        """lr, the number of steps, and what depends on them alone: never 0 below a line."""
-        rates = {x for x in plan.variables[:2] if x.value.ndim == 0}
+        """Rates, the number of steps, and what depends on them alone: never 0 below a line."""
+        rates = set(plan.scalars)
         for x in self.order:
             if not x.is_argument and rates.issuperset(x.inputs):
                 rates.add(x)

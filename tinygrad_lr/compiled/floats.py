@@ -27,11 +27,12 @@ FUNCTIONS = ("exp", "log", "log1p", "expm1", "sqrt", "tanh", "sin", "cos")  # Nu
 FORMS |= {getattr(np, name): f"{name}({{}})" for name in FUNCTIONS}
 MOVES = {*VIEWS, np.copy}
 MAX_ELEMENTS = 25  # of an array on average, up to which a call of NumPy takes longer than floats
+MAX_LENGTH = 600  # characters of an expression without a name
 MAX_LINES = 2000  # of a program, which has about one for an element
 
 PROGRAM = """\
 def run({arguments}):
-    losses, lr = [], float(lr)
+    losses = []
     {loads}
     try:
         for {batch} in {batches}:
@@ -69,10 +70,11 @@ class FloatProgram:
         self.lines: list[str] = []
         self._names: dict[str, str] = {}  # of expressions
         self._uses = _uses(plan, order)
-        arguments = ["lr", "t", *(f"a{i}" for i in range(len(plan.variables) - 2))]
+        scalars = [f"r{i}" for i in range(len(plan.scalars))]
+        arguments = [*scalars, *(f"a{i}" for i in range(len(plan.batch)))]
         self.values = {  # the expressions of the elements of Symbols
             x: element_names(x.value.shape if x in self._uses else (), name.replace("a", "x"))
-            for x, name in zip(plan.variables, arguments, strict=True)
+            for x, name in zip((*plan.scalars, *plan.batch), arguments, strict=True)
         }
         stored = [array for _, array in plan.updates]
         elements = [element_names(array.shape, f"b{n}") for n, array in enumerate(stored)]
@@ -84,7 +86,7 @@ class FloatProgram:
         for x in order:
             if x not in self.values and (x.function or x in plan.places):
                 y = self._value(x) if x.function else self._gradients(plan, plan.places[x])
-                self.values[x] = each(self._name, y) if self._uses[x] > 1 else y
+                self.values[x] = each(self._name if self._uses[x] > 1 else self._short, y)
         self.lines.append(f"loss = {self._read(plan.loss).item()}")
         self._compile(plan, arguments, stored, elements)
 
@@ -94,23 +96,25 @@ class FloatProgram:
         """Make the functions: `elements` are the names of those of the arrays that are stored."""
         state = [name for names in elements for name in names]
         new = [text for x, _ in plan.updates for text in self._read(x)]
-        if plan.variables[1] in self._uses:
-            state, new = [*state, "t"], [*new, "t + 1"]
+        rates, t = arguments[: len(plan.scalars) - 1], arguments[len(plan.scalars) - 1]
+        if plan.scalars[-1] in self._uses:
+            state, new = [*state, t], [*new, f"{t} + 1"]
         space = {f"b{n}": memoryview(array) for n, array in enumerate(stored)}
         space |= {name: getattr(math, name) for name in (*FUNCTIONS, "isfinite")}
         stores = [f"b{n}[{i}] = {x}" for n, a in enumerate(elements) for i, x in enumerate(a)]
-        loads = [f"{source_of(names.tolist())} = b{n}.tolist()" for n, names in enumerate(elements)]
+        loads = [f"{name} = float({name})" for name in rates]
+        loads += [f"{source_of(x.tolist())} = b{n}.tolist()" for n, x in enumerate(elements)]
         program = functools.partial(
             PROGRAM.format,
             arguments=", ".join(arguments),
             loads="\n    ".join(loads),
-            batch=source_of([self.values[x].tolist() for x in plan.variables[2:]]),
+            batch=source_of([self.values[x].tolist() for x in plan.batch]),
             lines="\n            ".join(self.lines),
             state=source_of(state),
             new=",\n                ".join(new),
             stores="\n    ".join(stores),
         )
-        lists = [f"{name}.tolist()" for name in arguments[2:]]
+        lists = [f"{name}.tolist()" for name in arguments[len(plan.scalars) :]]
         self.source = program(
             batches=f"[[{', '.join(lists)}]]",
             result=f"losses[0] if losses else fallback().run({', '.join(arguments)})",
@@ -158,6 +162,10 @@ class FloatProgram:
     def _largest(self, terms: Iterable[str]) -> str:
         """The largest; each step is a line, as its expression has both operands twice."""
         return functools.reduce(lambda a, b: self._name(FORMS[np.maximum].format(a, b)), terms)
+
+    def _short(self, text: str) -> str:
+        """An expression; the name of one that is too long, as Python nests 200 parentheses."""
+        return self._name(text) if len(text) > MAX_LENGTH else text
 
     def _name(self, text: str) -> str:
         """The name of an expression, with a line that computes it; a number is itself."""
@@ -226,10 +234,8 @@ def literal(x: Any) -> str:
 
 
 def fold(function: Any, *operands: str) -> str:
-    """An operation, without what adds 0 or multiplies by 0 or 1."""
+    """An operation, without what adds 0 or multiplies by 1; 0 * x is nan for some x."""
     match (function, *operands):
-        case (np.multiply, "0.0", _) | (np.multiply, _, "0.0"):
-            return "0.0"
         case (np.multiply, "1.0", x) | (np.multiply, x, "1.0"):
             return str(x)
         case (np.add, "0.0", x) | (np.add, x, "0.0") | (np.subtract, x, "0.0"):

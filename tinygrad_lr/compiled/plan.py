@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.optim import Optimizer
+from tinygrad_lr.optim import SGD, Adam, Optimizer
 from tinygrad_lr.program.symbols import Symbol, ordered
 
 VIEWS = {np.transpose, np.reshape, np.broadcast_to, np.flip, operator.getitem}
@@ -24,7 +24,8 @@ class NotApplicable(Exception):
 class Plan(NamedTuple):
     """What a step computes, and where."""
 
-    variables: Sequence[Symbol]  # lr, the number of steps before, and the arrays of a batch
+    scalars: Sequence[Symbol]  # the optimizer's rates, and the number of steps before
+    batch: Sequence[Symbol]  # the arrays that a step is called with
     places: Mapping[Symbol, Any]  # the arrays that parameters, state and gradients live in
     loss: Symbol
     gradients: Sequence[tuple[Any, Any]]  # each with the array of its own that it is written to
@@ -36,8 +37,8 @@ class Plan(NamedTuple):
         return ordered([self.loss, *(x for x, _ in (*self.gradients, *self.updates))])
 
     def varying(self) -> set[Symbol]:
-        """What may differ from step to step: variables, places, and what depends on them."""
-        varying = {*self.variables, *self.places}
+        """What may differ from step to step: arguments, places, and what depends on them."""
+        varying = {*self.scalars, *self.batch, *self.places}
         for x in self.order():
             if not varying.isdisjoint(x.inputs):
                 varying.add(x)
@@ -107,6 +108,10 @@ def is_row(shape: tuple[int, ...], n: int) -> bool:
 class PackedState:
     """The parameters and the state of an optimizer, packed.
 
+    Attributes:
+        is_plain: whether the update is that of SGD or Adam, which does not branch on the rates but
+            where they are 0.
+
     Raises:
         TypeError: if the parameters have several dtypes.
     """
@@ -118,10 +123,29 @@ class PackedState:
                 f"the parameters are {' and '.join(dtypes)}, and a compiled step takes one dtype: "
                 f"make all of them with the same"
             )
-        self.rates = [name for name in vars(optimizer) if name not in ("lr", "params", *state)]
+        self.is_plain = type(optimizer).update in (SGD.update, Adam.update)
+        self._lists = {"params", *state}
         self.data = PackedArrays([p._array for p in self.params])
         arrays = {name: x for name, x in state.items() if isinstance(x[0], np.ndarray)}
         self.slots = {name: PackedArrays(x) for name, x in arrays.items()}
+
+    def settings(self) -> dict[str, Any]:
+        """The optimizer's other attributes; the parts of a tuple one by one, as betas[0]."""
+        settings: dict[str, Any] = {}
+        for name, x in vars(self.optimizer).items():
+            if isinstance(x, tuple):
+                settings |= {f"{name}[{i}]": part for i, part in enumerate(x)}
+            elif name not in self._lists:
+                settings[name] = x
+        return settings
+
+    def rates(self) -> dict[str, Any]:
+        """Those of the settings that are arguments of a program; the others are constants."""
+        return {
+            name: x
+            for name, x in self.settings().items()
+            if name == "lr" or (self.is_plain and x and isinstance(x, (float, np.floating)))
+        }
 
     def gather(self) -> None:
         """Pack what was assigned from outside."""

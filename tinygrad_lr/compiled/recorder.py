@@ -21,13 +21,17 @@ from tinygrad_lr.compiled.rewrites import UNGUARDED, Augmented, common_factor, f
 from tinygrad_lr.messages.explain import describe
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming.names import nodes
+from tinygrad_lr.ops import add_reduce
 from tinygrad_lr.optim import SGD
 from tinygrad_lr.program.lowering import Lowering, trace_update
 from tinygrad_lr.program.named import label_ranges
 from tinygrad_lr.program.recorder import Mask, RecordingError, Repeatable, run
 from tinygrad_lr.program.simplify import simplified
-from tinygrad_lr.program.symbols import Symbol, tree_map
+from tinygrad_lr.program.symbols import Symbol, Trace, tree_map
 from tinygrad_lr.tensor import Tensor, history
+
+LINEAR = {"add", "subtract", "negative", "multiply", "sum", "mean", "reshape"}
+LINEAR_IN_FIRST = {"divide", "weighted_mean"}
 
 
 class Recording(Lowering):
@@ -37,7 +41,7 @@ class Recording(Lowering):
         arguments: the tensors that a step is called with: the batch and the parameters.
         outside: the ids of values that the function does not compute; a Tensor among them, one of
             the `others`, may change from step to step.
-        guarded: whether losses are computed by formulas that do not overflow.
+        quick: the results that may be computed by formulas that overflow.
         detached: the results that leaves are copies of, by the ids of their arrays.
     """
 
@@ -45,17 +49,17 @@ class Recording(Lowering):
         self,
         arguments: Sequence[Tensor],
         outside: Collection[int],
-        guarded: bool,
+        quick: Collection[Tensor],
         detached: Mapping[int, Tensor],
     ) -> None:
         super().__init__(fixed=True)
         self.arguments = [self.bind(x, self.trace.argument(x._array)) for x in arguments]
         self.others: dict[Symbol, Tensor] = {}
-        self._outside, self._guarded, self._detached = outside, guarded, detached
+        self._outside, self._quick, self._detached = outside, quick, detached
 
     def _forward(self, node: Any) -> Any:
-        unguarded = None if self._guarded else UNGUARDED.get(node.op.name)
-        return unguarded or super()._forward(node)
+        quick = UNGUARDED.get(node.op.name) if node in self._quick else None
+        return quick or super()._forward(node)
 
     def _node_params(self, node: Any) -> Any:
         index = node.params.get("index", ())
@@ -78,6 +82,23 @@ class Recording(Lowering):
         return symbol
 
 
+class Rate(Symbol):
+    """A rate of an optimizer, which is an argument, and not 0 in the runs of its program."""
+
+    def __init__(self, trace: Trace, value: Any) -> None:
+        super().__init__(trace, value, is_argument=True)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+
+def clipped(grads: Sequence[Any], max_norm: float) -> list[Any]:
+    """The gradients, scaled to a norm of all together of at most max_norm, as PyTorch does it."""
+    norm = np.sqrt(sum(add_reduce(g * g, axis=None) for g in grads))
+    factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
+    return [g * factor for g in grads]
+
+
 class Recorded(NamedTuple):
     """A recorded step."""
 
@@ -97,11 +118,16 @@ class Recorded(NamedTuple):
 
 
 def record(
-    loss: Callable[..., Tensor], state: PackedState, arrays: Sequence[Any], guarded: bool = False
+    loss: Callable[..., Tensor],
+    state: PackedState,
+    arrays: Sequence[Any],
+    clip_norm: float | None = None,
+    guarded: bool = False,
 ) -> Recorded:
     """The program of a step on arrays of these shapes.
 
     Args:
+        clip_norm: what the gradients are clipped to, if they are.
         guarded: whether no formula overflows; otherwise there is a guarded program to go to.
 
     Raises:
@@ -113,10 +139,11 @@ def record(
     _check_kept(recorder, output)
     detached = recorder.detached | second.detached
     outside = {id(x) for x in nodes([output])} & {id(x) for x in nodes([again])}
-    recorded = Recording([*batch, *state.params], outside, guarded, detached)
-    fallback = functools.cache(lambda: record(loss, state, arrays, guarded=True).program)
+    quick = set() if guarded else _summands(output)
+    recorded = Recording([*batch, *state.params], outside, quick, detached)
+    fallback = functools.cache(lambda: record(loss, state, arrays, clip_norm, True).program)
     with np.errstate(all="ignore"):
-        plan, names = _plan(recorded, output, state, None if guarded else fallback)
+        plan, names = _plan(recorded, output, state, clip_norm, None if guarded else fallback)
         others = tuple(recorded.others.values())
         labels = list(label_ranges(output, batch))
         return Recorded(_program(plan), others, names, itertools.count(2), [1], labels)
@@ -125,14 +152,26 @@ def record(
 def _check_kept(recorder: Repeatable, output: Tensor) -> None:
     """Raise if the function keeps a result that the loss does not need, as a running mean."""
     needed = {*history(output, *recorder.detached.values()), *recorder.detached.values()}
-    gc.collect()
-    for x in (reference() for reference in recorder.results):
-        if x is not None and x not in needed:
-            raise RecordingError(
-                f"the function keeps {describe(x)}, which the loss does not need: a compiled step "
-                f"does not compute it again. Compute it in a function of its own\n"
-                f"  {locate(x.origin)}"
-            )
+    kept = [x for x in recorder.results if x() is not None and x() not in needed]
+    if kept:
+        gc.collect()
+    for x in filter(None, (reference() for reference in kept)):
+        raise RecordingError(
+            f"the function keeps {describe(x)}, which the loss does not need: a compiled step "
+            f"does not compute it again. Compute it in a function of its own\n"
+            f"  {locate(x.origin)}"
+        )
+
+
+def _summands(output: Tensor) -> set[Tensor]:
+    """The results that the loss adds up and scales: they are rounded as the largest of them is."""
+    summands, others = {output}, set()
+    for node in history(output):
+        for i, x in enumerate(node.inputs):
+            if isinstance(x, Tensor):
+                linear = node.op.name in LINEAR or (i == 0 and node.op.name in LINEAR_IN_FIRST)
+                (summands if linear and node in summands and node not in others else others).add(x)
+    return summands - others
 
 
 def _check_loss(loss: Any, again: Any) -> None:
@@ -148,7 +187,11 @@ def _check_loss(loss: Any, again: Any) -> None:
 
 
 def _plan(
-    recorded: Recording, output: Tensor, state: PackedState, fallback: Callable[[], Any] | None
+    recorded: Recording,
+    output: Tensor,
+    state: PackedState,
+    clip_norm: float | None,
+    fallback: Callable[[], Any] | None,
 ) -> tuple[Plan, tuple[str, ...]]:
     """The plan of a step, and the names of the optimizer's lists that it changes."""
     trace, optimizer = recorded.trace, state.optimizer
@@ -172,18 +215,25 @@ def _plan(
     for i, array in reversed(grads.augmented.items()):
         if (both := augmented.gradient(*gradients[i : i + 2])) is not None:
             targets[i : i + 2] = [(both, array)]
-    lr, t = (trace.argument(np.array(x, grads.packed.dtype)) for x in (optimizer.lr, 0))
+    dtype = grads.packed.dtype
+    rates = {name: Rate(trace, np.array(x, dtype)) for name, x in state.rates().items()}
+    t = trace.argument(np.array(0, dtype))
     slots = {name: placed(x.packed) for name, x in state.slots.items()}
     data, gradient = placed(state.data.packed), placed(grads.packed) * c
+    if clip_norm is not None:
+        (gradient,) = clipped([gradient], clip_norm)
     rule: Any = copy.copy(optimizer)
-    rule.lr = lr
+    for name, rate in rates.items():
+        name, _, i = name.rstrip("]").partition("[")
+        parts = getattr(rule, name)
+        setattr(rule, name, (*parts[: int(i)], rate, *parts[int(i) + 1 :]) if i else rate)
     steps = {"steps": t} if hasattr(optimizer, "steps") else {}
     new_data, new = trace_update(rule, 0, data, gradient, slots | steps)
     changed = {name: symbol for name, symbol in slots.items() if new[name] is not symbol}
     updates = [(new_data, places[data])] if new_data is not data else []
     updates += [(new[name], places[symbol]) for name, symbol in changed.items()]
-    variables = [lr, t, *batch, *recorded.others]
-    return Plan(variables, places, loss, targets, updates, fallback), tuple(changed)
+    scalars, arrays = [*rates.values(), t], [*batch, *recorded.others]
+    return Plan(scalars, arrays, places, loss, targets, updates, fallback), tuple(changed)
 
 
 def _program(plan: Plan) -> FloatProgram | BlockedProgram | BufferedProgram:

@@ -14,7 +14,7 @@ from tinygrad_lr.array.convert import is_operand
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.compiled.floats import FloatProgram
 from tinygrad_lr.compiled.plan import PackedState, compile_function
-from tinygrad_lr.compiled.recorder import Recorded, record
+from tinygrad_lr.compiled.recorder import Recorded, clipped, record
 from tinygrad_lr.functional import grad
 from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.optim import SGD, Adam, Optimizer
@@ -26,7 +26,9 @@ MAX_PROGRAMS = 16  # of a step, each with buffers of its own
 PACKED = (SGD, Adam)  # what they do to an element depends on that element alone
 
 
-def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
+def compile(
+    loss: Callable[..., Tensor], optimizer: Optimizer, clip_norm: float | None = None
+) -> Step:
     """A function that does what zero_grad, backward and step do for a loss, faster.
 
     The first call records the step, compares the new parameters with those of an ordinary step,
@@ -38,12 +40,15 @@ def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
 
     Args:
         loss: called with Tensors of the batch; gives a Tensor with one element.
-        optimizer: SGD or Adam. Its `lr` may change from step to step.
+        optimizer: SGD or Adam, whose rates may change from step to step; or a subclass with its
+            own `update`, of which that holds for `lr`, and another rate is recorded anew.
+        clip_norm: scale the gradients of a step down to this norm of all of them together, as
+            `torch.nn.utils.clip_grad_norm_` does between backward and step.
 
     Returns:
         A Step: called with the arrays of a batch, it gives the loss before the step, a float.
-        Batches of another shape are recorded anew, up to 16 shapes and sets of rates; what comes
-        after these runs one operation after the other.
+        Batches of another shape are recorded anew, up to 16 shapes; what comes after these runs
+        one operation after the other. It is for one thread at a time.
 
     Raises:
         RecordingError: at the first call, if the function does what cannot be recorded, as an
@@ -59,7 +64,7 @@ def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
     >>> model(np.array([[12.0]])).data.round(2)
     array([[25.]])
     """
-    return Step(loss, optimizer)
+    return Step(loss, optimizer, clip_norm)
 
 
 class Eager(NamedTuple):
@@ -78,7 +83,9 @@ class Step:
         source: the program that the last call ran.
     """
 
-    def __init__(self, loss: Callable[..., Tensor], optimizer: Optimizer) -> None:
+    def __init__(
+        self, loss: Callable[..., Tensor], optimizer: Optimizer, clip_norm: float | None = None
+    ) -> None:
         # what is done around `update` would be lost
         plain = isinstance(optimizer, PACKED) and type(optimizer).step is Optimizer.step
         if not (callable(loss) and plain):
@@ -86,8 +93,11 @@ class Step:
                 f"compile takes a function that gives the loss, and an SGD or Adam, or a subclass "
                 f"that overrides `update` alone, not {loss!r} and {optimizer!r}"
             )
+        if clip_norm is not None:
+            messages.check_rate("clip_norm", clip_norm)
         self.loss, self.optimizer, self.params = loss, optimizer, optimizer.params
-        self.source = ""
+        self.source, self.clip_norm = "", clip_norm
+        self._idle = [True]  # empty during a step
         self._state = PackedState(optimizer)
         self._recorded: dict[Any, tuple[Recorded, Any, Any]] = {}  # by shapes and rates
         self._step, self._many = self._other, no_steps
@@ -96,7 +106,11 @@ class Step:
 
     def __call__(self, *batch: Any) -> float:
         """One step on a batch of arrays; the loss before it."""
-        return self._step(batch)
+        self._begin()
+        try:
+            return self._step(batch)
+        finally:
+            self._idle.append(True)
 
     def each(self, first: Any, *others: Any) -> list[float]:
         """A step on each element of the first axis of arrays in turn; the losses before them.
@@ -114,7 +128,25 @@ class Step:
         >>> w.item()
         3.0
         """
-        arrays = [first, *others]
+        self._begin()
+        try:
+            return self._each([first, *others])
+        finally:
+            self._idle.append(True)
+
+    def _begin(self) -> None:
+        """Raise if another thread is in a step, whose buffers this one would overwrite."""
+        try:
+            self._idle.pop()  # one operation of Python's, so that no other thread comes between
+        except IndexError:
+            raise RuntimeError(
+                "another thread is in this compiled step, which has one set of buffers: hold a "
+                "threading.Lock during a step"
+            ) from None
+
+    def _each(self, arrays: list[Any]) -> list[float]:
+        """The steps of `each`."""
+        first = arrays[0]
         self._eaches += 1
         due = self._eaches & (self._eaches - 1) == 0  # then the first step may be compared
         losses = [] if due else self._many(arrays)
@@ -125,7 +157,7 @@ class Step:
                     f"each takes arrays of the same length, not of {[len(x) for x in arrays]}"
                 )
         while (i := len(losses)) < len(first):
-            losses.append(self(*(x[i, ...] for x in arrays)))
+            losses.append(self._step([x[i, ...] for x in arrays]))
             losses += self._many([x[i + 1 :] for x in arrays])
         return losses
 
@@ -148,7 +180,7 @@ class Step:
         elif len(self._recorded) >= MAX_PROGRAMS:
             return self._ordinary(arrays)
         else:
-            recorded = record(self.loss, self._state, arrays)
+            recorded = record(self.loss, self._state, arrays, self.clip_norm)
             loss = self._compare(recorded, arrays)
             step, many = self._guarded(recorded, *key), no_steps
             if isinstance(recorded.program, FloatProgram) and not recorded.others:
@@ -167,16 +199,22 @@ class Step:
             )
             self._warned = True
         value = self.loss(*map(Tensor, arrays))
-        for i, (p, g) in enumerate(zip(self.params, grad(value, self.params), strict=True)):
-            self.optimizer.update(i, p.mark_changed(), unwrap(g))
+        for i, (p, g) in enumerate(zip(self.params, self._gradients(value), strict=True)):
+            self.optimizer.update(i, p.mark_changed(), g)
             p.grad = None
         loss: float = value.item()
         return loss
 
+    def _gradients(self, value: Tensor) -> list[Any]:
+        """The gradients of a loss, clipped if they shall be."""
+        grads = list(map(unwrap, grad(value, self.params)))
+        return grads if self.clip_norm is None else clipped(grads, self.clip_norm)
+
     def _key(self, arrays: Sequence[Any]) -> tuple[Any, Any]:
-        """What a recorded step holds for: shapes with dtypes, and rates."""
-        rates = (getattr(self.optimizer, name) for name in self._state.rates)
-        return tuple((x.shape, x.dtype) for x in arrays), tuple(rates)
+        """What a recorded step holds for: shapes with dtypes, and settings that are no rates."""
+        rates, settings = self._state.rates(), self._state.settings()
+        kinds = tuple((x.shape, x.dtype) for x in arrays)
+        return kinds, tuple((name, name in rates or x) for name, x in settings.items())
 
     def _run(self, recorded: Recorded, arrays: Sequence[Any]) -> float:
         """A step, wherever the parameters and the state are now."""
@@ -188,7 +226,8 @@ class Step:
                 f"all: go on without compile"
             )
         others = [x._array for x in recorded.others]
-        loss: float = recorded.program.run(self.optimizer.lr, steps[0], *arrays, *others)
+        rates = self._state.rates().values()
+        loss: float = recorded.program.run(*rates, steps[0], *arrays, *others)
         steps[:] = [steps[0] + 1] * len(steps)
         return loss
 
@@ -236,13 +275,13 @@ class Step:
         """What an ordinary step gives, which is then undone."""
         state = {name: list(map(copy.copy, x)) for name, x in self.optimizer.state().items()}
         value = self.loss(*map(Tensor, arrays))
-        grads = grad(value, self.params)
+        grads = self._gradients(value)
         for i, (p, g, array) in enumerate(zip(self.params, grads, before, strict=True)):
             p._array = array.copy()  # the batch may be what a parameter held
             self.optimizer.update(i, p.mark_changed(), g)
         eager = Eager(
             value.item(),
-            [np.asarray(g) for g in map(unwrap, grads)],
+            list(map(np.asarray, grads)),
             [p._array for p in self.params],
             {name: list(map(copy.copy, x)) for name, x in self.optimizer.state().items()},
         )
@@ -252,7 +291,7 @@ class Step:
             values[:] = state[name]
         return eager
 
-    def _guarded(self, recorded: Recorded, kinds: Any, rates: Any, many: bool = False) -> Any:
+    def _guarded(self, recorded: Recorded, kinds: Any, settings: Any, many: bool = False) -> Any:
         """A function that runs a program if all is as it was when that was recorded.
 
         At calls 2, 4, 8, ... it compares. It is compiled from a text, since loops would take longer
@@ -266,7 +305,8 @@ class Step:
 
         def check(batch: Sequence[Any]) -> float:
             arrays = list(map(array_of, batch))
-            fits = self._key(arrays) == (kinds, rates) and all(p.requires_grad for p in self.params)
+            fits = self._key(arrays) == (kinds, settings)
+            fits = fits and all(p.requires_grad for p in self.params)
             return self._compare(recorded, arrays) if fits else self._other(batch)
 
         space |= {"due": recorded.due, "refuses": recorded.refuses}
@@ -280,8 +320,13 @@ class Step:
             return name
 
         params, arrays = [*map(hold, self.params)], [f"a{i}" for i in range(len(kinds))]
+        rates = state.rates()
         changes = [
-            *(f"optimizer.{n} != {hold(rate)}" for n, rate in zip(state.rates, rates, strict=True)),
+            *(
+                f"not optimizer.{name}" if name in rates else f"optimizer.{name} != {hold(x)}"
+                for name, x in settings
+                if name != "lr"
+            ),
             *(
                 f"{p}._array is not {hold(x)}"
                 for p, x in zip(params, state.data.arrays, strict=True)
@@ -308,6 +353,7 @@ class Step:
             serials=" = ".join(f"{p}.serial" for p in params),
             grads=" = ".join(f"{p}.grad" for p in params),
             t=t,
+            rates=", ".join(f"optimizer.{name}" for name in rates),
             arguments=", ".join([*arrays, *(f"{hold(x)}._array" for x in recorded.others)]),
             steps=steps,
         )
@@ -328,7 +374,7 @@ def run(batch):
     {serials} = next(serials)
     {grads} = None
     t = {t}
-    result = program(optimizer.lr, t, {arguments}){steps}
+    result = program({rates}, t, {arguments}){steps}
     return result
 """
 

@@ -50,11 +50,12 @@ def rule(*functions: Any) -> Callable[[Rule], Rule]:
 def tidy(x: Symbol, assumptions: bool = True) -> Any:
     """A call in fewer words, if there is a rule for it.
 
-    `assumptions` about the data, as that labels have one 1 in every row, may be made or not.
+    `assumptions` about the data, as that labels have one 1 in every row, or that what an index
+    leaves out is finite, may be made or not.
     """
     for rewrite in RULES.get(x.function, ()):
         try:
-            y = rewrite(x) if assumptions or rewrite is not _one_hot else None
+            y = rewrite(x) if assumptions or rewrite not in ASSUMING else None
         except TypeError:  # minus a mask
             continue
         if y is not None and y is not x and same(x, y):
@@ -284,6 +285,9 @@ def _one_hot(x: Symbol) -> Any:
     return numpy.broadcast_to(x.trace.number(np.ones((), x.dtype)), x.shape)
 
 
+ASSUMING = _one_hot, _scattered_product
+
+
 class _Improvement:
     """What stands for a Symbol of a program that is simplified; see `simplified`."""
 
@@ -338,8 +342,7 @@ def simplified(
     """The results, with the arithmetic of the backward pass in as few operations as it needs.
 
     The arithmetic of the output, the first of the results, stays as it is, but for sums with a
-    number, as 1 - A; and so does what comes after the `gradients`. `assumptions` about the data,
-    as that labels have one 1 in every row, may be made or not.
+    number, as 1 - A; and so does what comes after the `gradients`. For `assumptions` see `tidy`.
     """
     rewrite = tidy if assumptions else tidy_exactly
     return trace.rewritten(results, rewrite, _Improvement(results, trace, gradients))

@@ -243,6 +243,7 @@ def same(x: Symbol, y: Any) -> bool:
 
 # shorter to call than to write out, if all is constant; what is reshaped may be repeated
 REPEATED = {np.zeros, np.broadcast_to, np.reshape}
+MAX_RULES = 40  # within each other, as for the parts of a long sum
 COMMUTATIVE = {np.add, np.multiply, np.maximum, np.minimum}
 
 
@@ -261,6 +262,7 @@ class Trace:
         self.derivations: dict[Symbol, tuple[Symbol, Symbol]] = {}  # what was simplified
         self._calls: dict[Hashable, Symbol] = {}  # all that were ever made
         self._rewritten: dict[Symbol, Any] = {}
+        self._depth = 0  # of rules within rules
 
     def rewritten(
         self,
@@ -311,7 +313,11 @@ class Trace:
     def _simpler(self, x: Symbol) -> Any:
         """What a Symbol is rewritten to."""
         if x not in self._rewritten:
-            self._rewritten[x] = self.rewrite(x)
+            self._depth += 1
+            try:
+                self._rewritten[x] = self.rewrite(x) if self._depth < MAX_RULES else x
+            finally:
+                self._depth -= 1
         return self._rewritten[x]
 
     def number(self, value: Any) -> Symbol:
