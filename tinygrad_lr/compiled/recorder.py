@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_lr.array.lengths import Length
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.compiled.blocks import BlockedProgram
 from tinygrad_lr.compiled.buffers import BufferedProgram
@@ -27,7 +28,7 @@ from tinygrad_lr.program.lowering import Lowering, trace_update
 from tinygrad_lr.program.named import label_ranges
 from tinygrad_lr.program.recorder import Mask, RecordingError, Repeatable, run
 from tinygrad_lr.program.simplify import simplified
-from tinygrad_lr.program.symbols import Symbol, Trace, tree_map
+from tinygrad_lr.program.symbols import Symbol, Trace, tree_leaves, tree_map
 from tinygrad_lr.tensor import Tensor, history
 
 LINEAR = {"add", "subtract", "negative", "multiply", "sum", "mean", "reshape"}
@@ -151,11 +152,21 @@ def record(
 
 def _check_kept(recorder: Repeatable, output: Tensor) -> None:
     """Raise if the function keeps a result that the loss does not need, as a running mean."""
-    needed = {*history(output, *recorder.detached.values()), *recorder.detached.values()}
+    needed: set[Any] = set()
+    waiting: list[Any] = [output, *recorder.detached.values()]
+    while waiting:
+        x = waiting.pop()
+        if isinstance(x, Length):
+            waiting += tree_leaves(x.terms)
+        elif isinstance(x, Tensor) and x not in needed:
+            needed.add(x)
+            waiting += tree_leaves(x.inputs, x.params)
     kept = [x for x in recorder.results if x() is not None and x() not in needed]
     if kept:
         gc.collect()
-    for x in filter(None, (reference() for reference in kept)):
+    for x in (reference() for reference in kept):
+        if x is None:
+            continue
         raise RecordingError(
             f"the function keeps {describe(x)}, which the loss does not need: a compiled step "
             f"does not compute it again. Compute it in a function of its own\n"
@@ -165,7 +176,8 @@ def _check_kept(recorder: Repeatable, output: Tensor) -> None:
 
 def _summands(output: Tensor) -> set[Tensor]:
     """The results that the loss adds up and scales: they are rounded as the largest of them is."""
-    summands, others = {output}, set()
+    summands: set[Tensor] = {output}
+    others: set[Tensor] = set()
     for node in history(output):
         for i, x in enumerate(node.inputs):
             if isinstance(x, Tensor):
@@ -223,10 +235,12 @@ def _plan(
     if clip_norm is not None:
         (gradient,) = clipped([gradient], clip_norm)
     rule: Any = copy.copy(optimizer)
-    for name, rate in rates.items():
-        name, _, i = name.rstrip("]").partition("[")
-        parts = getattr(rule, name)
-        setattr(rule, name, (*parts[: int(i)], rate, *parts[int(i) + 1 :]) if i else rate)
+    for title, rate in rates.items():
+        name, _, place = title.rstrip("]").partition("[")
+        values = getattr(rule, name)
+        if place:
+            values = (*values[: int(place)], rate, *values[int(place) + 1 :])
+        setattr(rule, name, values if place else rate)
     steps = {"steps": t} if hasattr(optimizer, "steps") else {}
     new_data, new = trace_update(rule, 0, data, gradient, slots | steps)
     changed = {name: symbol for name, symbol in slots.items() if new[name] is not symbol}

@@ -26,7 +26,12 @@ UNGUARDED: Mapping[str, Callable[..., Any]] = {
 
 
 def _scaled(x: Any) -> tuple[float, Any]:
-    """(c, y), if x is a number c times y; (1, x) otherwise."""
+    """(c, y), if x is a number c times y, which are no truth values; (1, x) otherwise."""
+    c, y = _factors(x)
+    return (1.0, x) if isinstance(y, Symbol) and y.dtype == bool else (c, y)
+
+
+def _factors(x: Any) -> tuple[float, Any]:
     match x:
         case Symbol(np.multiply, (a, b)) if is_number(a):
             return float(value_of(a)), b

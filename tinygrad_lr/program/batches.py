@@ -230,7 +230,8 @@ class Batches:
                 if isinstance(xs[0], Tensor):
                     waiting += [xs] if xs[0].op else self._sources(xs, runs, twins)
             explained = [self._explained(node, xs, twins) for xs in parts]
-            if any(x is not xs[0] for x, xs in zip(explained, parts, strict=True)):
+            other = any(x is not xs[0] for x, xs in zip(explained, parts, strict=True))
+            if other or "index" in node.params:
                 tree = node.inputs, _params(node)
                 node.inputs, node.params = tree_map(tree, partial(_next, iter(explained)))
 

@@ -118,13 +118,23 @@ def run(function: Callable[..., Any], batch: Sequence[Tensor]) -> tuple[Any, Rep
     """What a function gives for a batch, and the recorder of it.
 
     Raises:
-        RecordingError: if it reads values, even if it catches that.
+        RecordingError: if it reads values, even if it catches that, or if only its recording fails.
     """
+    failure: Exception | None = None
     for x in batch:
         if x.dtype == bool:
             x.__class__ = Mask
     with recording(Repeatable):
-        output, recorder = function(*batch), current()
+        recorder = current()
+        try:
+            output = function(*batch)
+        except Exception as error:
+            if isinstance(error, RecordingError):
+                raise
+            failure = error
+    if failure:
+        function(*batch)  # which fails as well if the recording is not the reason
+        raise RecordingError(f"the function can be run, but not recorded: {failure}") from failure
     if recorder.refusals:
         raise recorder.refusals[0]
     return output, recorder

@@ -141,7 +141,7 @@ class Program:
         if len({len(every[name]) for name in self._batch}) > 1:
             shapes = ", ".join(f"{name} {np.shape(every[name])}" for name in self._batch)
             raise ValueError(f"the arguments have different numbers of samples: {shapes}")
-        return self._step(**every)
+        return self._step(**{name: _counted(x) for name, x in every.items()})
 
     def _cast(self, name: str, x: Any) -> Any:
         """An argument as an array; truth values as numbers where they were numbers.
@@ -339,6 +339,11 @@ def _program(
     current = {name: lowering.current[x] for name, x in arguments.items() if x in lowering.current}
     samples = [names[x] for x in batch if not x.fixed]
     return Program(source, inputs, fixed, samples, current, wrt, lowering.labels, requires.check)
+
+
+def _counted(x: Any) -> Any:
+    """A whole number as Python's, which float32 stays float32 beside."""
+    return x.item() if np.ndim(x) == 0 and np.asarray(x).dtype.kind == "i" else x
 
 
 class _Variables(NamedTuple):

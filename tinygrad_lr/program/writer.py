@@ -243,11 +243,11 @@ class Writer:
 
     def operand(self, x: Any, operands: Sequence[Any]) -> Any:
         """A number as 2.0 or np.float32(2.0) beside integers, and as 2 elsewhere."""
-        if is_number(x) and np.isfinite(n := np.asarray(value_of(x))) and n.dtype.kind == "f":
-            kinds = {np.asarray(value_of(a)).dtype.kind for a in operands if not is_number(a)}
-            if kinds and "f" not in kinds:
-                single, node = n.dtype == np.float32, number(short(float(n)))
-                return template("np.float32(x)", x=node) if single else node
+        n = np.asarray(value_of(x))
+        kinds = {np.asarray(value_of(a)).dtype.kind for a in operands if not is_plain(a)}
+        if n.dtype.kind == "f" and is_plain(x) and np.isfinite(n) and kinds and "f" not in kinds:
+            node = number(short(float(n))) if is_number(x) else self.expression(x)
+            return template("np.float32(x)", x=node) if n.dtype == np.float32 else node
         return self.expression(x)
 
     def length(self, n: Length) -> Any:
@@ -343,6 +343,13 @@ def is_cheap(x: Symbol) -> bool:
         return True
     named = sum(isinstance(a, Symbol) and a.name is not None for a in x.args)
     return x.function in (np.add, np.subtract) and named == 1 and any(map(is_number, x.args))
+
+
+def is_plain(x: Any) -> bool:
+    """Whether an argument is a number of Python's in the program: written out, or of lengths."""
+    if not isinstance(x, Symbol) or is_number(x):
+        return np.ndim(value_of(x)) == 0
+    return x.ndim == 0 and x.function in SIGNS and all(map(is_plain, x.args))
 
 
 def infix(left: ast.expr, sign: str, right: ast.expr) -> ast.expr:
