@@ -423,6 +423,7 @@ MENDED = {
     )(x * w),
     "a trace": lambda x, y, w: (lambda z: np.trace(z @ z.T) / 3)(np.concatenate([x * w, x])),
     "a softmax of a number": lambda x, y, w: np.sum(tg.softmax(w[0]) * (x @ w)),
+    "a variance of a number": lambda x, y, w: np.var(w[0] * 2) + np.sum((x @ w - y)[0] ** 2),
     "put into a column": lambda x, y, w: np.sum(
         np.mean((x * w) ** 2, axis=1, keepdims=True)[0] * y
     ),

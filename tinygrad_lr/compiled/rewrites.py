@@ -91,6 +91,8 @@ def _plain(x: Symbol) -> Any:
 def _sum(x: Symbol) -> Any:
     """The sum of a sum is taken of each part, that of a product is a product of vectors."""
     a = x.args[0] if x.function == np.add.reduce and x.value.ndim == 0 else None
+    if isinstance(a, Symbol) and a.value.ndim == 0:
+        return a
     if not isinstance(a, Symbol) or a in x.trace.shared or a.value.dtype.kind != "f":
         return None
     match a:
