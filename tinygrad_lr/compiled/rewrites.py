@@ -71,6 +71,8 @@ def _scaled_terms(x: Symbol) -> Any:
     if x.function not in (np.add, np.subtract):
         return None
     (c, a), (d, b) = map(_scaled, x.args)
+    if np.result_type(value_of(a), value_of(b)) == np.dtype(bool):
+        return None  # the sum of two masks is "or"
     if c == d != 1:
         return c * x.function(a, b)
     if c == -d and (c != 1 or x.function is np.add):
