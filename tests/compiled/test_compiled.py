@@ -416,6 +416,8 @@ MENDED = {
     "differences": lambda x, y, w: (
         np.sum(np.maximum(x @ w, 0)[1:] - np.maximum(x @ w, 0)[:-1]) + np.sum(w * w)
     ),
+    "scaled masks": lambda x, y, w: np.sum(((x > 0) * 0.5 + (x > 1) * 0.5) @ w),
+    "a mask less another": lambda x, y, w: np.sum(((x > 0) * 0.5 - (x > 1) * 0.5) @ w) ** 2,
     "masks of arrays": lambda x, y, w: np.mean(((np.arange(7) > 2) & (x @ w > 0)) * (x @ w - y)),
     "counts": lambda x, y, w: (
         np.sum(x @ w * np.any(x > 1, axis=1)) / (1 + np.count_nonzero(y > 0))
@@ -448,11 +450,12 @@ def test_a_compiled_step_is_an_ordinary_one(name):
         assert_allclose(a.data, b.data, rtol=1e-9)
 
 
-def test_a_repeated_number_of_float32():
+def test_a_repeated_number_of_float32_and_the_variance_of_one():
     W, s = (Tensor(np.full(n, 0.3, np.float32), requires_grad=True) for n in [(3, 2), ()])
 
     def loss(x):
-        return s * np.mean(np.mean(x @ W, axis=1)) + np.min(np.tanh(x @ W))
+        z = x @ W
+        return s * np.mean(np.mean(z, axis=1)) + np.min(np.tanh(z)) + np.var(2 * s)
 
     x = X.astype(np.float32)
     expected = loss(Tensor(x)).item()

@@ -87,7 +87,7 @@ SHAPES = alternatives("""
 {a}[1:] - {a}[:-1] ; {a}[1:] * {b}[:-1] ; {a}[np.arange(3), np.argsort({b})] ; {a}[labels, :2]
 {a}[labels[:3]] ; {a}[np.arange(len(X)) // 2]
 {a}[np.arange(len(X)), np.stack([labels, labels // 2])]
-{a}[np.arange(len(X)), np.argmax(Z, axis=2).T % 3] ; {a}[:, [0, 0, 1]]
+{a}[np.arange(len(X)), np.argmax(Z[..., :3], axis=2).T] ; {a}[:, [0, 0, 1]]
 {a}[np.arange(3), np.argsort({a}[:, :3], axis=1)]
 {a}[np.arange(len(X))[:, None], np.argsort({a}, axis=1)] ; {a}[np.arange(len(X)), [1] * len(X)]
 {a}[[0, -1]] ; {a}[labels][:, labels] ; {a}[(len(X) - 1) // 2] * {b} ; {a}[1::2] ; {a}[::-2]

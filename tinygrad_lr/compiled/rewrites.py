@@ -76,6 +76,8 @@ def _scaled_terms(x: Symbol) -> Any:
     if x.function not in (np.add, np.subtract):
         return None
     (c, a), (d, b) = map(_scaled, x.args)
+    if np.result_type(value_of(a), value_of(b)) == np.dtype(bool):
+        return None  # the sum of two masks is "or"
     if c == d != 1:
         return c * x.function(a, b)
     if c == -d and (c != 1 or x.function is np.add):
@@ -96,6 +98,8 @@ def _plain(x: Symbol) -> Any:
 def _sum(x: Symbol) -> Any:
     """The sum of a sum is taken of each part, that of a product is a product of vectors."""
     a = x.args[0] if x.function == np.add.reduce and x.value.ndim == 0 else None
+    if isinstance(a, Symbol) and a.value.ndim == 0:
+        return a
     if not isinstance(a, Symbol) or a in x.trace.shared or a.value.dtype.kind != "f":
         return None
     match a:

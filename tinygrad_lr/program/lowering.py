@@ -60,11 +60,11 @@ class Lowering:
 
     def _result(self, node: Any) -> Any:
         """What an operation computes."""
-        inputs, params = self._operands(node), self._node_params(node)
-        if symbols_in(params) and not symbols_in(inputs):  # an array would not know what to do
-            inputs = [self.trace.number(x) for x in inputs]
-        self._inputs[node], self._params[node] = inputs, params
-        y = self._forward(node)(*inputs, **params)
+        self._inputs[node] = self._operands(node)
+        params = self._params[node] = self._node_params(node)
+        if symbols_in(params) and not symbols_in(self._inputs[node]):  # which arrays do not take
+            self._inputs[node] = [self.trace.number(x) for x in self._inputs[node]]
+        y = self._forward(node)(*self._inputs[node], **params)
         if isinstance(y, Symbol):
             y = y.current
             y.comment = y.comment or node.op.formula
