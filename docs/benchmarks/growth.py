@@ -1,10 +1,14 @@
-"""How the time to record grows with the number of operations: `python -m docs.benchmarks.growth`."""
+"""How the time of recording grows with the number of operations.
+
+`python -m docs.benchmarks.growth [CASE ...] [SIZE ...]` prints seconds of the processor.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -117,17 +121,13 @@ def main(names: Sequence[str], sizes: Sequence[int] = SIZES) -> None:
         print(f"{name:8} {'eager':>8} {'raw':>8} {'to_numpy':>8} {'compile':>8}")
         for n in sizes:
             loss, batch, params = case(n)
-            runs = {
-                "eager": lambda: loss(*map(tg.Tensor, batch)).backward(),
-                "raw": lambda: tg.to_numpy(loss, *batch, simplify=False),
-                "to_numpy": lambda: tg.to_numpy(loss, *batch),
-                "compile": lambda: tg.compile(loss, tg.optim.SGD(params, lr=1e-6))(*batch),
-            }
-            row = f"{n:8}"
-            for run in runs.values():
-                took, end = seconds(run)
-                row += f" {took:8.2f}{end}"
-            print(row, flush=True)
+            runs = [
+                seconds(lambda loss=loss, batch=batch: loss(*map(tg.Tensor, batch)).backward()),
+                seconds(partial(tg.to_numpy, loss, *batch, simplify=False)),
+                seconds(partial(tg.to_numpy, loss, *batch)),
+                seconds(partial(tg.compile(loss, tg.optim.SGD(params, lr=1e-6)), *batch)),
+            ]
+            print(f"{n:8}", *(f"{took:8.2f}{end}" for took, end in runs), flush=True)
 
 
 if __name__ == "__main__":

@@ -474,6 +474,50 @@ def test_a_mask_as_an_index_is_refused_by_name():
     assert_allclose(tg.to_numpy(loss, X)(NEW)[0], loss(Tensor(NEW)).item())
 
 
+def test_a_mask_that_is_an_argument_is_refused_as_an_index():
+    w, mask = Tensor([0.3, -0.2, 0.5], requires_grad=True), np.arange(len(X)) % 2 == 0
+    step = tg.compile(lambda x, mask: np.exp(x[mask] @ w).mean(), tg.optim.SGD([w], lr=0.1))
+    with pytest.raises(tg.RecordingError, match=r"np\.where\(mask, a, 0\)"):
+        step(X, mask)
+
+
+def test_what_a_function_keeps_beside_the_loss_is_refused():
+    w, kept = Tensor([0.3, -0.2, 0.5], requires_grad=True), {"mean": np.zeros(3)}
+
+    def loss(x):
+        kept["mean"] = 0.9 * kept["mean"] + 0.1 * x.mean(axis=0)
+        return ((x @ w) ** 2).mean()
+
+    with pytest.raises(tg.RecordingError, match=r"keeps .* does not need[\s\S]*x.mean\(axis=0\)"):
+        tg.compile(loss, tg.optim.SGD([w], lr=0.1))(X)
+
+
+def test_class_weights_are_an_argument():
+    W = Tensor(np.eye(3), requires_grad=True)
+    labels = np.arange(len(X)) % 3
+
+    def loss(x, labels, weight):
+        return tg.cross_entropy(x @ W, labels, weight=weight)
+
+    step = tg.compile(loss, tg.optim.SGD([W], lr=0.1))
+    for i in range(6):
+        weight = np.array([1.0, 2.0 + i, 0.5])
+        expected = loss(X, labels, weight).item()
+        assert_allclose(step(X, labels, weight), expected, rtol=1e-12)
+
+
+def test_a_divisor_of_0_gives_what_numpy_does():
+    w = Tensor([0.3, -0.2, 0.5], requires_grad=True)
+
+    def loss(x):
+        return (1 / (1 + (x @ w) ** 2 / (len(x) - 1))).sum()
+
+    with np.errstate(all="ignore"):
+        expected = loss(X[:1]).item()
+        step = tg.compile(loss, tg.optim.SGD([w], lr=0.0))
+        assert_allclose(step(X[:1]), expected)
+
+
 def test_labels_out_of_range_are_seen_in_every_batch():
     W = Tensor(np.eye(3), requires_grad=True)
     step = tg.compile(lambda x, t: tg.cross_entropy(x @ W, t), tg.optim.SGD([W], lr=0.1))

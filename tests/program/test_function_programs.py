@@ -193,6 +193,21 @@ def loss(X, y, labels):
 def loss(X, y, labels):
     e = np.mean((X * w) ** 2, axis=1, keepdims=True)
     return np.sum(e[0] * y) + np.sum(X @ w)""",
+    "rows counted by a range": """
+def loss(X, y, labels):
+    P = tg.softmax(X @ W)
+    return -np.sum(np.log(P[range(len(X)), labels])) + np.sum(X @ w) / len(X) ** 3""",
+    "weights that grow": """
+def loss(X, y, labels):
+    late = np.linspace(0.5, 2, len(X)) * (X @ w - y)
+    return np.sum(0.8 ** np.arange(len(X)) * late ** 2)""",
+    "a loss of one element": """
+def loss(X, y, labels):
+    return ((X @ w - y)[:, None] ** 2).mean(axis=0)""",
+    "conditions of arguments": """
+def loss(X, y, labels):
+    first, far = labels == 0, np.abs(y) > 1
+    return np.mean((X @ w) ** 2 * (first | ~far) + y * (first & far))""",
 }  # fmt: skip
 
 
@@ -256,6 +271,33 @@ def loss(X, y, labels):
     "a length that no expression gives": ("""
 def loss(X, y, labels):
     return np.sum((X @ w - y) ** 2) / len(X) ** 0.3""", "0.3"),
+    "the first two hundred": ("""
+def loss(X, y, labels):
+    return np.sum((X @ w - y) ** 2) / len(y[:200])""", "len(y[:200])"),
+    "chunks that a batch does not fill": ("""
+def loss(X, y, labels):
+    parts = [X[i : i + 300] @ w for i in range(0, len(X), 300)]
+    return sum(np.sum(r ** 2) for r in parts) / len(X)""", "parts"),
+    "a threshold beyond all sizes": ("""
+def loss(X, y, labels):
+    r = X @ w - y
+    return np.mean(r ** 2) if len(X) < 2000 else np.mean(np.abs(r))""", "r ** 2"),
+    "a refusal that is caught": ("""
+def loss(X, y, labels):
+    try:
+        scale = 2 if y.sum() > 0 else 3
+    except Exception:
+        scale = 1
+    return scale * np.mean((X @ w - y) ** 2)""", "y.sum() > 0"),
+    "the text of a number": ("""
+def loss(X, y, labels):
+    return float(f"{y[0]:.2f}") * np.mean((X @ w - y) ** 2)""", "y[0]"),
+    "a set of labels": ("""
+def loss(X, y, labels):
+    return np.sum((X @ w - y) ** 2) / len(set(labels))""", "for arrays and"),
+    "the type of an argument": ("""
+def loss(X, y, labels):
+    return np.mean((X @ w - y) ** 2) * (1 if isinstance(X, np.ndarray) else 2)""", "for arrays"),
 }  # fmt: skip
 
 
@@ -265,6 +307,95 @@ def test_what_holds_for_one_batch_only_is_refused_at_its_line(title):
     with pytest.raises(tg.RecordingError) as caught:
         tg.to_numpy(function(text), *batch(7))
     assert part in str(caught.value), caught.value
+
+
+def test_numbers_and_arrays_that_are_no_samples_are_arguments():
+    W = leaf(normal(3, 3), name="W")
+
+    def loss(X, labels, share, scale):
+        return scale * tg.cross_entropy(X @ W, labels, weight=share)
+
+    X, _, labels = batch(9)
+    program = tg.to_numpy(loss, X, labels, np.array([1.0, 2.0, 3.0]), 0.7)
+    assert [*program.inputs] == ["X", "labels", "share", "scale", "W"]
+    X, _, labels = batch(5, seed=1)
+    assert_right(program, loss, (X, labels, np.array([3.0, 0.5, 1.0]), 1.3))
+
+
+def test_indices_of_the_samples_stay_such():
+    w = leaf(normal(3), name="w")
+
+    def loss(X, order):
+        return np.mean((X - X[order] / 2) @ w)
+
+    order = np.random.default_rng(0).permutation
+    program = tg.to_numpy(loss, batch(9)[0], order(9))
+    assert_right(program, loss, (batch(5, seed=1)[0], order(5)))
+
+
+@pytest.mark.parametrize("kind", ["u1", "u4", "?", "i2"])
+def test_labels_of_any_kind_are_numbers(kind):
+    W = leaf(normal(3, 3), name="W")
+
+    def loss(X, Y):
+        return -(Y * tg.log_softmax(X @ W)).sum(axis=1).mean() - (Y * (X @ W)).sum() / len(X)
+
+    X, _, labels = batch(9)
+    Y = np.eye(3)[labels]
+    expected = tg.to_numpy(loss, X, Y)(X, Y)
+    for program in (tg.to_numpy(loss, X, Y), tg.to_numpy(loss, X, Y.astype(kind))):
+        for x, y in zip(program(X, Y.astype(kind)), expected, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-12)
+
+
+def test_labels_out_of_range_are_refused_by_a_program():
+    W = leaf(normal(3, 3), name="W")
+    X, y, labels = batch(9)
+    program = tg.to_numpy(lambda X, labels: tg.cross_entropy(X @ W, labels), X, labels)
+    for wrong in (labels - 1, labels + 1):
+        with pytest.raises(ValueError, match=r"labels from .* not 0 to 2"):
+            program(X, wrong)
+    program = tg.to_numpy(
+        lambda X, t: tg.binary_cross_entropy_with_logits(X @ W[0], t), X, (y > 0).astype(int)
+    )
+    with pytest.raises(ValueError, match=r"t has labels from .* to 2, not 0 to 1"):
+        program(X, labels)
+
+
+@pytest.mark.parametrize("make", [tg.optim.SGD, tg.optim.Adam])
+def test_a_float32_program_stays_so(make):
+    W, scale = leaf(normal(3, 3).astype("f4"), name="W"), leaf(np.float32(0.5), name="scale")
+    X, _, labels = batch(9)
+    X = X.astype("f4")
+
+    def loss(X, labels):
+        return tg.cross_entropy(X @ W * scale, labels) + np.mean(np.clip(X @ W, -1, 1)) / len(X)
+
+    program = tg.to_numpy(loss, X, labels, optimizer=make([W, scale], lr=0.1))
+    assert {np.asarray(x).dtype for x in program(X, labels)[:3]} == {np.dtype("f4")}
+
+
+def closure():
+    W, b = leaf(normal(3, 3)), leaf(normal(3))
+    return lambda X: np.mean((X @ W + b) ** 2)
+
+
+W = b = None  # of this module, while the function has its own
+
+
+def test_names_are_those_that_the_function_sees():
+    assert [*tg.to_numpy(closure(), batch(9)[0]).inputs] == ["X", "W", "b"]
+
+    class Network:
+        def __init__(self):
+            self.hidden = tg.nn.Dense(3, 4, "tanh", rng=0)
+            self.out = tg.nn.Dense(4, 1, rng=1)
+
+        def loss(self, X):
+            return np.mean(self.out(self.hidden(X)) ** 2)
+
+    names = [*tg.to_numpy(Network().loss, batch(9)[0]).inputs]
+    assert names == ["X", "W_hidden", "b_hidden", "W_out", "b_out"]
 
 
 @pytest.mark.parametrize("make", [tg.optim.SGD, tg.optim.Adam])
