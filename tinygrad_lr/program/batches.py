@@ -335,10 +335,9 @@ class Batches:
             turn = self._integer(*starts)
             return turn and (lambda emit, get: emit(np.roll, emit(np.arange, get(n)), get(-turn)))
         start, sizes = self._any_number(*starts), [k for y, k in pairs if len(y) > 1]
-        if start is not None and all(_near(y, y[0] * (y[1] / y[0]) ** k) for y, k in long):
+        if start == 1 and all(_near(y, (y[1] / y[0]) ** k) for y, k in long):
             ratio = self._any_number([(y[1] / y[0]).item() for y, _ in long], sizes)
-            power = ratio is not None and start == 1
-            return partial(_power_row, n, ratio) if power else None
+            return None if ratio is None else partial(_power_row, n, ratio)
         if start is None or not all(_near(y, y[0] + (y[1] - y[0]) * k) for y, k in long):
             return None
         slope = self._any_number([(y[1] - y[0]).item() for y, _ in long], sizes)
@@ -347,13 +346,7 @@ class Batches:
         if slope is None or (of_size and not np.isfinite(slope.compute(_called, short)).all()):
             stop = self._any_number([y[-1].item() for y, _ in long], sizes)
             return None if stop is None else partial(_spaced_row, start, stop, n)
-
-        def make(emit: Emit, get: Any) -> Any:
-            row = emit(np.arange, get(n))
-            row = row if slope == 1 else emit(np.multiply, get(slope), row)
-            return row if start == 0 else emit(np.add, get(start), row)
-
-        return make
+        return partial(_affine_row, start, slope, n)
 
     def _square(
         self, xs: tuple[Any, ...], n: Any, pattern: Any
@@ -506,6 +499,12 @@ def _compared(compare: Any, n: Any, place: Any, emit: Emit, get: Any) -> Any:
 
 def _next(values: Iterator[Any], _: Any) -> Any:
     return next(values)
+
+
+def _affine_row(start: Any, slope: Any, n: Any, emit: Emit, get: Any) -> Any:
+    row = emit(np.arange, get(n))
+    row = row if slope == 1 else emit(np.multiply, get(slope), row)
+    return row if start == 0 else emit(np.add, get(start), row)
 
 
 def _power_row(n: Any, ratio: Any, emit: Emit, get: Any) -> Any:

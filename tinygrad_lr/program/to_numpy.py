@@ -192,10 +192,12 @@ def to_numpy(
 ) -> Program:
     """The NumPy program that computes a loss and its gradients, for a batch of any size.
 
-    The function is recorded on batches of several sizes. What differs between them has to come from
-    the arguments and their lengths, else the function is refused; then the program is run on data
-    that it was not made from, and compared. What depends on the data is computed: masks, argmax,
-    constants that are as long as the batch. Names are the user's, a gradient's is d + the name.
+    The function is recorded on batches of several sizes, up to 150 samples and beyond the whole
+    numbers in its code, and with other numbers beside the samples. What differs between them has to
+    come from the arguments and their lengths, else the function is refused; then the program is run
+    on data that it was not made from, and compared with what the function gives for arrays. What
+    depends on the data is computed: masks, argmax, constants that are as long as the batch. Names
+    are the user's, a gradient's is d + the name.
 
     Args:
         output: a function of the batch, as for `compile`; gives a Tensor with one element.
@@ -208,7 +210,8 @@ def to_numpy(
         comments: whether to say of every line what shape it has and which rule it is.
         optimizer: add its update: the program returns the loss, the new parameters, and the
             optimizer's state.
-        loop: add a function `train` and a command line; needs an optimizer.
+        loop: add a function `train`, which begins with the optimizer as new, and a command line;
+            needs an optimizer.
 
     Returns:
         A Program. Its arguments are the function's, then the parameters, which are as they are now
@@ -308,17 +311,11 @@ def _program(
     returned = [results[0], *state.values()] if optimizer else results
     writer = Writer(returned, state, lowering.trace)
     body = _body(writer, results[:1], results[:n], comments)
-    batch = lowering.batch
-    names = {x: str(x.name) for x in batch} | writer.names
-    before = lowering.computed_before
-    order = sorted(lowering.inputs, key=lambda x: (x not in batch, x in before, x.fixed))
-    arguments = {names[x]: x for x in order if x in names}
-    requires = Requirements(
-        {name for name, x in arguments.items() if x in lowering.data},
-        {name for name, x in arguments.items() if x in before},
-        lowering.place,
-    )
-    if requires.before:
+    arguments = _arguments(lowering, writer)
+    before = {name for name, x in arguments.items() if x in lowering.computed_before}
+    data = {name for name, x in arguments.items() if x in lowering.data}
+    requires = Requirements(data, before, lowering.place)
+    if before:
         body.insert(0, f"# to be given with other data: {requires}")
     outputs = [ast.unparse(writer.expression(x)) for x in returned]
     modules = sorted(name for name in writer.modules if name.partition(".")[0] != "np")
@@ -329,16 +326,42 @@ def _program(
         outputs=", ".join(outputs),
     )
     if loop:
-        if requires.before or requires.place:
+        if before or requires.place:
             raise ValueError(f"the loop would repeat {requires}: {FUNCTION}")
         arrays = {name: x.value for name, x in arguments.items()}
         source += training(arrays, [outputs[0], *state], len(wrt), lowering.slots)
-    fixed = {name for name, x in arguments.items() if x.fixed or lowering.trace.fixed}
+    return _made(source, lowering, arguments, wrt, requires)
+
+
+def _arguments(lowering: NamedLowering, writer: Writer) -> dict[str, Symbol]:
+    """The arguments of a program by name: a batch, what was computed before, parameters."""
+    batch, before = lowering.batch, lowering.computed_before
+    names = {x: str(x.name) for x in batch} | writer.names
+    order = sorted(lowering.inputs, key=lambda x: (x not in batch, x in before, x.fixed))
+    return {names[x]: x for x in order if x in names}
+
+
+def _made(
+    source: str,
+    lowering: NamedLowering,
+    arguments: Mapping[str, Symbol],
+    wrt: Sequence[Tensor],
+    requires: Requirements,
+) -> Program:
+    """A program with what its arguments are if they are not given."""
+    batch, current = lowering.batch, lowering.current
     inputs = {name: batch.get(x, x.value) for name, x in arguments.items()}
     inputs |= {name: x.value.copy() for name, x in arguments.items() if x.fixed}
-    current = {name: lowering.current[x] for name, x in arguments.items() if x in lowering.current}
-    samples = [names[x] for x in batch if not x.fixed]
-    return Program(source, inputs, fixed, samples, current, wrt, lowering.labels, requires.check)
+    return Program(
+        source,
+        inputs,
+        fixed={name for name, x in arguments.items() if x.fixed or lowering.trace.fixed},
+        batch=[name for name, x in arguments.items() if x in batch and not x.fixed],
+        current={name: current[x] for name, x in arguments.items() if x in current},
+        wrt=wrt,
+        labels=lowering.labels,
+        requires=requires.check,
+    )
 
 
 def _counted(x: Any) -> Any:

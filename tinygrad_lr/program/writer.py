@@ -345,11 +345,12 @@ def is_cheap(x: Symbol) -> bool:
     return x.function in (np.add, np.subtract) and named == 1 and any(map(is_number, x.args))
 
 
-def is_plain(x: Any) -> bool:
+def is_plain(x: Any, depth: int = 4) -> bool:
     """Whether an argument is a number of Python's in the program: written out, or of lengths."""
     if not isinstance(x, Symbol) or is_number(x):
         return np.ndim(value_of(x)) == 0
-    return x.ndim == 0 and x.function in SIGNS and all(map(is_plain, x.args))
+    of_numbers = depth and x.ndim == 0 and x.function in SIGNS
+    return bool(of_numbers) and all(is_plain(a, depth - 1) for a in x.args)
 
 
 def infix(left: ast.expr, sign: str, right: ast.expr) -> ast.expr:
