@@ -1,14 +1,10 @@
-"""How the time of recording grows with the number of operations.
-
-`python -m docs.benchmarks.growth [CASE ...] [SIZE ...]` prints seconds of the processor.
-"""
+"""How recording grows with the number of operations: `python -m docs.benchmarks.growth`."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +13,6 @@ import tinygrad_lr as tg
 
 SIZES = (300, 1000, 3000, 10_000)
 SAMPLES = 30
-Case = Callable[[int], tuple[Callable[..., tg.Tensor], Sequence[Any], list[tg.Tensor]]]
 
 
 def parameter(*shape: int) -> tg.Tensor:
@@ -102,36 +97,34 @@ def samples(n: int) -> Any:
     return loss, [rng.normal(size=(n, 3)), rng.normal(size=n)], [w]
 
 
-def seconds(function: Callable[[], Any]) -> tuple[float, str]:
-    """The processor time that it takes, and the error that it ends with."""
+def seconds(function: Callable[..., Any], *arguments: Any, **options: Any) -> str:
+    """The processor time that a call takes, with the name of the error that it ends with."""
     start, end = time.process_time(), ""
     try:
-        function()
+        function(*arguments, **options)
     except Exception as error:
         end = type(error).__name__
-    return time.process_time() - start, end
+    return f"{time.process_time() - start:9.2f}{end}"
 
 
-def main(names: Sequence[str], sizes: Sequence[int] = SIZES) -> None:
+def main(names: Sequence[str], sizes: Sequence[int]) -> None:
     """Print a table for each of the cases."""
-    cases: dict[str, Case] = {f.__name__: f for f in (chain, layers, wide, terms, numbers, samples)}
-    for name, case in cases.items():
-        if names and name not in names:
+    for case in (chain, layers, wide, terms, numbers, samples):
+        if names and case.__name__ not in names:
             continue
-        print(f"{name:8} {'eager':>8} {'raw':>8} {'to_numpy':>8} {'compile':>8}")
+        print(f"{case.__name__:8}    eager      raw to_numpy  compile  (seconds)")
         for n in sizes:
             loss, batch, params = case(n)
-            runs = [
-                seconds(lambda loss=loss, batch=batch: loss(*map(tg.Tensor, batch)).backward()),
-                seconds(partial(tg.to_numpy, loss, *batch, simplify=False)),
-                seconds(partial(tg.to_numpy, loss, *batch)),
-                seconds(partial(tg.compile(loss, tg.optim.SGD(params, lr=1e-6)), *batch)),
+            step = tg.compile(loss, tg.optim.SGD(params, lr=1e-6))
+            times = [
+                seconds(lambda *arrays: loss(*arrays).backward(), *map(tg.Tensor, batch)),  # noqa: B023
+                seconds(tg.to_numpy, loss, *batch, simplify=False),
+                seconds(tg.to_numpy, loss, *batch),
+                seconds(step, *batch),
             ]
-            print(f"{n:8}", *(f"{took:8.2f}{end}" for took, end in runs), flush=True)
+            print(f"{n:8}", *times, sep="", flush=True)
 
 
 if __name__ == "__main__":
-    main(
-        [x for x in sys.argv[1:] if not x.isdigit()],
-        [*map(int, filter(str.isdigit, sys.argv[1:]))] or SIZES,
-    )
+    numbers_given = [int(x) for x in sys.argv[1:] if x.isdigit()]
+    main([x for x in sys.argv[1:] if not x.isdigit()], numbers_given or SIZES)

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import re
 import threading
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -1136,3 +1137,38 @@ def test_a_step_within_a_step_is_refused_and_the_next_one_runs():
     with pytest.raises(RuntimeError, match=r"hold a threading\.Lock"):
         step(np.ones(2))
     assert step(np.ones(1)) == 1.0
+
+
+def chained(x, w):
+    z = w * x
+    for _ in range(300):
+        z = z * 0.99 + w
+    return z
+
+
+LONG = {
+    "operations on a number": (chained, np.array(0.5)),
+    "terms": (lambda x, w: np.mean(sum(x * (w * i) for i in range(1000))), np.ones(9)),
+    "losses": (lambda x, w: sum(np.mean((x * w - i) ** 2) for i in range(400)), np.ones(9)),
+}
+
+
+@pytest.mark.parametrize("loss, x", LONG.values(), ids=LONG)
+def test_long_computations(loss, x):
+    runs = []
+    for kind in (eager, tg.compile):
+        w = Tensor(0.3, requires_grad=True)
+        step = kind(lambda x: loss(x, w), tg.optim.SGD([w], lr=1e-6))  # noqa: B023
+        runs.append([*(step(x) for _ in range(3)), w.item()])
+    assert_allclose(*runs, rtol=1e-9)
+
+
+def test_nothing_of_the_recording_stays():
+    W = Tensor(np.zeros((256, 4)), requires_grad=True)
+    x = RNG.normal(size=(4000, 256))  # 8 MB
+    step = tg.compile(lambda x: np.mean(np.tanh(np.exp(x - x.mean(0)) @ W)), tg.optim.SGD([W]))
+    tracemalloc.start()
+    step(x)
+    now, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert now < 2.5 * x.nbytes  # one buffer for x - x.mean(0), and one for its exp

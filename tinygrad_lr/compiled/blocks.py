@@ -150,7 +150,10 @@ class BlockedProgram:
             new[x] = trace.emit(x.function or np.copy, *args, **kwargs)
         variables = substitute([*self.batch, *self.constants], new)
         terms = [(new[x], array) for x, array in results]
-        return BufferedProgram(Plan([], variables, plan.places, trace.number(0.0), terms, []))
+        program = BufferedProgram(Plan([], variables, plan.places, trace.number(0.0), terms, []))
+        for x in variables:  # views of all rows
+            x.release()
+        return program
 
 
 def _rows(m: int, size: int) -> int:

@@ -21,6 +21,8 @@ from tinygrad_lr.program.symbols import (
     value_of,
 )
 
+NEW = ELEMENTWISE | REDUCTIONS | {np.matmul, np.vdot, np.where}  # what gives no view
+
 
 class BufferedProgram:
     """A step as a function of the rates, the number of steps before, and the arrays of a batch.
@@ -78,8 +80,7 @@ class BufferedProgram:
         for i, x in reversed([*enumerate(self.order)]):
             last[x] = max(last.get(x, i), i)
             for y in x.inputs:
-                view = x.function in VIEWS or np.may_share_memory(x.value, y.value)
-                last[y] = max(last.get(y, i), last[x] if view else i)
+                last[y] = max(last.get(y, i), i if x.function in NEW else last[x])
         return last
 
     def _write(self, plan: Plan, arguments: str) -> None:
@@ -93,7 +94,7 @@ class BufferedProgram:
             self._compute(x, i)
             if x is plan.loss and plan.fallback:
                 self.lines.append(f"if not finite({self._scalar(x)}):")
-                self.lines.append(f"    return fallback().run({arguments})")
+                self.lines.append(f"    return fallback({arguments})")
                 self.space |= {"finite": math.isfinite, "fallback": plan.fallback}
             for place in self.gradients.get(x, ()):
                 self._copy(x, place)

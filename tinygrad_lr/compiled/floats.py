@@ -117,7 +117,7 @@ class FloatProgram:
         lists = [f"{name}.tolist()" for name in arguments[len(plan.scalars) :]]
         self.source = program(
             batches=f"[[{', '.join(lists)}]]",
-            result=f"losses[0] if losses else fallback().run({', '.join(arguments)})",
+            result=f"losses[0] if losses else fallback({', '.join(arguments)})",
         )
         self.run = compile_function(self.source, space | {"fallback": plan.fallback})
         many = program(batches=f"zip({', '.join(lists)})", result="losses")

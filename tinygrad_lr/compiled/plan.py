@@ -30,7 +30,7 @@ class Plan(NamedTuple):
     loss: Symbol
     gradients: Sequence[tuple[Any, Any]]  # each with the array of its own that it is written to
     updates: Sequence[tuple[Symbol, Any]]  # written after them to arrays that are still in use
-    fallback: Callable[[], Any] | None = None  # gives the program for a loss that is not finite
+    fallback: Callable[..., Any] | None = None  # the step for a loss that is not finite
 
     def order(self) -> list[Symbol]:
         """All Symbols of the step, inputs before results."""
@@ -43,6 +43,10 @@ class Plan(NamedTuple):
             if not varying.isdisjoint(x.inputs):
                 varying.add(x)
         return varying
+
+    def release(self) -> None:
+        """Forget the recorded values of what steps compute: their shapes and dtypes are enough."""
+        self.loss.trace.forget(kept=set(self.order()) - self.varying())
 
 
 def compile_function(source: str, space: Mapping[str, Any]) -> Any:

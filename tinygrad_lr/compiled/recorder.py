@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import functools
 import gc
 import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -61,6 +60,12 @@ class Recording(Lowering):
     def _forward(self, node: Any) -> Any:
         quick = UNGUARDED.get(node.op.name) if node in self._quick else None
         return quick or super()._forward(node)
+
+    def _result(self, node: Any) -> Any:
+        y = super()._result(node)
+        if isinstance(y, Symbol) and y.function and y.dtype == node._array.dtype:
+            y.value = node._array  # instead of another one
+        return y
 
     def _node_params(self, node: Any) -> Any:
         index = node.params.get("index", ())
@@ -140,14 +145,26 @@ def record(
     _check_kept(recorder, output)
     detached = recorder.detached | second.detached
     outside = {id(x) for x in nodes([output])} & {id(x) for x in nodes([again])}
+    del again  # whose arrays are as large as those of the first
     quick = set() if guarded else _summands(output)
     recorded = Recording([*batch, *state.params], outside, quick, detached)
-    fallback = functools.cache(lambda: record(loss, state, arrays, clip_norm, True).program)
+    programs: list[Any] = []
+
+    def fallback(*arguments: Any) -> float:
+        if not programs:
+            programs.append(record(loss, state, arrays, clip_norm, guarded=True).program)
+        return float(programs[0].run(*arguments))
+
     with np.errstate(all="ignore"):
         plan, names = _plan(recorded, output, state, clip_norm, None if guarded else fallback)
         others = tuple(recorded.others.values())
         labels = list(label_ranges(output, batch))
-        return Recorded(_program(plan), others, names, itertools.count(2), [1], labels)
+        del recorded, recorder, second, detached, output, batch
+        plan.release()
+        program = _program(plan)
+        for x in plan.batch:
+            x.release()
+        return Recorded(program, others, names, itertools.count(2), [1], labels)
 
 
 def _check_kept(recorder: Repeatable, output: Tensor) -> None:
@@ -176,8 +193,7 @@ def _check_kept(recorder: Repeatable, output: Tensor) -> None:
 
 def _summands(output: Tensor) -> set[Tensor]:
     """The results that the loss adds up and scales: they are rounded as the largest of them is."""
-    summands: set[Tensor] = {output}
-    others: set[Tensor] = set()
+    summands, others = {output}, set[Tensor]()
     for node in history(output):
         for i, x in enumerate(node.inputs):
             if isinstance(x, Tensor):
@@ -203,7 +219,7 @@ def _plan(
     output: Tensor,
     state: PackedState,
     clip_norm: float | None,
-    fallback: Callable[[], Any] | None,
+    fallback: Callable[..., Any] | None,
 ) -> tuple[Plan, tuple[str, ...]]:
     """The plan of a step, and the names of the optimizer's lists that it changes."""
     trace, optimizer = recorded.trace, state.optimizer

@@ -315,6 +315,8 @@ class _Improvement:
             return y
         if x not in self.backward or y.function not in ARITHMETIC:
             return y
+        if self.trace.fixed:  # nobody reads how it was derived
+            return self.shortest(x, y) if x in self.roots else y
         function, args = (x.function, args) if x.function in ARITHMETIC else (y.function, y.args)
         args = substitute(args, self.originals)
         self.originals[y] = tidy(Symbol(self.trace, x.value, function, args, name=x.name))
@@ -322,14 +324,14 @@ class _Improvement:
 
     def shortest(self, x: Symbol, y: Symbol) -> Any:
         """The arithmetic behind y in the fewest operations, with its derivation."""
-        first = self.originals[y]
+        first = self.originals.get(y, y)
         fine = Algebra(lambda a: a in self.atoms)
         coarse = Algebra(lambda a: a in self.atoms or _with_number(a))
         simple = fine.simplest(y), coarse.simplest(y)
         better = simple[0] if simple[0] is simple[1] else min(simple, key=fine.cost)
         if better is y or not isinstance(better, Symbol):
             return y
-        if 3 < fine.cost(first) <= MAX_OPERATIONS and better not in self.atoms:
+        if first is not y and 3 < fine.cost(first) <= MAX_OPERATIONS and better not in self.atoms:
             self.trace.derivations.setdefault(better, (first, coarse.simplest(first)))
         better.inherit_labels(x)
         self.originals[better] = first

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import operator
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,6 +99,10 @@ class Symbol(NDArrayOperatorsMixin, Value):
         """Be changed in place: stand for another Symbol from now on."""
         self.current, self.value = other.current, other.value
         return self
+
+    def release(self) -> None:
+        """Forget the recorded array, but for its shape and dtype."""
+        self.value = np.broadcast_to(np.zeros((), self.dtype), self.value.shape)
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -319,6 +323,13 @@ class Trace:
             finally:
                 self._depth -= 1
         return self._rewritten[x]
+
+    def forget(self, kept: Collection[Symbol]) -> None:
+        """Forget the calls that were made, and the recorded values but for those that are kept."""
+        for x in self._calls.values():
+            if x not in kept:
+                x.release()
+        vars(self).update(vars(Trace(fixed=self.fixed, kind=self.kind)))
 
     def number(self, value: Any) -> Symbol:
         """A Symbol for a number that is always the same."""

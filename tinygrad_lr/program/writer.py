@@ -371,11 +371,8 @@ def _example(sign: str) -> ast.expr:
 
 def dotted(name: str) -> ast.expr:
     """np.linalg.inv, as attributes of a variable."""
-    first, *rest = name.split(".")
-    node: ast.expr = ast.Name(first)
-    for attribute in rest:
-        node = ast.Attribute(node, attribute)
-    return node
+    path, _, last = name.rpartition(".")
+    return ast.Attribute(dotted(path), last) if path else ast.Name(last)
 
 
 def _transpose(x: Any, axes: Any = None) -> str:
