@@ -1,39 +1,57 @@
-"""The training loop."""
+"""The training loop, and what a training needs to go on where it stopped."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import math
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lr import messages
+from tinygrad_lr import messages, state
+from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages import TensorWarning
-from tinygrad_lr.optim import Optimizer
+from tinygrad_lr.messages.arguments import explained
+from tinygrad_lr.nn import Module, mode_of
+from tinygrad_lr.optim import Optimizer, clip_grad_norm
+from tinygrad_lr.recording import no_grad
 from tinygrad_lr.tensor import Tensor
 
-Metric = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
+History = dict[str, list[float]]
+Metrics = Mapping[str, Callable[..., float]]
 
 
+@explained
 def fit(
-    model: Callable[[Any], Tensor],
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
-    loss: Callable[[Tensor, Any], Tensor],
+    model: Callable[..., Any],
+    X: Any,
+    y: Any,
+    loss: Callable[..., Tensor],
     optimizer: Optimizer,
     epochs: int,
     batch_size: int | None = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Metrics | None = None,
     rng: np.random.Generator | int | None = None,
-) -> dict[str, list[float]]:
-    """Train a model on samples in rows; on a terminal tqdm, if installed, shows the progress.
+    *,
+    validation: tuple[Any, Any] | None = None,
+    callback: Callable[[History], Any] | None = None,
+    max_norm: float | None = None,
+    compile: bool = False,
+    verbose: bool | None = None,
+) -> History:
+    """Train a model on samples in rows.
 
     Args:
-        model: maps some rows of X to predictions.
-        X: (m, ...) inputs.
-        y: (m, ...) targets.
+        model: maps some rows of X to predictions; it works as in training, and as after `eval()`
+            in the validation.
+        X: (m, ...) inputs; a tuple of arrays if the model takes several.
+        y: (m, ...) targets; a tuple of arrays if the loss takes several.
         loss: loss(prediction, target), a mean over the rows.
         optimizer: holds the model's parameters.
         epochs: the number of passes over all samples.
@@ -41,10 +59,16 @@ def fit(
         metrics: functions of a batch's (prediction, target) arrays by name, as in
             {"accuracy": lambda p, t: np.mean(p.argmax(axis=1) == t)}.
         rng: a `numpy.random.Generator` or a seed, for shuffling.
+        validation: (X, y) of other samples, on which loss and metrics are taken after every epoch.
+        callback: called with the history after every epoch; True ends the training.
+        max_norm: limits the norm of the gradients, as `clip_grad_norm` does.
+        compile: run steps as `compile` does, of which metrics are taken in the validation alone.
+        verbose: True shows a bar (of tqdm, on a terminal and in a notebook) or writes lines to
+            stderr, False does not; by default there is a bar after a second.
 
     Returns:
-        The mean over the samples for every epoch, in lists under "loss" and the metrics' names;
-        each batch counts as it was before its step.
+        The mean over the samples for every epoch, in lists under "loss" and the metrics' names,
+        each batch as it was before its step, and under "val_loss" and so on.
 
     Raises:
         TypeError: if loss, optimizer or metrics have the wrong type.
@@ -60,30 +84,155 @@ def fit(
     (500, array([[25.]]))
     """
     _check_types(loss, optimizer, metrics)
-    X, y, metrics = np.asarray(X), np.asarray(y), dict(metrics or {})
-    if len(X) != len(y) or not len(X):
-        raise ValueError(f"X has {len(X)} rows and y {len(y)}: one target per sample, at least one")
+    arrays, n = _samples(X, y)
+    others = _samples(*validation)[0] if validation else []
+    metrics, m = dict(metrics or {}), len(arrays[0])
     messages.check_count("epochs", epochs)
-    messages.check_count("batch_size", len(X) if batch_size is None else batch_size)
+    messages.check_count("batch_size", m if batch_size is None else batch_size)
     if "loss" in metrics:
         raise ValueError("a metric cannot be named 'loss': the history holds the loss there")
     generator = np.random.default_rng(rng)
-    history: dict[str, list[float]] = {name: [] for name in ("loss", *metrics)}
-    for _ in _progress(range(epochs)):
-        totals = dict.fromkeys(history, 0.0)
-        for rows in _batches(len(X), batch_size, generator):
-            pred = model(X[rows])
-            value = loss(pred, y[rows])
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
-            totals["loss"] += value.item() * len(rows)
-            for name, metric in metrics.items():
-                totals[name] += float(metric(pred.data, y[rows])) * len(rows)
-        for name, total in totals.items():
-            history[name].append(total / len(X))
+    step = _compiled(model, n, loss, optimizer, max_norm) if compile else None
+    history: History = {}
+    for _ in _progress(epochs, history, verbose):
+        total = _Total(history, metrics)
+        with mode_of(model, training=True):
+            for rows in _batches(m, batch_size, generator):
+                batch = [a[rows] for a in arrays]
+                if step:
+                    total.add(len(rows), step(*batch))
+                    continue
+                pred = model(*batch[:n])
+                value = loss(pred, *batch[n:])
+                optimizer.zero_grad()
+                value.backward()
+                if max_norm is not None:
+                    clip_grad_norm(optimizer.params, max_norm)
+                optimizer.step()
+                total.add(len(rows), value.item(), pred, batch[n:])
+        total.append()
+        if validation:
+            with mode_of(model, training=False), no_grad():
+                for rows in _batches(len(others[0]), batch_size):
+                    batch = [a[rows] for a in others]
+                    pred = model(*batch[:n])
+                    value = loss(pred, *batch[n:])
+                    total.add(len(rows), value.item(), pred, batch[n:])
+            total.append("val_")
         _warn_of_divergence(history["loss"])
+        if callback and callback(history):
+            break
     return history
+
+
+class EarlyStopping(state.Stateful):
+    """A callback of `fit` that ends a training without progress, and keeps the best weights.
+
+    Args:
+        model: what is trained.
+        patience: epochs without a better value after which the training ends.
+        monitor: the name in the history of what shall become small.
+        maximize: whether it shall become large, as an accuracy.
+
+    Attributes:
+        best: the model's `state_dict` of the best epoch, for `model.load_state_dict(stop.best)`.
+        value: what was reached in it.
+        wait: the number of epochs since then.
+    """
+
+    def __init__(
+        self, model: Module, patience: int = 10, monitor: str = "val_loss", maximize: bool = False
+    ) -> None:
+        messages.check_count("patience", patience)
+        self.model, self.patience, self.monitor = model, patience, monitor
+        self.maximize, self.best = maximize, model.state_dict()
+        self.value, self.wait = -math.inf if maximize else math.inf, 0
+
+    def __call__(self, history: History) -> bool:
+        """Look at the last epoch; whether to end. KeyError if the history has no such value."""
+        if self.monitor not in history:
+            raise KeyError(f"{self.monitor} is not in the history, {[*history]}: pass validation=")
+        value, self.wait = history[self.monitor][-1], self.wait + 1
+        if value > self.value if self.maximize else value < self.value:
+            self.value, self.wait, self.best = value, 0, self.model.state_dict()
+        return self.wait >= self.patience
+
+
+def save(path: str | os.PathLike[str], **parts: Any) -> None:
+    """Write the parts of a training to one .npz file, from which `load` goes on exactly.
+
+    Args:
+        path: an existing file is replaced only once the new one is complete.
+        parts: models, optimizers, schedules, EarlyStopping and `numpy.random.Generator`s.
+
+    >>> save("now.npz", model=model, adam=adam, schedule=schedule, rng=rng)     # doctest: +SKIP
+    """
+    states = {name: _state(part) for name, part in parts.items()}
+    state.write(path, {f"{name}:{k}": x for name, own in states.items() for k, x in own.items()})
+
+
+def load(path: str | os.PathLike[str], **parts: Any) -> None:
+    """Set the parts of a training, made as for the one that was saved, to where `save` was called.
+
+    Raises:
+        OSError: if the file cannot be opened.
+        ValueError: if it is damaged, or a part is missing in it or does not fit.
+    """
+    arrays = state.read(path)
+    for name, part in parts.items():
+        own = {k.partition(":")[2]: x for k, x in arrays.items() if k.partition(":")[0] == name}
+        if isinstance(part, np.random.Generator):
+            own = state.fitted(name, {"generator": np.array("")}, own)
+            part.bit_generator.state = json.loads(str(own["generator"]))
+        else:
+            part.load_state_dict(own)
+
+
+def _state(part: Any) -> dict[str, npt.NDArray[Any]]:
+    if isinstance(part, np.random.Generator):
+        return {"generator": np.array(json.dumps(part.bit_generator.state, default=list))}
+    arrays: dict[str, npt.NDArray[Any]] = part.state_dict()
+    return arrays
+
+
+class _Total:
+    """Means over samples, appended to the lists of a history."""
+
+    def __init__(self, history: History, metrics: Metrics) -> None:
+        self.history, self.metrics, self.sums, self.m = history, metrics, dict[str, float](), 0
+
+    def add(self, m: int, loss: float, pred: Any = None, target: Any = ()) -> None:
+        """Count a batch of m samples."""
+        pred = tuple(map(unwrap, pred)) if isinstance(pred, tuple) else unwrap(pred)
+        metrics = {} if pred is None else self.metrics
+        values = {"loss": loss} | {name: float(f(pred, *target)) for name, f in metrics.items()}
+        self.sums = {name: self.sums.get(name, 0.0) + x * m for name, x in values.items()}
+        self.m += m
+
+    def append(self, prefix: str = "") -> None:
+        """Append the means, and begin anew."""
+        for name, total in self.sums.items():
+            self.history.setdefault(prefix + name, []).append(total / self.m)
+        self.sums, self.m = {}, 0
+
+
+def _samples(X: Any, y: Any) -> tuple[list[npt.NDArray[Any]], int]:
+    """The arrays of inputs and targets, and how many are inputs."""
+    inputs = [np.asarray(x) for x in (X if isinstance(X, tuple) else (X,))]
+    targets = [np.asarray(t) for t in (y if isinstance(y, tuple) else (y,))]
+    if len({len(a) for a in (*inputs, *targets)}) > 1 or not len(inputs[0]):
+        x, t = (", ".join(str(len(a)) for a in group) for group in (inputs, targets))
+        raise ValueError(f"X has {x} rows and y {t}: one target per sample, at least one")
+    return inputs + targets, len(inputs)
+
+
+def _compiled(
+    model: Any, n: int, loss: Any, optimizer: Optimizer, max_norm: float | None
+) -> Callable[..., float]:
+    """A step by a program, called with n inputs and with targets."""
+    from tinygrad_lr.compiled.step import compile  # here, as it would triple the time to import
+
+    return compile(lambda *batch: loss(model(*batch[:n]), *batch[n:]), optimizer, max_norm)
 
 
 def _check_types(loss: Any, optimizer: Any, metrics: Any) -> None:
@@ -100,12 +249,13 @@ def _check_types(loss: Any, optimizer: Any, metrics: Any) -> None:
 
 
 def _batches(
-    m: int, batch_size: int | None, generator: np.random.Generator
+    m: int, batch_size: int | None, generator: np.random.Generator | None = None
 ) -> list[npt.NDArray[np.intp]]:
-    """The numbers of the rows of each batch: all in order, or shuffled."""
+    """The numbers of the rows of each batch: all in order, or shuffled by a generator."""
     if batch_size is None:
         return [np.arange(m)]
-    return np.split(generator.permutation(m), range(batch_size, m, batch_size))
+    rows = generator.permutation(m) if generator else np.arange(m)
+    return np.split(rows, range(batch_size, m, batch_size))
 
 
 def _warn_of_divergence(losses: list[float]) -> None:
@@ -118,13 +268,19 @@ def _warn_of_divergence(losses: list[float]) -> None:
         )
 
 
-def _progress(epochs: Iterable[int]) -> Iterable[int]:
-    """The epochs, with a bar on a terminal if they take more than a second."""
-    if not sys.stderr.isatty():
-        return epochs
-    try:
-        from tqdm import tqdm  # an extra: the package itself imports NumPy alone
-    except ImportError:
-        return epochs
-    bar: Iterable[int] = tqdm(epochs, delay=1, unit="epoch")
-    return bar
+def _progress(epochs: int, history: History, verbose: bool | None) -> Iterator[int]:
+    """The numbers of the epochs, with a bar, or with lines that are a second apart."""
+    numbers, bar, last = range(epochs), None, time.monotonic()
+    if (sys.stderr.isatty() or "ipykernel" in sys.modules) and verbose is not False:
+        with contextlib.suppress(ImportError):
+            from tqdm.auto import tqdm  # an extra: the package itself imports NumPy alone
+
+            bar = tqdm(numbers, delay=0 if verbose else 1, unit="epoch")
+    for epoch in numbers if bar is None else bar:
+        yield epoch
+        means = ", ".join(f"{name} {values[-1]:.4g}" for name, values in history.items())
+        if bar is not None:
+            bar.set_postfix_str(means, refresh=False)
+        elif verbose and (time.monotonic() - last > 1 or epoch + 1 == epochs):
+            print(f"epoch {epoch + 1} of {epochs}: {means}", file=sys.stderr, flush=True)
+            last = time.monotonic()

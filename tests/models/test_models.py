@@ -232,7 +232,7 @@ def test_an_optimizer_trains_on_after_load_state_dict():
 
 WRONG_STATES = {
     "missing": (lambda state: state.pop("layers.1.b"), "layers.1.b is missing"),
-    "unknown": (lambda state: state.update(extra=1.0), "extra is not a tensor of this model"),
+    "unknown": (lambda state: state.update(extra=1.0), "extra is not a part of it"),
     "shape": (
         lambda state: state.update({"layers.0.W": np.zeros((4, 3))}),
         r"layers.0.W has the shape \(4, 3\), not \(3, 4\)",
@@ -267,7 +267,7 @@ def test_load_state_dict_refuses(change):
 
 def test_load_state_dict_names_everything_that_is_wrong():
     with pytest.raises(
-        ValueError, match=r"Dense: W has the shape .*; b is missing; c is not a tensor"
+        ValueError, match=r"Dense: W has the shape .*; b is missing; c is not a part of it"
     ):
         Dense(3, 2).load_state_dict({"W": [1], "c": [1]})
 

@@ -188,10 +188,12 @@ class ArrayMethods(Value):
 
     def argmax(self, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the largest element, in an array of integers."""
+        messages.check_arguments("argmax", kwargs)
         return self._read("argmax").argmax(axis, **kwargs)
 
     def argmin(self, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the smallest element, in an array of integers."""
+        messages.check_arguments("argmin", kwargs)
         return self._read("argmin").argmin(axis, **kwargs)
 
     def tolist(self) -> Any:

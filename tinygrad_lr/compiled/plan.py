@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_lr.optim import Optimizer
+from tinygrad_lr.optim import Optimizer, clipped
 from tinygrad_lr.program.symbols import Symbol, ordered
 
 VIEWS = {np.transpose, np.reshape, np.broadcast_to, np.flip, operator.getitem}
@@ -112,7 +112,8 @@ class PackedState:
         TypeError: if the parameters have several dtypes.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
+    def __init__(self, optimizer: Optimizer, max_norm: float | None) -> None:
+        self.max_norm = max_norm
         self.optimizer, self.params, state = optimizer, optimizer.params, optimizer.state()
         if len(dtypes := sorted({p.dtype.name for p in self.params})) > 1:
             raise TypeError(
@@ -123,6 +124,10 @@ class PackedState:
         self.data = PackedArrays([p._array for p in self.params])
         arrays = {name: x for name, x in state.items() if isinstance(x[0], np.ndarray)}
         self.slots = {name: PackedArrays(x) for name, x in arrays.items()}
+
+    def clipped(self, grads: list[Any]) -> list[Any]:
+        """Gradients, arrays or Symbols, as the optimizer gets them."""
+        return grads if self.max_norm is None else clipped(grads, self.max_norm)[1]
 
     def gather(self) -> None:
         """Pack what was assigned from outside."""

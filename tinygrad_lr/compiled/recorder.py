@@ -84,12 +84,13 @@ class Recorded(NamedTuple):
     state: tuple[str, ...]  # the names of the optimizer's lists that it changes
     calls: Iterator[int]  # counts them
     due: list[int]  # the call at which it is compared with an ordinary step
-    labels: list[tuple[int, int]]  # which of the batch are labels, and the largest that may be
+    labels: list[tuple[int, int, Any]]  # which of the batch, the largest, and the ignored one
 
     def refuses(self, arrays: Sequence[Any]) -> bool:
         """Whether labels of a batch are out of range."""
-        for i, most in self.labels:
-            if not 0 <= arrays[i].min(initial=0) <= arrays[i].max(initial=0) <= most:
+        for i, most, ignored in self.labels:
+            x = arrays[i] if ignored is None else arrays[i][arrays[i] != ignored]
+            if not 0 <= x.min(initial=0) <= x.max(initial=0) <= most:
                 return True
         return False
 
@@ -119,14 +120,15 @@ def record(
         return Recorded(_program(plan), others, names, itertools.count(2), [1], labels)
 
 
-def _labels(output: Tensor, batch: Sequence[Tensor]) -> Iterator[tuple[int, int]]:
-    """What of a batch are labels of a loss, and the largest of them that may be."""
+def _labels(output: Tensor, batch: Sequence[Tensor]) -> Iterator[tuple[int, int, Any]]:
+    """What of a batch are labels of a loss, the largest that may be, and the ignored one."""
     for node in history(output):
         categorical = node.op.name == "categorical_loss"
         for i, x in enumerate(batch) if node.op.name in LABELLED else ():
             z, labels = node.inputs[:2]
             if labels is x and not (categorical and x.ndim == z.ndim):  # these are probabilities
-                yield i, z.shape[-1] - 1 if categorical else 1
+                most = z.shape[-1] - 1 if categorical else 1
+                yield i, most, node.params.get("ignore_index")
 
 
 def _check_loss(loss: Any, again: Any) -> None:
@@ -168,7 +170,7 @@ def _plan(
             targets[i : i + 2] = [(both, array)]
     lr, t = (trace.argument(np.array(x, grads.packed.dtype)) for x in (optimizer.lr, 0))
     slots = {name: placed(x.packed) for name, x in state.slots.items()}
-    data, gradient = placed(state.data.packed), placed(grads.packed) * c
+    data, (gradient,) = placed(state.data.packed), state.clipped([placed(grads.packed) * c])
     rule: Any = copy.copy(optimizer)
     rule.lr = lr
     steps = {"steps": t} if hasattr(optimizer, "steps") else {}

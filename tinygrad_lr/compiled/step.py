@@ -26,7 +26,9 @@ MAX_PROGRAMS = 16  # of a step, each with buffers of its own
 PACKED = (SGD, Adam)  # what they do to an element depends on that element alone
 
 
-def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
+def compile(
+    loss: Callable[..., Tensor], optimizer: Optimizer, max_norm: float | None = None
+) -> Step:
     """A function that does what zero_grad, backward and step do for a loss, faster.
 
     The first call records the step, compares the new parameters with those of an ordinary step,
@@ -38,7 +40,8 @@ def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
 
     Args:
         loss: called with Tensors of the batch; gives a Tensor with one element.
-        optimizer: SGD or Adam. Its `lr` may change from step to step.
+        optimizer: SGD, Adam or AdamW. Its `lr` may change from step to step.
+        max_norm: scale the gradients of every step to at most this norm, as `clip_grad_norm`.
 
     Returns:
         A Step: called with the arrays of a batch, it gives the loss before the step, a float.
@@ -59,7 +62,7 @@ def compile(loss: Callable[..., Tensor], optimizer: Optimizer) -> Step:
     >>> model(np.array([[12.0]])).data.round(2)
     array([[25.]])
     """
-    return Step(loss, optimizer)
+    return Step(loss, optimizer, max_norm)
 
 
 class Eager(NamedTuple):
@@ -78,7 +81,9 @@ class Step:
         source: the program that the last call ran.
     """
 
-    def __init__(self, loss: Callable[..., Tensor], optimizer: Optimizer) -> None:
+    def __init__(
+        self, loss: Callable[..., Tensor], optimizer: Optimizer, max_norm: float | None = None
+    ) -> None:
         # what is done around `update` would be lost
         plain = isinstance(optimizer, PACKED) and type(optimizer).step is Optimizer.step
         if not (callable(loss) and plain):
@@ -88,7 +93,8 @@ class Step:
             )
         self.loss, self.optimizer, self.params = loss, optimizer, optimizer.params
         self.source = ""
-        self._state = PackedState(optimizer)
+        messages.check_rate("max_norm", 0 if max_norm is None else max_norm)
+        self._state = PackedState(optimizer, max_norm)
         self._recorded: dict[Any, tuple[Recorded, Any, Any]] = {}  # by shapes and rates
         self._step, self._many = self._other, no_steps
         self._eaches = 0  # calls of each
@@ -167,7 +173,8 @@ class Step:
             )
             self._warned = True
         value = self.loss(*map(Tensor, arrays))
-        for i, (p, g) in enumerate(zip(self.params, grad(value, self.params), strict=True)):
+        grads = self._state.clipped(grad(value, self.params))
+        for i, (p, g) in enumerate(zip(self.params, grads, strict=True)):
             self.optimizer.update(i, p.mark_changed(), unwrap(g))
             p.grad = None
         loss: float = value.item()
@@ -236,7 +243,7 @@ class Step:
         """What an ordinary step gives, which is then undone."""
         state = {name: list(map(copy.copy, x)) for name, x in self.optimizer.state().items()}
         value = self.loss(*map(Tensor, arrays))
-        grads = grad(value, self.params)
+        grads = self._state.clipped(grad(value, self.params))
         for i, (p, g, array) in enumerate(zip(self.params, grads, before, strict=True)):
             p._array = array.copy()  # the batch may be what a parameter held
             self.optimizer.update(i, p.mark_changed(), g)

@@ -19,6 +19,16 @@ ARRAYS |= dict.fromkeys((np.isnan, np.isinf, np.isfinite, np.logical_not), 1)
 ARRAYS |= dict.fromkeys((np.logical_and, np.logical_or), 2)
 
 
+OF_TRAINING = {  # layers, and what they do in training that no recorded step can do again
+    "Dropout": "draws random numbers, which a recorded step cannot: multiply by a mask, as "
+    "rng.random(shape) >= p, that is an argument of the function; after model.eval() nothing is "
+    "drawn",
+    "BatchNorm": "changes its running statistics, which a recorded step cannot: "
+    "BatchNorm(..., track_running_stats=False) and LayerNorm have none, and model.eval() leaves "
+    "them as they are",
+}
+
+
 class RecordingError(TypeError):
     """A function that is recorded to be run again does what would not be the same the next time."""
 
@@ -61,6 +71,10 @@ class Repeatable(RecordAll):
         if reader == "detach":
             self.detached[id(tensor._array)] = tensor
             return tensor._array
+        if reader in OF_TRAINING:
+            raise RecordingError(
+                f"{reader} in training {OF_TRAINING[reader]}\n  {locate(caller())}"
+            )
         index = " (as an index of an array a: tg.Tensor(a)[i])" * (tensor.dtype.kind in "iu")
         raise RecordingError(
             f"{reader} reads the values of {describe(tensor)} in a step that is recorded: later "
