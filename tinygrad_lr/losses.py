@@ -13,13 +13,7 @@ import numpy as np
 from tinygrad_lr import messages
 from tinygrad_lr.array.convert import FLOATS, as_operand, as_param
 from tinygrad_lr.array.protocols import unwrap
-from tinygrad_lr.functions.activations import (
-    by_columns,
-    log_softmax,
-    sigmoid,
-    softmax,
-    softplus,
-)
+from tinygrad_lr.functions.activations import by_columns, log_softmax, sigmoid, softmax, softplus
 from tinygrad_lr.functions.composed import clip
 from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.ops import (
@@ -159,11 +153,10 @@ def class_shares(
     z: Array, t: Array, weight: Array, label_smoothing: float, ignore_index: int | None
 ) -> Array:
     """Target probabilities, or labels as such, smoothed, times the weights of the classes."""
-    classes = z.shape[-1]
-    shares = by_columns(t if t.ndim == z.ndim else _one_hot(t, classes, ignore_index))
+    shares = by_columns(t if t.ndim == z.ndim else _one_hot(t, z.shape[-1], ignore_index))
     if label_smoothing:
         others = 1.0 if ignore_index is None else shares.sum(axis=-1, keepdims=True)
-        shares = shares * (1 - label_smoothing) + others * (label_smoothing / classes)
+        shares = shares * (1 - label_smoothing) + others * (label_smoothing / z.shape[-1])
     return shares * weight
 
 
@@ -172,35 +165,27 @@ def _categorical_rule(g: Array, y: Array, z: Array, *args: Array, **params: Any)
     return g[..., None] * (softmax(z) * sum(shares, -1, keepdims=True) - shares)
 
 
-def _share_rule(
-    g: Array, y: Array, z: Array, t: Array, weight: Array, label_smoothing: float, **_: Any
-) -> Array:
-    dt = -g[..., None] * log_softmax(z) * weight
-    return dt * (1 - label_smoothing) if label_smoothing else dt
-
-
-@operation("categorical_loss(z, t, weight)", _categorical_rule, _share_rule, None)
+@operation(
+    "categorical_loss(z, t, weight)",
+    _categorical_rule,
+    lambda g, y, z, t, weight, label_smoothing, ignore_index: (
+        -g[..., None] * log_softmax(z) * (weight * (1 - label_smoothing))
+    ),
+    None,
+)
 @np.errstate(invalid="ignore")  # 0 * -inf, for a class ruled out by its logit, is discarded
 def _categorical_loss(
-    z: Array,
-    t: Array,
-    weight: Array,
-    label_smoothing: float = 0.0,
-    ignore_index: int | None = None,
+    z: Array, t: Array, weight: Array, label_smoothing: float = 0.0, ignore_index: int | None = None
 ) -> Array:
     """-sum(weight * t * log(softmax(z))) over the last axis, exact for every z."""
     shares = class_shares(z, t, weight, label_smoothing, ignore_index)
     return -np.sum(np.where(shares == 0, 0, shares * log_softmax(z)), axis=-1)
 
 
-def _label_weights(labels: Array, weight: Array, ignore_index: int | None) -> Array:
-    return _one_hot(labels, weight.shape[-1], ignore_index) * weight
-
-
 @operation(
     "weighted_mean(losses, labels, weight)",
-    lambda g, y, losses, *args, **params: broadcast_to(
-        g / sum(_label_weights(*args, **params)), losses.shape
+    lambda g, y, losses, labels, weight, ignore_index: broadcast_to(
+        g / sum(_one_hot(labels, weight.shape[-1], ignore_index) * weight), losses.shape
     ),
     None,
     None,
@@ -209,7 +194,7 @@ def _weighted_mean(
     losses: Array, labels: Array, weight: Array, ignore_index: int | None = None
 ) -> Array:
     """The sum of losses divided by the sum of the weights of their labels."""
-    return np.sum(losses) / np.sum(_label_weights(labels, weight, ignore_index))
+    return np.sum(losses) / np.sum(_one_hot(labels, weight.shape[-1], ignore_index) * weight)
 
 
 def cross_entropy(
@@ -228,8 +213,7 @@ def cross_entropy(
             for example), of the shape of the logits.
         weight: (C,), a factor for each class. The mean over labels is then the weighted one,
             sum(w * loss) / sum(w); over probabilities it is divided by m, as in PyTorch.
-        ignore_index: a label whose samples do not count, as -100 for padding. Without it such
-            labels are refused; PyTorch ignores -100 by default.
+        ignore_index: a label whose samples do not count; PyTorch's default, -100, is refused here.
         label_smoothing: the share in [0, 1] of the target that goes to all classes equally
             (Szegedy et al. 2016, arXiv:1512.00567).
 

@@ -65,9 +65,6 @@ class Module(Explained):
             shapes[id(self)] = np.shape(result)
         return result
 
-    def __getattr__(self, name: str) -> Any:
-        raise messages.missing_name(f"a {type(self).__name__}", name)
-
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The result of the model for some inputs; every subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward(self, x)")
@@ -224,14 +221,13 @@ class Module(Explained):
 @contextmanager
 def mode_of(model: Any, training: bool) -> Iterator[None]:
     """Let a model work as in training, or not, and every Module in it as before afterwards."""
-    modules = [m for _, m in model.named_modules()] if isinstance(model, Module) else []
-    modes = [module.training for module in modules]
+    modes = {m: m.training for _, m in model.named_modules()} if isinstance(model, Module) else {}
     try:
-        for module in modules:
+        for module in modes:
             module.training = training
         yield
     finally:
-        for module, mode in zip(modules, modes, strict=True):
+        for module, mode in modes.items():
             module.training = mode
 
 
@@ -251,16 +247,16 @@ class Dense(Module):
         activation: a function, or "sigmoid", "tanh", "relu", "softplus", "softmax",
             "log_softmax", "leaky_relu", "gelu", "silu"; default none.
         bias: whether to add b.
-        rng: a `numpy.random.Generator` or a seed, for the weights. Layers of the same shape with
-            the same seed start equal: give all layers of a model one Generator.
-        dtype: float64 or float32; float64 data are rounded to float32 for a layer of that.
-        init: how W starts. "glorot_uniform" within ±ops.sqrt(6 / (in_features + units)) (Glorot &
-            Bengio 2010, "Understanding the difficulty of training deep feedforward neural
-            networks", eq. 16); "he_normal" with the variance 2 / in_features (He et al. 2015,
-            arXiv:1502.01852), for relu; "zeros"; or a function of (generator, shape).
+        rng: a `numpy.random.Generator` or a seed, for the weights. Layers of one shape with the
+            same seed start equal: give all layers of a model one Generator.
+        dtype: float64 or float32, which float64 inputs are rounded to.
+        init: a function of (generator, shape) that gives W, or "glorot_uniform", "he_normal"
+            (variance 2 / in_features; He et al. 2015, arXiv:1502.01852), "zeros".
 
     Attributes:
-        W: (in_features, units).
+        W: (in_features, units), initially uniform within ±sqrt(6 / (in_features + units))
+            (Glorot & Bengio 2010, "Understanding the difficulty of training deep feedforward
+            neural networks", eq. 16).
         b: (units,), initially 0; None without bias.
 
     Raises:
@@ -351,19 +347,13 @@ class Sequential(Module):
 
 
 class Dropout(Module):
-    """In training, each element is 0 with probability p and else divided by 1 - p.
+    """In training each element is 0 with probability p, else divided by 1 - p.
 
     Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
-
-    Args:
-        p: in [0, 1].
-        rng: a `numpy.random.Generator` or a seed; layers with the same seed draw the same.
-
-    Attributes:
-        draws: a Buffer, the seed and the number of masks so far, from which the next one is made.
+    After `eval()` nothing changes. The Buffer draws holds a seed, drawn from rng, and a count.
 
     >>> Dropout(0.5, rng=0)(np.ones(6)).tolist()
-    [2.0, 2.0, 2.0, 2.0, 2.0, 0.0]
+    [0.0, 2.0, 0.0, 2.0, 0.0, 2.0]
     """
 
     def __init__(self, p: float = 0.5, rng: Rng = None) -> None:
@@ -381,20 +371,9 @@ class Dropout(Module):
         self.draws.data = self.draws._array + [0, 1]
         return x * Tensor(kept / (1 - self.p or 1), dtype=x.dtype if x.dtype in FLOATS else None)
 
-    def __str__(self) -> str:
-        return f"Dropout {self.p:g}"
-
 
 class Embedding(Module):
-    """A row of W for every whole number in the input.
-
-    Args:
-        num_embeddings, embedding_dim: the shape of W.
-        rng: a `numpy.random.Generator` or a seed.
-        dtype: float64 or float32.
-
-    Attributes:
-        W: (num_embeddings, embedding_dim), initially standard normal.
+    """A row of W, (num_embeddings, embedding_dim), initially standard normal, for each integer.
 
     >>> Embedding(10, 3, rng=0)(np.array([[4, 1], [4, 4]])).shape
     (2, 2, 3)
@@ -409,38 +388,35 @@ class Embedding(Module):
         self.W = Tensor(W, requires_grad=True, dtype=dtype)
 
     def forward(self, x: Any) -> Any:
-        """(...) of integers from 0 to num_embeddings - 1 -> (..., embedding_dim).
-
-        Raises:
-            TypeError: if they are not integers.
-            IndexError: if one is out of range.
-        """
-        ids = np.asarray(unwrap(x))
-        if ids.dtype.kind not in "iu":
-            raise TypeError(f"Embedding takes integers, not {ids.dtype}")
-        if ids.size and not 0 <= ids.min() <= ids.max() < len(self.W):
-            raise IndexError(
-                f"Embedding has the rows 0 to {len(self.W) - 1}; there are numbers from "
-                f"{ids.min()} to {ids.max()}"
-            )
+        """(...) of integers in [0, num_embeddings) -> (..., embedding_dim); else an IndexError."""
+        ids, n = np.asarray(unwrap(x)), len(self.W)
+        low, high = ids.min(initial=0), ids.max(initial=0)
+        if ids.dtype.kind not in "iu" or low < 0 or high >= n:
+            what = f"{ids.dtype} from {low} to {high}"
+            raise IndexError(f"Embedding takes integers from 0 to {n - 1}, not {what}")
         return ops.getitem(self.W, x if isinstance(x, Tensor) else ids)
 
+
+class _Norm(Module):
+    def __init__(self, shape: Any, eps: float, dtype: Dtype) -> None:
+        self.gamma = Tensor(np.ones(shape), requires_grad=True, dtype=dtype)
+        self.beta = Tensor(np.zeros(shape), requires_grad=True, dtype=dtype)
+        self.eps, self.shape = eps, self.gamma.shape
+
+    def _check(self, x: Any, own: tuple[int, ...], expected: str) -> Any:
+        """The input as a Tensor or an array of the layer's dtype, if its shape fits."""
+        if own != self.shape:
+            raise ShapeError(f"{self} takes {expected}, but the input is {np.shape(x)}")
+        return _in_dtype_of(x, self.gamma)
+
     def __str__(self) -> str:
-        return f"Embedding {self.W.shape[0]} → {self.W.shape[1]}"
+        return f"{type(self).__name__} {', '.join(map(str, self.shape))}"
 
 
-class LayerNorm(Module):
-    """Each sample shifted and scaled to mean 0 and variance 1, then gamma * x + beta.
+class LayerNorm(_Norm):
+    """gamma * (x - mean) / sqrt(variance + eps) + beta over the last axes (arXiv:1607.06450).
 
-    Ba et al. 2016, arXiv:1607.06450.
-
-    Args:
-        normalized_shape: the lengths of the last axes, over which the mean is taken.
-        eps: added to the variance.
-        dtype: float64 or float32.
-
-    Attributes:
-        gamma, beta: of that shape, initially 1 and 0; PyTorch's weight and bias.
+    gamma, initially 1, and beta, 0, have the shape normalized_shape: PyTorch's weight and bias.
 
     >>> LayerNorm(3)(np.array([[1.0, 2.0, 3.0]])).data.round(3).tolist()
     [[-1.225, 0.0, 1.225]]
@@ -449,42 +425,24 @@ class LayerNorm(Module):
     def __init__(
         self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5, dtype: Dtype = np.float64
     ) -> None:
-        self.eps = eps
-        self.gamma = Tensor(np.ones(normalized_shape), requires_grad=True, dtype=dtype)
-        self.beta = Tensor(np.zeros(normalized_shape), requires_grad=True, dtype=dtype)
+        super().__init__(normalized_shape, eps, dtype)
 
     def forward(self, x: Any) -> Any:
         """(..., *normalized_shape) -> the same shape."""
-        shape = self.gamma._array.shape
-        if np.shape(x)[-len(shape) :] != shape:
-            raise ShapeError(f"{self} takes (..., {str(shape)[1:]}, but the input is {np.shape(x)}")
-        axes = tuple(range(-len(shape), 0))
-        x = _in_dtype_of(x, self.gamma)
-        centered = x - ops.mean(x, axes, keepdims=True)
-        std = ops.sqrt(ops.mean(ops.square(centered), axes, keepdims=True) + self.eps)
-        return centered / std * self.gamma + self.beta
-
-    def __str__(self) -> str:
-        return f"LayerNorm {', '.join(map(str, self.gamma._array.shape))}"
+        axes = tuple(range(-len(self.shape), 0))
+        x = self._check(x, np.shape(x)[axes[0] :], f"(..., {str(self.shape)[1:]}")
+        x = x - ops.mean(x, axes, keepdims=True)
+        std = ops.sqrt(ops.mean(ops.square(x), axes, keepdims=True) + self.eps)
+        return x / std * self.gamma + self.beta
 
 
-class BatchNorm(Module):
-    """Each feature shifted and scaled to mean 0 and variance 1, then gamma * x + beta.
+class BatchNorm(_Norm):
+    """gamma * (x - mean) / sqrt(variance + eps) + beta for each feature, along axis 1.
 
-    Ioffe & Szegedy 2015, arXiv:1502.03167; PyTorch's BatchNorm1d, 2d and 3d. In training, mean and
-    variance are those of the batch, over all axes but the second, and running ones are kept; after
-    `model.eval()` these are taken. A step that is recorded, as by `compile`, cannot change them.
-
-    Args:
-        num_features: the length of the second axis.
-        eps: added to the variance.
-        momentum: the share of a batch in the running mean and the (unbiased) variance.
-        track_running_stats: False takes those of the batch after `model.eval()` as well.
-        dtype: float64 or float32.
-
-    Attributes:
-        gamma, beta: (num_features,), initially 1 and 0; PyTorch's weight and bias.
-        running_mean, running_var: Buffers, initially 0 and 1; None if they are not tracked.
+    Ioffe & Szegedy 2015, arXiv:1502.03167; PyTorch's BatchNorm1d, 2d and 3d. In training mean and
+    variance are those of the batch, and momentum is their share in the Buffers running_mean and
+    running_var (unbiased), which are taken after `eval()`. track_running_stats=False keeps none.
+    gamma, initially 1, and beta, 0, are (num_features,): PyTorch's weight and bias.
 
     >>> BatchNorm(2)(np.array([[1.0, 0.0], [3.0, 8.0]])).data.round(3).tolist()
     [[-1.0, -1.0], [1.0, 1.0]]
@@ -496,61 +454,42 @@ class BatchNorm(Module):
         eps: float = 1e-5,
         momentum: float = 0.1,
         track_running_stats: bool = True,
-        dtype: npt.DTypeLike = np.float64,
+        dtype: Dtype = np.float64,
     ) -> None:
         messages.check_count("BatchNorm: num_features", num_features)
-        ones, zeros = np.ones(num_features), np.zeros(num_features)
-        self.eps, self.momentum = eps, momentum
-        self.gamma = Tensor(ones, requires_grad=True, dtype=dtype)
-        self.beta = Tensor(zeros, requires_grad=True, dtype=dtype)
-        self.running_mean: Any = Buffer(zeros, dtype=dtype) if track_running_stats else None
-        self.running_var: Any = Buffer(ones, dtype=dtype) if track_running_stats else None
+        super().__init__(num_features, eps, dtype)
+        self.momentum, self.running_mean, self.running_var = momentum, None, None
+        if track_running_stats:
+            self.running_mean = Buffer(np.zeros(num_features), dtype=dtype)
+            self.running_var = Buffer(np.ones(num_features), dtype=dtype)
 
     def forward(self, x: Any) -> Any:
-        """(m, num_features, ...) -> the same shape.
-
-        Raises:
-            ValueError: for one value per feature in training, whose variance is unknown.
-        """
-        n = len(self.gamma)
-        if np.shape(x)[1:2] != (n,):
-            raise ShapeError(f"{self} takes (m, {n}, ...), but the input is {np.shape(x)}")
-        x = _in_dtype_of(x, self.gamma)
-        row = (n, *[1] * (x.ndim - 2))
+        """(m, num_features, ...) -> the same; ValueError for one number per feature in training."""
+        x = self._check(x, np.shape(x)[1:2], f"(m, {self.shape[0]}, ...)")
+        row, axes = (*self.shape, *[1] * (x.ndim - 2)), (0, *range(2, x.ndim))
         center, variance = self.running_mean, self.running_var
-        if self.training or center is None:
-            axes = (0, *range(2, x.ndim))
+        if self.training or center is None or variance is None:
             center = ops.mean(x, axes)
-            variance = ops.mean(ops.square(x - ops.reshape(center, row)), axes)
-            if self.running_mean is not None:
-                self._track(x, center, variance, ops.count_reduced(unwrap(x), axes))
-        std = ops.sqrt(ops.reshape(variance, row) + self.eps)
-        centered = x - ops.reshape(center, row)
-        return centered / std * ops.reshape(self.gamma, row) + ops.reshape(self.beta, row)
+            variance = ops.mean(ops.square(x - center.reshape(row)), axes)
+            self._track(x, center, variance, ops.count_reduced(unwrap(x), axes))
+        std = ops.sqrt(variance.reshape(row) + self.eps)
+        return (x - center.reshape(row)) / std * self.gamma.reshape(row) + self.beta.reshape(row)
 
     def _track(self, x: Any, center: Any, variance: Any, n: int) -> None:
-        """Count a batch of n values per feature."""
+        """Count a batch of n numbers per feature."""
+        if self.running_mean is None or self.running_var is None:
+            return
+        if n < 2:
+            raise ValueError(f"{self}: training takes more than one number per feature")
         if isinstance(x, Tensor):
             current().read(x, "BatchNorm")
-        if n < 2:
-            raise ValueError(f"{self}: training takes more than one value per feature")
-        for kept, new in (
-            (self.running_mean, center),
-            (self.running_var, variance * (n / (n - 1))),
-        ):
-            assert kept is not None
-            kept.data = (1 - self.momentum) * kept._array + self.momentum * unwrap(new)
-
-    def __str__(self) -> str:
-        return f"BatchNorm {len(self.gamma)}"
+        unbiased = unwrap(variance) * (n / (n - 1))
+        for kept, new in ((self.running_mean, unwrap(center)), (self.running_var, unbiased)):
+            kept.data = (1 - self.momentum) * kept._array + self.momentum * new
 
 
 class Flatten(Module):
-    """Each sample in one row: (m, ...) -> (m, n).
-
-    >>> Flatten()(np.ones((5, 2, 3))).shape
-    (5, 6)
-    """
+    """Each sample in one row: (m, ...) -> (m, n)."""
 
     def forward(self, x: Any) -> Any:
         """(m, ...) -> (m, n)."""
@@ -560,13 +499,11 @@ class Flatten(Module):
 
 def _chosen(what: str, choice: Any, table: Mapping[str, Any]) -> Any:
     """A function, or the one of a name in a table."""
-    if callable(choice):
-        return choice
-    if choice in table:
-        return table[choice]
-    if isinstance(choice, str):
-        raise ValueError(f"Dense: no {what} is named {choice!r}; there are {', '.join(table)}")
-    raise ValueError(f"Dense: {what} is a function or a name, not {choice!r}")
+    if not (callable(choice) or (isinstance(choice, str) and choice in table)):
+        raise ValueError(
+            f"Dense: {what} is a function, or the name of one ({', '.join(table)}), not {choice!r}"
+        )
+    return choice if callable(choice) else table[choice]
 
 
 def _name(function: Any) -> str:

@@ -111,9 +111,7 @@ class SGD(Optimizer):
         messages.check_rate("momentum", momentum)
         messages.check_rate("weight_decay", weight_decay)
         if nesterov and (not momentum or dampening):
-            raise ValueError(
-                "nesterov looks ahead along the momentum, so it needs momentum > 0, and dampening 0"
-            )
+            raise ValueError("nesterov looks ahead, so it needs momentum > 0 and dampening 0")
         self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
         self.dampening, self.maximize = dampening, maximize
         self.velocity = [np.zeros(p.shape, p.dtype) for p in self.params]
@@ -247,8 +245,7 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
 class LambdaLR(Stateful):
     """A schedule: lr is its first value times lr_lambda(n), where n counts the calls of step().
 
-    It sets `optimizer.lr`, which ordinary and compiled steps read. Call step() after every epoch,
-    or after every step of the optimizer, as in PyTorch.
+    It sets `optimizer.lr`, which ordinary and compiled steps read.
 
     >>> sgd = SGD([Tensor(1.0, requires_grad=True)], lr=0.8)
     >>> halving = LambdaLR(sgd, lambda n: 0.5 ** n)
@@ -281,11 +278,9 @@ class StepLR(LambdaLR):
 
 
 class CosineAnnealingLR(LambdaLR):
-    """A schedule: lr falls to eta_min along half a cosine (Loshchilov & Hutter, arXiv:1608.03983).
+    """A schedule: lr falls to eta_min along half a cosine in T_max calls of step().
 
-    Args:
-        T_max: calls of step() on the way down; later ones lead up again.
-        warmup: calls of step() before, in which lr grows in equal steps from lr / (warmup + 1).
+    Before, it grows in warmup equal steps from lr / (warmup + 1). arXiv:1608.03983.
     """
 
     def __init__(

@@ -31,12 +31,7 @@ class Stateful(Explained):
         return {name: _packed(x[key]) for name, (x, key) in self._places().items()}
 
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
-        """Go on from a `state_dict`.
-
-        Raises:
-            ValueError: if it is that of another kind of object, or of other parameters. This one is
-                then unchanged.
-        """
+        """Go on from a `state_dict`; ValueError, and no change, if it does not fit."""
         places = self._places()
         for name, new in fitted(type(self).__name__, self.state_dict(), state).items():
             x, key = places[name]
@@ -53,11 +48,7 @@ def _packed(x: Any) -> npt.NDArray[Any]:
 
 
 def fitted(owner: str, own: Arrays, state: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
-    """A state's arrays as copies that can take the place of those that an owner has.
-
-    Raises:
-        ValueError: if a name is missing or unknown, or a value has the wrong shape or dtype.
-    """
+    """Copies of a state's arrays in the dtypes of an owner's own; ValueError if it does not fit."""
     new, wrong = {}, [f"{name} is missing" for name in own.keys() - state.keys()]
     wrong += [f"{name} is not a part of it" for name in state.keys() - own.keys()]
     for name in own.keys() & state.keys():
@@ -74,10 +65,7 @@ def fitted(owner: str, own: Arrays, state: Mapping[str, Any]) -> dict[str, npt.N
 
 
 def write(path: str | os.PathLike[str], state: Arrays) -> None:
-    """Write arrays to exactly this path, in NumPy's .npz format.
-
-    An existing file is replaced only once the new one is complete.
-    """
+    """Write arrays in NumPy's .npz format; replaces a file only once the new one is complete."""
     import zipfile  # here, as it would double the time to import the package
 
     temporary = f"{os.fspath(path)}.partial"
@@ -93,12 +81,7 @@ def write(path: str | os.PathLike[str], state: Arrays) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
-    """The arrays that `write` wrote; nothing in the file is executed.
-
-    Raises:
-        OSError: if the file cannot be opened.
-        ValueError: if it is damaged or no .npz file.
-    """
+    """The arrays in an .npz file, without executing anything; ValueError if it is damaged."""
     import zipfile  # here, as in `write`
 
     with open(path, "rb") as file:

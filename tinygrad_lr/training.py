@@ -62,9 +62,9 @@ def fit(
         validation: (X, y) of other samples, on which loss and metrics are taken after every epoch.
         callback: called with the history after every epoch; True ends the training.
         max_norm: limits the norm of the gradients, as `clip_grad_norm` does.
-        compile: run steps as `compile` does, of which metrics are taken in the validation alone.
-        verbose: True shows a bar (of tqdm, on a terminal and in a notebook) or writes lines to
-            stderr, False does not; by default there is a bar after a second.
+        compile: run the steps as `compile` does; metrics are then taken in the validation alone.
+        verbose: True for a bar (on a terminal or in a notebook, with tqdm) or lines on stderr;
+            False for neither; by default there is a bar after a second.
 
     Returns:
         The mean over the samples for every epoch, in lists under "loss" and the metrics' names,
@@ -95,12 +95,12 @@ def fit(
     step = _compiled(model, n, loss, optimizer, max_norm) if compile else None
     history: History = {}
     for _ in _progress(epochs, history, verbose):
-        total = _Total(history, metrics)
+        seen = []
         with mode_of(model, training=True):
             for rows in _batches(m, batch_size, generator):
                 batch = [a[rows] for a in arrays]
                 if step:
-                    total.add(len(rows), step(*batch))
+                    seen.append((len(rows), {"loss": step(*batch)}))
                     continue
                 pred = model(*batch[:n])
                 value = loss(pred, *batch[n:])
@@ -109,16 +109,17 @@ def fit(
                 if max_norm is not None:
                     clip_grad_norm(optimizer.params, max_norm)
                 optimizer.step()
-                total.add(len(rows), value.item(), pred, batch[n:])
-        total.append()
+                seen.append((len(rows), _values(value, metrics, pred, batch[n:])))
+        _append(history, seen)
         if validation:
+            seen = []
             with mode_of(model, training=False), no_grad():
                 for rows in _batches(len(others[0]), batch_size):
                     batch = [a[rows] for a in others]
                     pred = model(*batch[:n])
                     value = loss(pred, *batch[n:])
-                    total.add(len(rows), value.item(), pred, batch[n:])
-            total.append("val_")
+                    seen.append((len(rows), _values(value, metrics, pred, batch[n:])))
+            _append(history, seen, "val_")
         _warn_of_divergence(history["loss"])
         if callback and callback(history):
             break
@@ -135,9 +136,7 @@ class EarlyStopping(state.Stateful):
         maximize: whether it shall become large, as an accuracy.
 
     Attributes:
-        best: the model's `state_dict` of the best epoch, for `model.load_state_dict(stop.best)`.
-        value: what was reached in it.
-        wait: the number of epochs since then.
+        best: the weights of the best epoch, for `model.load_state_dict(stop.best)`.
     """
 
     def __init__(
@@ -159,11 +158,9 @@ class EarlyStopping(state.Stateful):
 
 
 def save(path: str | os.PathLike[str], **parts: Any) -> None:
-    """Write the parts of a training to one .npz file, from which `load` goes on exactly.
+    """Write models, optimizers, schedules, EarlyStopping and random Generators to one .npz file.
 
-    Args:
-        path: an existing file is replaced only once the new one is complete.
-        parts: models, optimizers, schedules, EarlyStopping and `numpy.random.Generator`s.
+    With the same parts, made as before, `load` goes on exactly from there.
 
     >>> save("now.npz", model=model, adam=adam, schedule=schedule, rng=rng)     # doctest: +SKIP
     """
@@ -172,7 +169,7 @@ def save(path: str | os.PathLike[str], **parts: Any) -> None:
 
 
 def load(path: str | os.PathLike[str], **parts: Any) -> None:
-    """Set the parts of a training, made as for the one that was saved, to where `save` was called.
+    """Set parts of a training to what `save` wrote.
 
     Raises:
         OSError: if the file cannot be opened.
@@ -180,40 +177,32 @@ def load(path: str | os.PathLike[str], **parts: Any) -> None:
     """
     arrays = state.read(path)
     for name, part in parts.items():
-        own = {k.partition(":")[2]: x for k, x in arrays.items() if k.partition(":")[0] == name}
+        own = {k.partition(":")[2]: x for k, x in arrays.items() if k.startswith(f"{name}:")}
         if isinstance(part, np.random.Generator):
-            own = state.fitted(name, {"generator": np.array("")}, own)
-            part.bit_generator.state = json.loads(str(own["generator"]))
+            (text,) = own.values() or [np.array("{}")]
+            part.bit_generator.state = json.loads(text.item())
         else:
             part.load_state_dict(own)
 
 
-def _state(part: Any) -> dict[str, npt.NDArray[Any]]:
+def _state(part: Any) -> Any:
     if isinstance(part, np.random.Generator):
-        return {"generator": np.array(json.dumps(part.bit_generator.state, default=list))}
-    arrays: dict[str, npt.NDArray[Any]] = part.state_dict()
-    return arrays
+        return {"": np.array(json.dumps(part.bit_generator.state, default=list))}
+    return part.state_dict()
 
 
-class _Total:
-    """Means over samples, appended to the lists of a history."""
+def _values(value: Tensor, metrics: Metrics, pred: Any, target: Any) -> dict[str, float]:
+    """The loss and the metrics of a batch."""
+    pred = tuple(map(unwrap, pred)) if isinstance(pred, tuple) else unwrap(pred)
+    return {"loss": value.item()} | {name: float(f(pred, *target)) for name, f in metrics.items()}
 
-    def __init__(self, history: History, metrics: Metrics) -> None:
-        self.history, self.metrics, self.sums, self.m = history, metrics, dict[str, float](), 0
 
-    def add(self, m: int, loss: float, pred: Any = None, target: Any = ()) -> None:
-        """Count a batch of m samples."""
-        pred = tuple(map(unwrap, pred)) if isinstance(pred, tuple) else unwrap(pred)
-        metrics = {} if pred is None else self.metrics
-        values = {"loss": loss} | {name: float(f(pred, *target)) for name, f in metrics.items()}
-        self.sums = {name: self.sums.get(name, 0.0) + x * m for name, x in values.items()}
-        self.m += m
-
-    def append(self, prefix: str = "") -> None:
-        """Append the means, and begin anew."""
-        for name, total in self.sums.items():
-            self.history.setdefault(prefix + name, []).append(total / self.m)
-        self.sums, self.m = {}, 0
+def _append(history: History, seen: list[tuple[int, dict[str, float]]], prefix: str = "") -> None:
+    """Append means over the samples, given how many each batch had and its own means."""
+    m = sum(n for n, _ in seen)
+    for name in seen[0][1]:
+        mean = sum(n * values[name] for n, values in seen) / m
+        history.setdefault(prefix + name, []).append(mean)
 
 
 def _samples(X: Any, y: Any) -> tuple[list[npt.NDArray[Any]], int]:

@@ -49,7 +49,7 @@ def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
 
 @composed
 def silu(x: Array) -> Array:
-    """x * sigmoid(x) (Hendrycks & Gimpel 2016, arXiv:1606.08415), also called swish."""
+    """x * sigmoid(x), also called swish (arXiv:1606.08415)."""
     return x * sigmoid(x)
 
 
@@ -66,9 +66,7 @@ def _normal_cdf(x: Array) -> Array:
 def gelu(x: Array, approximate: str = "none") -> Array:
     """x times the share of a standard normal distribution below x (arXiv:1606.08415).
 
-    Args:
-        approximate: "tanh" for the formula 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x**3))),
-            which is faster and differs by up to 5e-4.
+    approximate="tanh" takes a formula that is faster and differs by up to 5e-4.
 
     >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4).tolist()
     [-0.1587, 0.0, 0.8413]

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from tinygrad_lr import messages
 from tinygrad_lr.ops import RENAMED
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,13 +46,16 @@ def explained(function: F) -> F:
 
 
 class Explained:
-    """Lets the constructors of its subclasses do the same."""
+    """Constructors that do so, and objects that say what other libraries' attributes are here."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        parameters = inspect.signature(cls.__init__).parameters if kwargs else {}
-        if all(p.kind is not p.VAR_KEYWORD for p in parameters.values()):
-            check_arguments(cls.__name__, kwargs, parameters)
+        own = inspect.signature(cls.__init__).parameters if kwargs else {}
+        if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
+            check_arguments(cls.__name__, kwargs, own)
         return super().__new__(cls)
+
+    def __getattr__(self, name: str) -> Any:
+        raise messages.missing_name(f"a {type(self).__name__}", name)
 
 
 def check_count(name: str, n: Any) -> None:

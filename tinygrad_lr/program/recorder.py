@@ -19,13 +19,9 @@ ARRAYS |= dict.fromkeys((np.isnan, np.isinf, np.isfinite, np.logical_not), 1)
 ARRAYS |= dict.fromkeys((np.logical_and, np.logical_or), 2)
 
 
-OF_TRAINING = {  # layers, and what they do in training that no recorded step can do again
-    "Dropout": "draws random numbers, which a recorded step cannot: multiply by a mask, as "
-    "rng.random(shape) >= p, that is an argument of the function; after model.eval() nothing is "
-    "drawn",
-    "BatchNorm": "changes its running statistics, which a recorded step cannot: "
-    "BatchNorm(..., track_running_stats=False) and LayerNorm have none, and model.eval() leaves "
-    "them as they are",
+OF_TRAINING = {  # layers, and what to do as a recorded step cannot do what they do in training
+    "Dropout": "draws random numbers: pass the mask as an argument of the function, and multiply",
+    "BatchNorm": "changes running statistics: BatchNorm(track_running_stats=False) has none",
 }
 
 
@@ -73,7 +69,8 @@ class Repeatable(RecordAll):
             return tensor._array
         if reader in OF_TRAINING:
             raise RecordingError(
-                f"{reader} in training {OF_TRAINING[reader]}\n  {locate(caller())}"
+                f"a recorded step cannot do what {reader} does in training, which "
+                f"{OF_TRAINING[reader]}. After model.eval() it does not\n  {locate(caller())}"
             )
         index = " (as an index of an array a: tg.Tensor(a)[i])" * (tensor.dtype.kind in "iu")
         raise RecordingError(
