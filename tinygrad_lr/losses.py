@@ -18,6 +18,7 @@ from tinygrad_lr.functions.composed import clip
 from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.ops import (
     Array,
+    astype,
     broadcast_to,
     log,
     maximum,
@@ -155,6 +156,7 @@ def class_shares(
     """Target probabilities, or labels as such, smoothed, times the weights of the classes."""
     shares = by_columns(t if t.ndim == z.ndim else _one_hot(t, z.shape[-1], ignore_index))
     if label_smoothing:
+        shares = astype(shares, np.result_type(z.dtype, np.float32))
         others = 1.0 if ignore_index is None else shares.sum(axis=-1, keepdims=True)
         shares = shares * (1 - label_smoothing) + others * (label_smoothing / z.shape[-1])
     return shares * weight

@@ -221,14 +221,16 @@ class Module(Explained):
 @contextmanager
 def mode_of(model: Any, training: bool) -> Iterator[None]:
     """Let a model work as in training, or not, and every Module in it as before afterwards."""
-    modes = {m: m.training for _, m in model.named_modules()} if isinstance(model, Module) else {}
+    modules = [m for _, m in model.named_modules()] if isinstance(model, Module) else []
+    before = [{name: x for name, x in vars(m).items() if name == "training"} for m in modules]
     try:
-        for module in modes:
+        for module in modules:
             module.training = training
         yield
     finally:
-        for module, mode in modes.items():
-            module.training = mode
+        for module, mode in zip(modules, before, strict=True):
+            del module.training
+            vars(module).update(mode)
 
 
 def _in_dtype_of(x: Any, parameter: Tensor) -> Any:

@@ -109,7 +109,7 @@ def test_dense_refuses_sizes(n):
 def test_dense_refuses_activations():
     with pytest.raises(ValueError, match=r"the name of one \(tanh, sigmoid, .*, not 'swish'"):
         Dense(3, 2, activation="swish")
-    with pytest.raises(ValueError, match="activation is a function, or the name .*, not 3"):
+    with pytest.raises(ValueError, match=r"activation is a function, or the name .*, not 3"):
         Dense(3, 2, activation=3)
 
 

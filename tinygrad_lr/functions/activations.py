@@ -11,6 +11,7 @@ from tinygrad_lr.ops import (
     Array,
     Axis,
     add_reduce,
+    astype,
     composed,
     exp,
     maximum_reduce,
@@ -59,7 +60,8 @@ ERFC = np.frompyfunc(math.erfc, 1, 1)
 @operation("normal_cdf(x)", lambda g, y, x: g * exp(-(x**2) / 2) / math.sqrt(2 * math.pi))
 def _normal_cdf(x: Array) -> Array:
     """The share of a standard normal distribution below x, exact also where it is tiny."""
-    return (ERFC(x * -math.sqrt(0.5)) / 2).astype(np.result_type(x.dtype, np.float32))
+    dtype = np.result_type(getattr(x, "dtype", float), np.float32)
+    return astype(ERFC(x * -math.sqrt(0.5)), dtype) / 2
 
 
 @composed

@@ -291,7 +291,7 @@ class Writer:
         if function is np.broadcast_to and x.dtype == np.float32 and not np.ndim(value_of(args[0])):
             texts[0] = template("np.float32(x)", x=texts[0])
         full = reference(function)
-        self.modules.add(full.rpartition(".")[0])
+        self.modules.add(full.rpartition(".")[0].rpartition("(")[2])
         return ast.Call(template(full), texts, keywords)
 
 
@@ -352,6 +352,8 @@ def method(
 def reference(function: Any) -> str:
     """A function as a program calls it: np.exp, np.linalg.inv, scipy.special.erf."""
     name = name_of(function)
+    if name.endswith(" (vectorized)"):  # one of math's, by np.frompyfunc
+        return f"np.vectorize(math.{name.split()[0]}, otypes=[float])"
     if getattr(np, name, None) is function or function in REDUCED:
         return f"np.{name}"
     modules = [m for m in list(sys.modules.values()) if vars(m).get(name) is function]
