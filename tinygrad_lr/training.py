@@ -187,7 +187,7 @@ def load(path: str | os.PathLike[str], **parts: Any) -> None:
 
 def _state(part: Any) -> Any:
     if isinstance(part, np.random.Generator):
-        return {"": np.array(json.dumps(part.bit_generator.state, default=list))}
+        return {"": np.array(json.dumps(part.bit_generator.state, default=lambda x: x.tolist()))}
     return part.state_dict()
 
 

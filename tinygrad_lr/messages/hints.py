@@ -24,7 +24,7 @@ HINTS = {  # for names of PyTorch, Keras and NumPy: code that runs
     "zero_": "t.data[...] = 0", "mm": "a @ b", "bmm": "a @ b", "clamp": "np.clip(t, 0, 1)",
     "unsqueeze": "t[:, None]  # or np.expand_dims(t, axis)", "numel": "t.size",
     "cat": "np.concatenate([a, b], axis=0)", "requires_grad_": "t.requires_grad = True",
-    "float": "t.astype(np.float32)", "double": "t.astype(np.float64)", "long": "t.astype(int)",
+    "float": "t.astype(np.float32)", "double": "t.astype(np.float64)", "long": "t.data.astype(int)",
     "masked_fill": "np.where(mask, x, t)", "expand": "np.broadcast_to(t, shape)",
     "cuda": NOTHING, "cpu": NOTHING, "to": NOTHING, "device": NOTHING,
     "tensor": "tg.Tensor(data)", "as_tensor": "tg.Tensor(data)", "from_numpy": "tg.Tensor(data)",
