@@ -27,9 +27,7 @@ Dtype = npt.DTypeLike
 NAMES = "sigmoid", "relu", "softplus", "softmax", "log_softmax", "leaky_relu", "gelu", "silu"
 ACTIVATIONS = {"tanh": ops.tanh} | {name: getattr(activations, name) for name in NAMES}
 INITIALIZERS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Any]] = {
-    "glorot_uniform": lambda rng, shape: rng.uniform(
-        -np.sqrt(6 / sum(shape)), np.sqrt(6 / sum(shape)), shape
-    ),
+    "glorot_uniform": lambda rng, shape: rng.uniform(-(a := np.sqrt(6 / sum(shape))), a, shape),
     "he_normal": lambda rng, shape: rng.normal(0, np.sqrt(2 / shape[0]), shape),
     "zeros": lambda rng, shape: np.zeros(shape),
 }
@@ -177,7 +175,7 @@ class Module(Explained):
             tensor.data = new[name]
 
     def train(self, mode: bool = True) -> Self:
-        """Let Dropout and BatchNorm in it work as in training, which is how they start."""
+        """Let Dropout and BatchNorm work as in training, the default."""
         for _, module in self.named_modules():
             module.training = mode
         return self
@@ -201,19 +199,14 @@ class Module(Explained):
             return np.concatenate([unwrap(self(*(x[i : i + n] for x in inputs))) for i in starts])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the `state_dict` to exactly this path, in NumPy's .npz format.
-
-        An existing file is replaced only once the new one is complete.
-        """
+        """Write the `state_dict` to exactly this path, in NumPy's .npz format."""
         write(path, self.state_dict())
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Set all tensors to the values that `save` wrote; nothing in the file is executed.
 
         Raises:
-            OSError: if the file cannot be opened.
-            ValueError: if it is damaged, was not written by `save`, or holds another model's
-                state. The model is then unchanged.
+            OSError, ValueError: if it cannot be opened, is damaged, or holds another model's state.
         """
         self.load_state_dict(read(path))
 
@@ -406,7 +399,6 @@ class _Norm(Module):
         self.eps, self.shape = eps, self.gamma.shape
 
     def _check(self, x: Any, own: tuple[int, ...], expected: str) -> Any:
-        """The input as a Tensor or an array of the layer's dtype, if its shape fits."""
         if own != self.shape:
             raise ShapeError(f"{self} takes {expected}, but the input is {np.shape(x)}")
         return _in_dtype_of(x, self.gamma)
@@ -460,34 +452,30 @@ class BatchNorm(_Norm):
     ) -> None:
         messages.check_count("BatchNorm: num_features", num_features)
         super().__init__(num_features, eps, dtype)
-        self.momentum, self.running_mean, self.running_var = momentum, None, None
-        if track_running_stats:
-            self.running_mean = Buffer(np.zeros(num_features), dtype=dtype)
-            self.running_var = Buffer(np.ones(num_features), dtype=dtype)
+        self.momentum, track = momentum, track_running_stats
+        self.running_mean: Any = Buffer(np.zeros(num_features), dtype=dtype) if track else None
+        self.running_var: Any = Buffer(np.ones(num_features), dtype=dtype) if track else None
 
     def forward(self, x: Any) -> Any:
         """(m, num_features, ...) -> the same; ValueError for one number per feature in training."""
         x = self._check(x, np.shape(x)[1:2], f"(m, {self.shape[0]}, ...)")
         row, axes = (*self.shape, *[1] * (x.ndim - 2)), (0, *range(2, x.ndim))
         center, variance = self.running_mean, self.running_var
-        if self.training or center is None or variance is None:
+        if self.training or center is None:
             center = ops.mean(x, axes)
             variance = ops.mean(ops.square(x - center.reshape(row)), axes)
-            self._track(x, center, variance, ops.count_reduced(unwrap(x), axes))
+            if self.running_mean is not None:
+                self._track(x, center, variance, ops.count_reduced(unwrap(x), axes))
         std = ops.sqrt(variance.reshape(row) + self.eps)
         return (x - center.reshape(row)) / std * self.gamma.reshape(row) + self.beta.reshape(row)
 
     def _track(self, x: Any, center: Any, variance: Any, n: int) -> None:
-        """Count a batch of n numbers per feature."""
-        if self.running_mean is None or self.running_var is None:
-            return
         if n < 2:
             raise ValueError(f"{self}: training takes more than one number per feature")
         if isinstance(x, Tensor):
             current().read(x, "BatchNorm")
-        unbiased = unwrap(variance) * (n / (n - 1))
-        for kept, new in ((self.running_mean, unwrap(center)), (self.running_var, unbiased)):
-            kept.data = (1 - self.momentum) * kept._array + self.momentum * new
+        for kept, new in ((self.running_mean, center), (self.running_var, variance * n / (n - 1))):
+            kept.data = (1 - self.momentum) * kept._array + self.momentum * unwrap(new)
 
 
 class Flatten(Module):

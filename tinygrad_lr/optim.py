@@ -256,17 +256,13 @@ class LambdaLR(Stateful):
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
         self.optimizer, self.lr_lambda = optimizer, lr_lambda
-        self.base_lr, self.last_epoch = optimizer.lr, 0
-        optimizer.lr = self.rate(0)
-
-    def rate(self, n: int) -> float:
-        """The learning rate after n calls of step()."""
-        return self.base_lr * self.lr_lambda(n)
+        self.base_lr, self.last_epoch = optimizer.lr, -1
+        self.step()
 
     def step(self) -> None:
         """Set the next learning rate."""
         self.last_epoch += 1
-        self.optimizer.lr = self.rate(self.last_epoch)
+        self.optimizer.lr = self.base_lr * self.lr_lambda(self.last_epoch)
 
 
 class StepLR(LambdaLR):
@@ -287,15 +283,13 @@ class CosineAnnealingLR(LambdaLR):
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, warmup: int = 0
     ) -> None:
         messages.check_count("T_max", T_max)
-        self.T_max, self.eta_min, self.warmup = T_max, eta_min, warmup
-        super().__init__(optimizer, lambda n: min(1.0, (n + 1) / (warmup + 1)))
+        low = eta_min / (optimizer.lr or 1)
 
-    def rate(self, n: int) -> float:
-        """The learning rate after n calls of step()."""
-        if n < self.warmup:
-            return super().rate(n)
-        cosine = math.cos(math.pi * (n - self.warmup) / self.T_max)
-        return self.eta_min + (self.base_lr - self.eta_min) * (1 + cosine) / 2
+        def factor(n: int) -> float:
+            cosine = math.cos(math.pi * (n - warmup) / T_max)
+            return (n + 1) / (warmup + 1) if n < warmup else low + (1 - low) * (1 + cosine) / 2
+
+        super().__init__(optimizer, factor)
 
 
 def _check_parameter(p: Any) -> None:

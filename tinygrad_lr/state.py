@@ -28,7 +28,11 @@ class Stateful(Explained):
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
         """A copy of settings and state by name, as lr and means.0."""
-        return {name: _packed(x[key]) for name, (x, key) in self._places().items()}
+        values = {name: x[key] for name, (x, key) in self._places().items()}
+        kinds = {
+            name: None if isinstance(x, bool | np.ndarray) else float for name, x in values.items()
+        }
+        return {name: np.array(x, kinds[name]) for name, x in values.items()}
 
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
         """Go on from a `state_dict`; ValueError, and no change, if it does not fit."""
@@ -41,10 +45,6 @@ class Stateful(Explained):
                 value: Any = new.tolist()
                 whole = isinstance(x[key], int) and not new.ndim and value == int(value)
                 x[key] = tuple(value) if new.ndim else type(x[key])(value) if whole else value
-
-
-def _packed(x: Any) -> npt.NDArray[Any]:
-    return np.array(x, None if isinstance(x, (bool, np.ndarray)) else float)
 
 
 def fitted(owner: str, own: Arrays, state: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:

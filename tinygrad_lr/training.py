@@ -48,10 +48,8 @@ def fit(
     """Train a model on samples in rows.
 
     Args:
-        model: maps some rows of X to predictions; it works as in training, and as after `eval()`
-            in the validation.
-        X: (m, ...) inputs; a tuple of arrays if the model takes several.
-        y: (m, ...) targets; a tuple of arrays if the loss takes several.
+        model: maps rows of X to predictions; in the validation it works as after `eval()`.
+        X, y: (m, ...) inputs and targets; tuples of arrays if the model, or the loss, takes several.
         loss: loss(prediction, target), a mean over the rows.
         optimizer: holds the model's parameters.
         epochs: the number of passes over all samples.
@@ -63,8 +61,7 @@ def fit(
         callback: called with the history after every epoch; True ends the training.
         max_norm: limits the norm of the gradients, as `clip_grad_norm` does.
         compile: run the steps as `compile` does; metrics are then taken in the validation alone.
-        verbose: True for a bar (on a terminal or in a notebook, with tqdm) or lines on stderr;
-            False for neither; by default there is a bar after a second.
+        verbose: True for a bar (of tqdm) or lines on stderr; default a bar after a second.
 
     Returns:
         The mean over the samples for every epoch, in lists under "loss" and the metrics' names,
@@ -92,7 +89,11 @@ def fit(
     if "loss" in metrics:
         raise ValueError("a metric cannot be named 'loss': the history holds the loss there")
     generator = np.random.default_rng(rng)
-    step = _compiled(model, n, loss, optimizer, max_norm) if compile else None
+    step = None
+    if compile:
+        from tinygrad_lr.compiled.step import Step  # here, as it would triple the time to import
+
+        step = Step(lambda *batch: loss(model(*batch[:n]), *batch[n:]), optimizer, max_norm)
     history: History = {}
     for _ in _progress(epochs, history, verbose):
         seen = []
@@ -127,16 +128,10 @@ def fit(
 
 
 class EarlyStopping(state.Stateful):
-    """A callback of `fit` that ends a training without progress, and keeps the best weights.
+    """A callback of `fit` that ends a training after so many epochs without progress.
 
-    Args:
-        model: what is trained.
-        patience: epochs without a better value after which the training ends.
-        monitor: the name in the history of what shall become small.
-        maximize: whether it shall become large, as an accuracy.
-
-    Attributes:
-        best: the weights of the best epoch, for `model.load_state_dict(stop.best)`.
+    What is monitored in the history shall fall, or rise if maximize is True. The weights of the
+    best epoch are kept in `best`: `model.load_state_dict(stop.best)` goes back to them.
     """
 
     def __init__(
@@ -164,31 +159,25 @@ def save(path: str | os.PathLike[str], **parts: Any) -> None:
 
     >>> save("now.npz", model=model, adam=adam, schedule=schedule, rng=rng)     # doctest: +SKIP
     """
-    states = {name: _state(part) for name, part in parts.items()}
-    state.write(path, {f"{name}:{k}": x for name, own in states.items() for k, x in own.items()})
+    arrays = {}
+    for name, part in parts.items():
+        if isinstance(part, np.random.Generator):
+            text = json.dumps(part.bit_generator.state, default=lambda x: x.tolist())
+            arrays[f"{name}:"] = np.array(text)
+        else:
+            arrays |= {f"{name}:{key}": x for key, x in part.state_dict().items()}
+    state.write(path, arrays)
 
 
 def load(path: str | os.PathLike[str], **parts: Any) -> None:
-    """Set parts of a training to what `save` wrote.
-
-    Raises:
-        OSError: if the file cannot be opened.
-        ValueError: if it is damaged, or a part is missing in it or does not fit.
-    """
+    """Set parts of a training to what `save` wrote; ValueError if one is missing or differs."""
     arrays = state.read(path)
     for name, part in parts.items():
         own = {k.partition(":")[2]: x for k, x in arrays.items() if k.startswith(f"{name}:")}
         if isinstance(part, np.random.Generator):
-            (text,) = own.values() or [np.array("{}")]
-            part.bit_generator.state = json.loads(text.item())
+            part.bit_generator.state = json.loads(str(own.get("", "{}")))
         else:
             part.load_state_dict(own)
-
-
-def _state(part: Any) -> Any:
-    if isinstance(part, np.random.Generator):
-        return {"": np.array(json.dumps(part.bit_generator.state, default=lambda x: x.tolist()))}
-    return part.state_dict()
 
 
 def _values(value: Tensor, metrics: Metrics, pred: Any, target: Any) -> dict[str, float]:
@@ -213,15 +202,6 @@ def _samples(X: Any, y: Any) -> tuple[list[npt.NDArray[Any]], int]:
         x, t = (", ".join(str(len(a)) for a in group) for group in (inputs, targets))
         raise ValueError(f"X has {x} rows and y {t}: one target per sample, at least one")
     return inputs + targets, len(inputs)
-
-
-def _compiled(
-    model: Any, n: int, loss: Any, optimizer: Optimizer, max_norm: float | None
-) -> Callable[..., float]:
-    """A step by a program, called with n inputs and with targets."""
-    from tinygrad_lr.compiled.step import compile  # here, as it would triple the time to import
-
-    return compile(lambda *batch: loss(model(*batch[:n]), *batch[n:]), optimizer, max_norm)
 
 
 def _check_types(loss: Any, optimizer: Any, metrics: Any) -> None:

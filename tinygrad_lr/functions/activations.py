@@ -66,9 +66,7 @@ def _normal_cdf(x: Array) -> Array:
 
 @composed
 def gelu(x: Array, approximate: str = "none") -> Array:
-    """x times the share of a standard normal distribution below x (arXiv:1606.08415).
-
-    approximate="tanh" takes a formula that is faster and differs by up to 5e-4.
+    """x times the share of a normal distribution below x, by a formula if approximate is "tanh".
 
     >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4).tolist()
     [-0.1587, 0.0, 0.8413]

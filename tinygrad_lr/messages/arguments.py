@@ -18,11 +18,8 @@ KEYWORDS = RENAMED | {  # for arguments of PyTorch, Keras and scikit-learn
     "learning_rate": "lr", "beta_1": "betas=(beta_1, beta_2)", "beta_2": "betas=(beta_1, beta_2)",
     "epsilon": "eps", "decay": "weight_decay", "clipnorm": "max_norm, of fit and compile",
     "use_bias": "bias", "kernel_initializer": "init", "out_features": "units",
-    "input_shape": "in_features", "input_dim": "the first argument", "output_dim": "the second one",
-    "seed": "rng", "random_state": "rng", "generator": "rng", "rate": "p", "lambd": "lr_lambda",
-    "validation_data": "validation", "callbacks": "callback", "criterion": "loss",
-    "num_training_steps": "T_max", "num_warmup_steps": "warmup", "size_average": "reduction",
-    "reduce": "reduction", "from_logits": "the name, binary_cross_entropy_with_logits",
+    "input_shape": "in_features", "seed": "rng", "random_state": "rng", "rate": "p",
+    "validation_data": "validation", "callbacks": "callback", "num_warmup_steps": "warmup",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ ARRAYS |= dict.fromkeys((np.isnan, np.isinf, np.isfinite, np.logical_not), 1)
 ARRAYS |= dict.fromkeys((np.logical_and, np.logical_or), 2)
 
 
-OF_TRAINING = {  # layers, and what to do as a recorded step cannot do what they do in training
+OF_TRAINING = {  # what layers do in training, and a recorded step cannot
     "Dropout": "draws random numbers: pass the mask as an argument of the function, and multiply",
     "BatchNorm": "changes running statistics: BatchNorm(track_running_stats=False) has none",
 }
