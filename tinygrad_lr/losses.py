@@ -113,8 +113,8 @@ def binary_cross_entropy_with_logits(
     logits: Array,
     target: Array,
     reduction: str = "mean",
-    weight: Array = None,
-    pos_weight: Array = None,
+    weight: Any = None,
+    pos_weight: Any = None,
 ) -> Array:
     """`binary_cross_entropy(sigmoid(logits), target)`, exact where the sigmoid rounds to 0 or 1.
 

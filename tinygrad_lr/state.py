@@ -28,11 +28,8 @@ class Stateful(Explained):
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
         """A copy of settings and state by name, as lr and means.0."""
-        values = {name: x[key] for name, (x, key) in self._places().items()}
-        kinds = {
-            name: None if isinstance(x, bool | np.ndarray) else float for name, x in values.items()
-        }
-        return {name: np.array(x, kinds[name]) for name, x in values.items()}
+        values, exact = {k: x[key] for k, (x, key) in self._places().items()}, (bool, np.ndarray)
+        return {k: np.array(x, None if isinstance(x, exact) else float) for k, x in values.items()}
 
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
         """Go on from a `state_dict`; ValueError, and no change, if it does not fit."""

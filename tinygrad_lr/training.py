@@ -49,7 +49,7 @@ def fit(
 
     Args:
         model: maps rows of X to predictions; in the validation it works as after `eval()`.
-        X, y: (m, ...) inputs and targets; tuples of arrays if the model, or the loss, takes several.
+        X, y: (m, ...) inputs and targets; tuples of arrays if the model or the loss takes several.
         loss: loss(prediction, target), a mean over the rows.
         optimizer: holds the model's parameters.
         epochs: the number of passes over all samples.

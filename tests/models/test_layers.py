@@ -360,7 +360,7 @@ def test_initial_weights_by_a_function():
     assert W.data.tolist() == [[7.0] * 3] * 2
     with pytest.raises(ValueError, match=r"init gives the shape \(3, 2\), and W has \(2, 3\)"):
         nn.Dense(2, 3, init=lambda rng, shape: np.ones(shape[::-1]))
-    with pytest.raises(ValueError, match="init is a function, or the name of one .glorot_uniform"):
+    with pytest.raises(ValueError, match=r"init is a function, or the name of one .glorot_uniform"):
         nn.Dense(2, 3, init="ones")
 
 

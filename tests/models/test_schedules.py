@@ -230,7 +230,7 @@ def test_an_optimizer_goes_on_exactly_from_its_state(name, compiled):
                 tg.cross_entropy(model(X), Y).backward()
                 optimizer.step()
 
-    model, optimizer, step = first = training()
+    model, optimizer, _ = first = training()
     train(*first)
     optimizer.lr = 0.01
     weights, state = model.state_dict(), optimizer.state_dict()

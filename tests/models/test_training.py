@@ -238,9 +238,9 @@ def test_a_training_goes_on_bit_for_bit(tmp_path, kind):
 
 def test_files_of_other_trainings_are_refused(tmp_path):
     path = tmp_path / "training.npz"
-    parts, train = training()
+    parts, _ = training()
     tg.save(path, model=parts["model"], rng=parts["rng"])
-    with pytest.raises(ValueError, match="this state does not fit AdamW: .*lr is missing"):
+    with pytest.raises(ValueError, match=r"this state does not fit AdamW: .*lr is missing"):
         tg.load(path, adam=parts["adam"])
     with pytest.raises(ValueError, match=r"this state does not fit Dense: .*W is missing"):
         tg.load(path, model=nn.Dense(2, 2))
