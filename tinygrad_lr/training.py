@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import sys
@@ -14,12 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lr import messages, state
+from tinygrad_lr import messages, nn, optim, state
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.messages.arguments import explained
-from tinygrad_lr.nn import Module, mode_of
-from tinygrad_lr.optim import Optimizer, clip_grad_norm
 from tinygrad_lr.recording import no_grad
 from tinygrad_lr.tensor import Tensor
 
@@ -33,7 +30,7 @@ def fit(
     X: Any,
     y: Any,
     loss: Callable[..., Tensor],
-    optimizer: Optimizer,
+    optimizer: optim.Optimizer,
     epochs: int,
     batch_size: int | None = None,
     metrics: Metrics | None = None,
@@ -97,7 +94,7 @@ def fit(
     history: History = {}
     for _ in _progress(epochs, history, verbose):
         seen = []
-        with mode_of(model, training=True):
+        with nn.mode_of(model, training=True):
             for rows in _batches(m, batch_size, generator):
                 batch = [a[rows] for a in arrays]
                 if step:
@@ -108,13 +105,13 @@ def fit(
                 optimizer.zero_grad()
                 value.backward()
                 if max_norm is not None:
-                    clip_grad_norm(optimizer.params, max_norm)
+                    optim.clip_grad_norm(optimizer.params, max_norm)
                 optimizer.step()
                 seen.append((len(rows), _values(value, metrics, pred, batch[n:])))
         _append(history, seen)
         if validation:
             seen = []
-            with mode_of(model, training=False), no_grad():
+            with nn.mode_of(model, training=False), no_grad():
                 for rows in _batches(len(others[0]), batch_size):
                     batch = [a[rows] for a in others]
                     pred = model(*batch[:n])
@@ -135,7 +132,11 @@ class EarlyStopping(state.Stateful):
     """
 
     def __init__(
-        self, model: Module, patience: int = 10, monitor: str = "val_loss", maximize: bool = False
+        self,
+        model: nn.Module,
+        patience: int = 10,
+        monitor: str = "val_loss",
+        maximize: bool = False,
     ) -> None:
         messages.check_count("patience", patience)
         self.model, self.patience, self.monitor = model, patience, monitor
@@ -159,6 +160,8 @@ def save(path: str | os.PathLike[str], **parts: Any) -> None:
 
     >>> save("now.npz", model=model, adam=adam, schedule=schedule, rng=rng)     # doctest: +SKIP
     """
+    import json  # here and in `load`, as the package itself needs none
+
     arrays = {}
     for name, part in parts.items():
         if isinstance(part, np.random.Generator):
@@ -171,6 +174,8 @@ def save(path: str | os.PathLike[str], **parts: Any) -> None:
 
 def load(path: str | os.PathLike[str], **parts: Any) -> None:
     """Set parts of a training to what `save` wrote; ValueError if one is missing or differs."""
+    import json
+
     arrays = state.read(path)
     for name, part in parts.items():
         own = {k.partition(":")[2]: x for k, x in arrays.items() if k.startswith(f"{name}:")}
@@ -205,7 +210,7 @@ def _samples(X: Any, y: Any) -> tuple[list[npt.NDArray[Any]], int]:
 
 
 def _check_types(loss: Any, optimizer: Any, metrics: Any) -> None:
-    if not callable(loss) or not isinstance(optimizer, Optimizer):
+    if not callable(loss) or not isinstance(optimizer, optim.Optimizer):
         raise TypeError(
             f"loss is a function, as mse_loss, and optimizer an object, as "
             f"Adam(model.parameters()), not {loss!r} and {optimizer!r}"

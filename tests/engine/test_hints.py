@@ -24,7 +24,7 @@ def surroundings():
         "y": np.array([0, 1, 2, 0, 1, 2]), "model": model, "layer": layer, "params": params,
         "loss": tg.cross_entropy, "optimizer": tg.optim.SGD(params), "epochs": 1, "n": n,
         "units": 3, "in_features": 4, "rng": np.random.default_rng(0), "shape": (2, 3),
-        "data": [1.0, 2.0], "mask": np.ones((2, 3), bool), "layers": [layer], "nothing": None,
+        "data": [1.0, 2.0], "mask": np.ones((2, 3), bool), "layers": [layer],
         "pred": normal(5), "target": np.ones(5), "logits": normal(5, 3), "W": W, "U": U, "w": w,
         "labels": np.array([0, 1, 2, 1, 0]), "steps": [normal(2, 3)], "h": np.zeros((2, 3)),
     }  # fmt: skip

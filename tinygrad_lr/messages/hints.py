@@ -17,7 +17,7 @@ CONV = (
 )
 RNN = "for x in steps: h = np.tanh(x @ W + h @ U + b)  # a Module of your own"
 CLASSES = "tg.cross_entropy(logits, labels)"
-NOTHING = "nothing  # everything is computed on the CPU, in the dtype of the layers"
+NOTHING = "pass  # everything is computed on the CPU, in the dtype of the layers"
 HINTS = {  # for names of PyTorch, Keras and NumPy: code that runs
     "view": "t.reshape(shape)", "permute": "t.transpose(1, 0)", "t": "t.T", "clone": "t.copy()",
     "abs": "abs(t)", "pow": "t ** p", "norm": NORM, "add_": "t.data += x", "mul_": "t.data *= x",
