@@ -19,10 +19,10 @@ LAYERS = [  # from the lowest up
     ["array", "functions"],
     ["recording"],
     ["tensor"],
-    ["functional", "losses", "nn", "optim", "training", "check"],
+    ["state", "functional", "losses", "nn", "optim", "check"],
     ["naming"],
     ["program", "drawing"],
-    ["compiled", "explorer"],
+    ["compiled", "explorer", "training"],
 ]
 PARTS = [part for layer in LAYERS for part in layer]
 

@@ -217,6 +217,10 @@ SAMPLES = {
     "tanh": [call(X)],
     "sigmoid": [call(X), call(4 * X)],
     "relu": [call(X)],
+    "leaky_relu": [call(X), call(X, 0.2), call(X, negative_slope=0.0)],
+    "normal_cdf": [call(X), call(3 * X)],
+    "gelu": [call(X), call(3 * X, approximate="none"), call(X, "tanh")],
+    "silu": [call(X), call(4 * X)],
     "softplus": [call(X), call(4 * X)],
     "softmax": [call(X), call(X, 0), call(X3, axis=1), call(X3, axis=(0, -1)), call(X, None)],
     "log_softmax": [call(X), call(X, 0), call(X3, axis=1), call(X3, axis=(0, -1)), call(X, None)],
@@ -342,10 +346,15 @@ SAMPLES = {
         call(X, np.array([2, 0]), np.array([1, 2, 4], np.int8)),
         call(reals(2, 2), np.array([0, 0]), np.array([3, 2], np.int8)),
         call(reals(4), np.array(3), np.int8(2)),
+        call(X, np.array([2, 0]), np.array([1, 2, 4], np.int8), label_smoothing=0.25),
+        call(X, probabilities(2, 3), np.int8(1), label_smoothing=0.1),
+        call(X, np.array([2, -1]), np.array([1, 2, 4], np.int8), ignore_index=-1),
+        call(X, np.array([2, 0]), np.int8(1), label_smoothing=0.1, ignore_index=0),
     ],
     "weighted_mean": [
         call(reals(4), np.array([1, 0, 2, 1]), np.array([1, 2, 4], np.int8)),
         call(reals(), np.array(1), np.array([1, 2], np.int8)),
+        call(reals(3), np.array([1, 0, 1]), np.array([1, 2], np.int8), ignore_index=0),
     ],
 }
 
@@ -355,9 +364,25 @@ def scatter(x, index, shape):
     return np.bincount(places.ravel(), x.ravel(), math.prod(shape)).reshape(shape)
 
 
+def shares(z, t, label_smoothing=0.0, ignore_index=None):
+    """The target of every class, smoothed; 0 in rows that are ignored."""
+    labels = t.ndim < z.ndim
+    rows = np.eye(z.shape[-1])[t] if labels else t
+    rows = rows * (1 - label_smoothing) + label_smoothing / z.shape[-1]
+    return np.where(t[..., None] == ignore_index, 0, rows) if labels else rows
+
+
 REFERENCES = {
     "sigmoid": scipy.special.expit,
     "relu": lambda x: np.where(x > 0, x, 0),
+    "leaky_relu": lambda x, negative_slope=0.01: np.where(x > 0, x, x * negative_slope),
+    "normal_cdf": scipy.special.ndtr,
+    "gelu": lambda x, approximate="none": (
+        x * scipy.special.ndtr(x)
+        if approximate == "none"
+        else x * scipy.special.expit(np.sqrt(8 / np.pi) * (x + 0.044715 * x**3))
+    ),
+    "silu": lambda x: x * scipy.special.expit(x),
     "softplus": lambda x: np.logaddexp(0, x),
     "softmax": lambda x, axis=-1: scipy.special.softmax(x, axis),
     "log_softmax": lambda x, axis=-1: scipy.special.log_softmax(x, axis),
@@ -367,10 +392,12 @@ REFERENCES = {
     "bernoulli_loss": lambda p, t: -scipy.special.xlogy(t, p) - scipy.special.xlog1py(1 - t, -p),
     "logistic_loss": lambda z, t: -t * scipy.special.log_expit(z)
     - (1 - t) * scipy.special.log_expit(-z),
-    "categorical_loss": lambda z, t, w: -(
-        (w * (t if t.ndim == z.ndim else np.eye(z.shape[-1])[t])) * scipy.special.log_softmax(z, -1)
+    "categorical_loss": lambda z, t, w, **params: -(
+        w * shares(z, t, **params) * scipy.special.log_softmax(z, -1)
     ).sum(-1),
-    "weighted_mean": lambda losses, labels, weight: losses.sum() / weight[labels].sum(),
+    "weighted_mean": lambda losses, labels, weight, ignore_index=None: (
+        losses.sum() / weight[labels[labels != ignore_index]].sum()
+    ),
 }  # fmt: skip
 
 DEFINITIONS = {
@@ -394,6 +421,8 @@ DEFINITIONS = {
     "tanh": lambda x: (tg.exp(x) - tg.exp(-x)) / (tg.exp(x) + tg.exp(-x)),
     "sigmoid": lambda x: 1 / (1 + tg.exp(-x)),
     "relu": lambda x: tg.where(x > 0, x, 0),
+    "leaky_relu": lambda x, negative_slope=0.01: tg.relu(x) - negative_slope * tg.relu(-x),
+    "silu": lambda x: x / (1 + tg.exp(-x)),
     "softplus": lambda x: tg.log(1 + tg.exp(x)),
     "softmax": lambda x, axis=-1: tg.exp(x) / tg.sum(tg.exp(x), axis, keepdims=True),
     "log_softmax": lambda x, axis=-1: x - tg.log(tg.sum(tg.exp(x), axis, keepdims=True)),
@@ -413,15 +442,14 @@ DEFINITIONS = {
     ),
     "bernoulli_loss": lambda p, t: -t * tg.log(p) - (1 - t) * tg.log(1 - p),
     "logistic_loss": lambda z, t: tg.log(1 + tg.exp(z)) - t * z,
-    "categorical_loss": lambda z, t, w: (
+    "categorical_loss": lambda z, t, w, **params: (
         -tg.sum(
-            (w * (t if t.ndim == z.ndim else np.eye(z.shape[-1])[t]))
-            * tg.log(tg.exp(z) / tg.sum(tg.exp(z), -1, keepdims=True)),
+            (w * shares(z, t, **params)) * tg.log(tg.exp(z) / tg.sum(tg.exp(z), -1, keepdims=True)),
             -1,
         )
     ),
-    "weighted_mean": lambda losses, labels, weight: (
-        losses @ (0 * weight[labels] + 1) / weight[labels].sum()
+    "weighted_mean": lambda losses, labels, weight, ignore_index=None: (
+        losses @ (0.0 * labels + 1) / weight[labels[labels != ignore_index]].sum()
         if losses.ndim
         else losses / weight[labels]
     ),

@@ -15,13 +15,14 @@ from tinygrad_lr.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
+    huber_loss,
     mse_loss,
 )
 from tinygrad_lr.messages import GradientError, ShapeError, TensorWarning
 from tinygrad_lr.ops import *
 from tinygrad_lr.recording import no_grad
 from tinygrad_lr.tensor import Tensor
-from tinygrad_lr.training import fit
+from tinygrad_lr.training import EarlyStopping, fit, load, save
 
 __version__ = "0.1.0"
 # Tools, imported when they are used: they would add to the time of every import.

@@ -19,7 +19,7 @@ def as_tensors(node: Any) -> list[Any]:
 
 def grad(
     output: Tensor,
-    inputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor] = (),
     gradient: Any = None,
     create_graph: bool = False,
 ) -> list[Any]:
@@ -36,12 +36,15 @@ def grad(
 
     Raises:
         GradientError: if the output does not depend on one of the inputs.
+        TypeError: if output is a function: it is to be called first.
 
     >>> x = Tensor(2.0, requires_grad=True)
     >>> dx, = grad(x ** 3, [x], create_graph=True)
     >>> grad(dx, [x])
     [array(12.)]
     """
+    if not isinstance(output, Tensor):
+        raise TypeError(f"grad takes what was computed, as tg.grad(f(x), x), not {output!r}")
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if create_graph:
         with recording(RecordAll):

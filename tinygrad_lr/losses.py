@@ -13,10 +13,12 @@ import numpy as np
 from tinygrad_lr import messages
 from tinygrad_lr.array.convert import FLOATS, as_operand
 from tinygrad_lr.array.protocols import unwrap
-from tinygrad_lr.functions.activations import by_columns, log_softmax, sigmoid, softmax
+from tinygrad_lr.functions.activations import by_columns, log_softmax, sigmoid, softmax, softplus
+from tinygrad_lr.functions.composed import clip
 from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.ops import (
     Array,
+    astype,
     broadcast_to,
     log,
     maximum,
@@ -40,6 +42,19 @@ def mse_loss(pred: Array, target: Array, reduction: str = "mean") -> Array:
     return _reduce(square(pred - target), reduction)
 
 
+def huber_loss(pred: Array, target: Array, reduction: str = "mean", delta: float = 1.0) -> Array:
+    """Half the squared difference up to delta, beyond it a line (Huber 1964).
+
+    >>> huber_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), "none").tolist()
+    [0.125, 2.5]
+    """
+    if not delta > 0:
+        raise ValueError(f"huber_loss: delta is above 0, not {delta!r}")
+    difference = pred - _target("huber_loss", pred, target)
+    limited = clip(difference, -delta, delta)
+    return _reduce(limited * (difference - limited / 2), reduction)
+
+
 TINY = float(np.exp(-100))
 
 
@@ -54,7 +69,9 @@ def _bernoulli_loss(p: Array, t: Array) -> Array:
     return -(t * np.maximum(np.log(p), -100) + (1 - t) * np.maximum(np.log1p(-p), -100))
 
 
-def binary_cross_entropy(pred: Array, target: Array, reduction: str = "mean") -> Array:
+def binary_cross_entropy(
+    pred: Array, target: Array, reduction: str = "mean", weight: Array | None = None
+) -> Array:
     """-(target * log(pred) + (1 - target) * log(1 - pred)) for probabilities.
 
     As in PyTorch, logarithms are limited to -100, so that pred = 0 and pred = 1 give finite losses
@@ -63,6 +80,7 @@ def binary_cross_entropy(pred: Array, target: Array, reduction: str = "mean") ->
     Args:
         pred: probabilities in [0, 1].
         target: labels in [0, 1], of the same shape.
+        weight: a factor for each loss; the mean is still divided by their number, as in PyTorch.
 
     Raises:
         ValueError: if shapes differ or values are out of range.
@@ -78,7 +96,7 @@ def binary_cross_entropy(pred: Array, target: Array, reduction: str = "mean") ->
             f"binary_cross_entropy: the prediction goes from {low:.4g} to {high:.4g}, but "
             f"probabilities are in [0, 1]; for logits use binary_cross_entropy_with_logits"
         )
-    return _reduce(_bernoulli_loss(pred, target), reduction)
+    return _reduce(_weighted(_bernoulli_loss(pred, target), weight), reduction)
 
 
 @operation(
@@ -92,13 +110,19 @@ def _logistic_loss(z: Array, t: Array) -> Array:
 
 
 def binary_cross_entropy_with_logits(
-    logits: Array, target: Array, reduction: str = "mean"
+    logits: Array,
+    target: Array,
+    reduction: str = "mean",
+    weight: Any = None,
+    pos_weight: Any = None,
 ) -> Array:
     """`binary_cross_entropy(sigmoid(logits), target)`, exact where the sigmoid rounds to 0 or 1.
 
     Args:
         logits: any real numbers.
         target: labels in [0, 1], of the same shape.
+        weight: a factor for each loss; the mean is still divided by their number, as in PyTorch.
+        pos_weight: a factor for the positive samples, one number or one for each column.
 
     Raises:
         ValueError: if shapes differ or labels are out of range.
@@ -112,52 +136,76 @@ def binary_cross_entropy_with_logits(
     target = _target("binary_cross_entropy_with_logits", logits, target)
     _check_labels("binary_cross_entropy_with_logits", logits, target)
     _check_logits("binary_cross_entropy_with_logits", logits, "sigmoid")
-    return _reduce(_logistic_loss(logits, target), reduction)
+    if pos_weight is None:
+        losses = _logistic_loss(logits, target)
+    else:
+        positive = _weighted(target * softplus(-logits), pos_weight, "pos_weight")
+        losses = positive + (1 - target) * softplus(logits)
+    return _reduce(_weighted(losses, weight), reduction)
 
 
-def _one_hot(labels: Array, columns: Array) -> Array:
-    """A row for each label, True in the column of its class, of as many as an array has."""
-    return labels[..., None] == np.arange(columns.shape[-1], like=unwrap(columns))
+def _one_hot(labels: Array, columns: Array, ignore_index: int | None) -> Array:
+    """A row per label, True in the column of its class, of as many as an array has; if any."""
+    rows = labels[..., None] == np.arange(columns.shape[-1], like=unwrap(columns))
+    return rows if ignore_index is None else rows * (labels != ignore_index)[..., None]
 
 
-def class_shares(z: Array, t: Array, weight: Array) -> Array:
-    """Target probabilities, or labels as such, times the weights of the classes."""
-    return by_columns(t if t.ndim == z.ndim else _one_hot(t, z)) * weight
+def class_shares(
+    z: Array, t: Array, weight: Array, label_smoothing: float, ignore_index: int | None
+) -> Array:
+    """Target probabilities, or labels as such, smoothed, times the weights of the classes."""
+    shares = by_columns(t if t.ndim == z.ndim else _one_hot(t, z, ignore_index))
+    if label_smoothing:
+        shares = astype(shares, np.result_type(z.dtype, np.float32))
+        others = 1.0 if ignore_index is None else shares.sum(axis=-1, keepdims=True)
+        shares = shares * (1 - label_smoothing) + others * (label_smoothing / z.shape[-1])
+    return shares * weight
 
 
-def _categorical_rule(g: Array, y: Array, z: Array, t: Array, weight: Array) -> Array:
-    shares = class_shares(z, t, weight)
+def _categorical_rule(g: Array, y: Array, z: Array, *args: Array, **params: Any) -> Array:
+    shares = class_shares(z, *args, **params)
     return g[..., None] * (softmax(z) * sum(shares, -1, keepdims=True) - shares)
 
 
 @operation(
     "categorical_loss(z, t, weight)",
     _categorical_rule,
-    lambda g, y, z, t, weight: -g[..., None] * log_softmax(z) * weight,
+    lambda g, y, z, t, weight, label_smoothing, ignore_index: (
+        -g[..., None] * log_softmax(z) * (weight * (1 - label_smoothing))
+    ),
     None,
 )
 @np.errstate(invalid="ignore")  # 0 * -inf, for a class ruled out by its logit, is discarded
-def _categorical_loss(z: Array, t: Array, weight: Array) -> Array:
+def _categorical_loss(
+    z: Array, t: Array, weight: Array, label_smoothing: float = 0.0, ignore_index: int | None = None
+) -> Array:
     """-sum(weight * t * log(softmax(z))) over the last axis, exact for every z."""
-    shares = class_shares(z, t, weight)
+    shares = class_shares(z, t, weight, label_smoothing, ignore_index)
     return -np.sum(np.where(shares == 0, 0, shares * log_softmax(z)), axis=-1)
 
 
 @operation(
     "weighted_mean(losses, labels, weight)",
-    lambda g, y, losses, labels, weight: broadcast_to(
-        g / sum(_one_hot(labels, weight) * weight), losses.shape
+    lambda g, y, losses, labels, weight, ignore_index: broadcast_to(
+        g / sum(_one_hot(labels, weight, ignore_index) * weight), losses.shape
     ),
     None,
     None,
 )
-def _weighted_mean(losses: Array, labels: Array, weight: Array) -> Array:
+def _weighted_mean(
+    losses: Array, labels: Array, weight: Array, ignore_index: int | None = None
+) -> Array:
     """The sum of losses divided by the sum of the weights of their labels."""
-    return np.sum(losses) / np.sum(_one_hot(labels, weight) * weight)
+    return np.sum(losses) / np.sum(_one_hot(labels, weight, ignore_index) * weight)
 
 
 def cross_entropy(
-    logits: Array, target: Array, weight: Array | None = None, reduction: str = "mean"
+    logits: Array,
+    target: Array,
+    weight: Array | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
 ) -> Array:
     """-log(softmax(logits)) of the target class.
 
@@ -167,6 +215,9 @@ def cross_entropy(
             for example), of the shape of the logits.
         weight: (C,), a factor for each class. The mean over labels is then the weighted one,
             sum(w * loss) / sum(w); over probabilities it is divided by m, as in PyTorch.
+        ignore_index: a label whose samples do not count; PyTorch's default, -100, is refused here.
+        label_smoothing: the share in [0, 1] of the target that goes to all classes equally
+            (Szegedy et al. 2016, arXiv:1512.00567).
 
     Raises:
         ValueError: if shapes do not fit or labels are out of range.
@@ -183,26 +234,31 @@ def cross_entropy(
     shape = logits.shape
     if len(shape) not in (1, 2):
         raise ValueError(f"cross_entropy: logits have the shape (C,) or (m, C), not {shape}")
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing is in [0, 1], not {label_smoothing!r}")
     if isinstance(weight, Tensor) and weight.requires_grad:
         raise messages.param_requires_gradient(weight, "the weight", "cross_entropy")
-    weighted, weight = weight is not None, _value(1.0 if weight is None else weight)
+    weighted, labelled = weight is not None, target.shape != shape
+    if labelled and ignore_index is not None and not weighted:
+        weighted, weight = True, np.ones(shape[-1])
+    weight = _value(1.0 if weight is None else weight)
     if weighted and weight.shape != shape[-1:]:
         raise ValueError(
             f"cross_entropy: weight has the shape {weight.shape}, but the logits have "
             f"{shape[-1]} classes: one weight per class"
         )
     weight = weight.astype(np.result_type(logits.dtype, np.float32))
-    if target.shape == shape:
-        target = _target("cross_entropy", logits, target)
+    if labelled:
+        _check_classes(unwrap(target), shape, ignore_index)
     else:
-        _check_classes(unwrap(target), shape)
-    losses = _categorical_loss(logits, target, weight)
-    if weighted and reduction == "mean" and target.shape != shape:
-        return _weighted_mean(losses, target, weight)
+        target, ignore_index = _target("cross_entropy", logits, target), None
+    losses = _categorical_loss(logits, target, weight, label_smoothing, ignore_index)
+    if weighted and labelled and reduction == "mean":
+        return _weighted_mean(losses, target, weight, ignore_index)
     return _reduce(losses, reduction)
 
 
-def _check_classes(labels: Any, shape: tuple[int, ...]) -> None:
+def _check_classes(labels: Any, shape: tuple[int, ...], ignore_index: int | None) -> None:
     """Raise unless labels are one integer per row of the logits, within their columns."""
     if labels.shape != shape[:-1]:
         raise ValueError(
@@ -214,10 +270,12 @@ def _check_classes(labels: Any, shape: tuple[int, ...]) -> None:
             f"cross_entropy: labels are integers, not {labels.dtype}; if they are whole numbers, "
             f"target.astype(int)"
         )
+    if ignore_index is not None:
+        labels = labels[labels != ignore_index]
     if labels.size and not 0 <= labels.min() <= labels.max() < shape[-1]:
         raise ValueError(
             f"cross_entropy: labels from {labels.min()} to {labels.max()}, but the logits have "
-            f"the classes 0 to {shape[-1] - 1}"
+            f"the classes 0 to {shape[-1] - 1}; ignore_index= leaves out the samples of one label"
         )
 
 
@@ -226,15 +284,25 @@ def _value(x: Array) -> Array:
 
 
 def _target(loss: str, pred: Array, target: Array) -> Array:
-    """The target, if it has the prediction's shape; labels in the prediction's dtype."""
+    """The target in the prediction's dtype, if it has its shape."""
     pred, target = unwrap(_value(pred)), _value(target)
     if pred.shape != target.shape:
         raise ValueError(
             f"{loss}: the prediction has the shape {pred.shape} and the target {target.shape}; "
             f"they must be equal (a .reshape of one of them?)"
         )
-    cast = pred.dtype in FLOATS and target.dtype not in FLOATS
+    cast = pred.dtype in FLOATS and target.dtype != pred.dtype
     return target.astype(pred.dtype) if cast else target
+
+
+def _weighted(losses: Array, weight: Array | None, name: str = "weight") -> Array:
+    """Losses times factors that broadcast to their shape."""
+    if weight is None:
+        return losses
+    weight = _value(weight)
+    if np.broadcast_shapes(weight.shape, losses.shape) != losses.shape:
+        raise ValueError(f"{name} has the shape {weight.shape}, and the losses {losses.shape}")
+    return losses * weight.astype(losses.dtype)
 
 
 def _range(x: Array) -> tuple[float, float]:

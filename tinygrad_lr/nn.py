@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lr import messages
-from tinygrad_lr.functions.activations import log_softmax, relu, sigmoid, softmax, softplus
+from tinygrad_lr import messages, ops
+from tinygrad_lr.array.convert import FLOATS
+from tinygrad_lr.array.protocols import unwrap
+from tinygrad_lr.functions import activations
 from tinygrad_lr.messages import ShapeError
-from tinygrad_lr.ops import matmul, tanh
-from tinygrad_lr.recording import no_grad
+from tinygrad_lr.messages.arguments import Explained
+from tinygrad_lr.recording import current, no_grad
+from tinygrad_lr.state import fitted, read, write
 from tinygrad_lr.tensor import Tensor
 
 Layer = Callable[[Any], Any]
-ACTIVATIONS = {f.__name__: f for f in (sigmoid, tanh, relu, softplus, softmax, log_softmax)}
+Rng: TypeAlias = "np.random.Generator | int | None"  # not loaded before it is used
+Dtype = npt.DTypeLike
+NAMES = "sigmoid", "relu", "softplus", "softmax", "log_softmax", "leaky_relu", "gelu", "silu"
+ACTIVATIONS = {"tanh": ops.tanh} | {name: getattr(activations, name) for name in NAMES}
+INITIALIZERS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Any]] = {
+    "glorot_uniform": lambda rng, shape: rng.uniform(-(a := np.sqrt(6 / sum(shape))), a, shape),
+    "he_normal": lambda rng, shape: rng.normal(0, np.sqrt(2 / shape[0]), shape),
+    "zeros": lambda rng, shape: np.zeros(shape),
+}
 WATCHED: list[dict[int, tuple[int, ...]]] = []  # shapes of results, by the Module's id
 
 
-class Module:
+class Buffer(Tensor):
+    """A Tensor of a Module that is saved with it but never trained, as a running mean."""
+
+    __slots__ = ()
+
+
+class Module(Explained):
     """A model or a part of one. Tensors and Modules among its attributes belong to it.
 
     Subclasses create their parameters in `__init__` and compute in `forward`. Attributes may also
@@ -36,14 +55,13 @@ class Module:
     (Tensor(6., op=multiply), {'slope': Tensor(2., requires_grad=True)})
     """
 
+    training = True
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         result = self.forward(*args, **kwargs)
         for shapes in WATCHED:
             shapes[id(self)] = np.shape(result)
         return result
-
-    def __getattr__(self, name: str) -> Any:
-        raise messages.missing_name(f"a {type(self).__name__}", name)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The result of the model for some inputs; every subclass defines it."""
@@ -89,7 +107,7 @@ class Module:
         shapes: dict[int, tuple[int, ...]] = {}
         WATCHED.append(shapes)
         try:
-            with no_grad():
+            with mode_of(self, False), no_grad():
                 self(*inputs)
         finally:
             WATCHED[:] = [other for other in WATCHED if other is not shapes]
@@ -141,7 +159,7 @@ class Module:
             parameter.zero_grad()
 
     def state_dict(self) -> dict[str, npt.NDArray[Any]]:
-        """A copy of every tensor's data, by its path."""
+        """A copy of every tensor's data, Buffers included, by its path."""
         return {name: t._array.copy() for name, t in self.named_tensors().items()}
 
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
@@ -151,63 +169,68 @@ class Module:
             ValueError: if a name is missing or unknown, or a value has the wrong shape or dtype.
                 The model is then unchanged.
         """
-        own, new, wrong = self.named_tensors(), {}, []
-        wrong += [f"{name} is missing" for name in own.keys() - state.keys()]
-        wrong += [f"{name} is not a tensor of this model" for name in state.keys() - own.keys()]
-        for name in own.keys() & state.keys():
-            try:
-                new[name] = np.array(state[name]).astype(own[name].dtype, casting="same_kind")
-            except (TypeError, ValueError) as error:
-                wrong.append(f"{name}: {error}")
-            else:
-                if new[name].shape != own[name].shape:
-                    wrong.append(f"{name} has the shape {new[name].shape}, not {own[name].shape}")
-        if wrong:
-            kind = type(self).__name__
-            raise ValueError(f"this state does not fit {kind}: {'; '.join(sorted(wrong))}")
+        own = self.named_tensors()
+        new = fitted(type(self).__name__, {name: t._array for name, t in own.items()}, state)
         for name, tensor in own.items():
             tensor.data = new[name]
 
+    def train(self, mode: bool = True) -> Self:
+        """Let Dropout and BatchNorm work as in training, the default."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Let Dropout and BatchNorm in it work as for predictions: `train(False)`."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Train its tensors of floats from now on, or no more; Buffers are never trained."""
+        for tensor in self.named_tensors().values():
+            if tensor.dtype in FLOATS and not isinstance(tensor, Buffer):
+                tensor.requires_grad = requires_grad
+        return self
+
+    def predict(self, *inputs: Any, batch_size: int | None = None) -> Any:
+        """The result for samples in rows as an array, as after `eval()`, so many rows at a time."""
+        n = batch_size or len(inputs[0]) or 1
+        starts = range(0, max(len(inputs[0]), 1), n)
+        with mode_of(self, training=False), no_grad():
+            return np.concatenate([unwrap(self(*(x[i : i + n] for x in inputs))) for i in starts])
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the `state_dict` to exactly this path, in NumPy's .npz format.
-
-        An existing file is replaced only once the new one is complete.
-        """
-        import zipfile  # here, as it would double the time to import the package
-
-        temporary = f"{os.fspath(path)}.partial"
-        try:
-            with zipfile.ZipFile(temporary, "w") as archive:
-                for name, array in self.state_dict().items():
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                        np.lib.format.write_array(member, array, allow_pickle=False)
-            os.replace(temporary, path)
-        finally:
-            if os.path.exists(temporary):
-                os.remove(temporary)
+        """Write the `state_dict` to exactly this path, in NumPy's .npz format."""
+        write(path, self.state_dict())
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Set all tensors to the values that `save` wrote; nothing in the file is executed.
 
         Raises:
-            OSError: if the file cannot be opened.
-            ValueError: if it is damaged, was not written by `save`, or holds another model's
-                state. The model is then unchanged.
+            OSError, ValueError: if it cannot be opened, is damaged, or holds another model's state.
         """
-        import zipfile  # here, as in `save`
+        self.load_state_dict(read(path))
 
-        with open(path, "rb") as file:
-            try:
-                if damaged := zipfile.ZipFile(file).testzip():
-                    raise zipfile.BadZipFile(damaged)
-                file.seek(0)
-                with np.load(file, allow_pickle=False) as archive:
-                    state = dict(archive)
-            except Exception as error:
-                raise ValueError(
-                    f"{os.fspath(path)} is damaged or no .npz file: {error}"
-                ) from error
-        self.load_state_dict(state)
+
+@contextmanager
+def mode_of(model: Any, training: bool) -> Iterator[None]:
+    """Let a model work as in training, or not, and every Module in it as before afterwards."""
+    modules = [m for _, m in model.named_modules()] if isinstance(model, Module) else []
+    before = [{name: x for name, x in vars(m).items() if name == "training"} for m in modules]
+    try:
+        for module in modules:
+            module.training = training
+        yield
+    finally:
+        for module, mode in zip(modules, before, strict=True):
+            del module.training
+            vars(module).update(mode)
+
+
+def _in_dtype_of(x: Any, parameter: Tensor) -> Any:
+    """The input of a layer, in float32 if that is the layer's dtype, as in Keras."""
+    x = x if isinstance(x, Tensor) else np.asarray(x)
+    single = parameter.dtype == np.float32 != x.dtype
+    return ops.astype(x, np.float32) if single else x
 
 
 class Dense(Module):
@@ -217,10 +240,13 @@ class Dense(Module):
         in_features: the number of columns of x.
         units: the number of columns of the result.
         activation: a function, or "sigmoid", "tanh", "relu", "softplus", "softmax",
-            "log_softmax"; default none.
+            "log_softmax", "leaky_relu", "gelu", "silu"; default none.
         bias: whether to add b.
-        rng: a `numpy.random.Generator` or a seed, for the weights.
-        dtype: float64 or float32.
+        rng: a `numpy.random.Generator` or a seed, for the weights. Layers of one shape with the
+            same seed start equal: give all layers of a model one Generator.
+        dtype: float64 or float32, which float64 inputs are rounded to.
+        init: a function of (generator, shape) that gives W, or "glorot_uniform", "he_normal"
+            (variance 2 / in_features; He et al. 2015, arXiv:1502.01852), "zeros".
 
     Attributes:
         W: (in_features, units), initially uniform within ±sqrt(6 / (in_features + units))
@@ -229,7 +255,7 @@ class Dense(Module):
         b: (units,), initially 0; None without bias.
 
     Raises:
-        ValueError: if a size is below 1 or the activation is unknown.
+        ValueError: if a size is below 1, a name is unknown, or init gives another shape.
 
     >>> Dense(3, 2, activation="tanh", rng=0)(np.ones((5, 3))).shape
     (5, 2)
@@ -241,28 +267,26 @@ class Dense(Module):
         units: int,
         activation: Layer | str | None = None,
         bias: bool = True,
-        rng: np.random.Generator | int | None = None,
+        rng: Rng = None,
         dtype: npt.DTypeLike = np.float64,
+        init: str | Callable[[np.random.Generator, tuple[int, int]], Any] = "glorot_uniform",
     ) -> None:
         messages.check_count("Dense: in_features", in_features)
         messages.check_count("Dense: units", units)
-        if isinstance(activation, str):
-            if activation not in ACTIVATIONS:
-                names = ", ".join(ACTIVATIONS)
-                raise ValueError(f"Dense: no activation is named {activation!r}; there are {names}")
-            activation = ACTIVATIONS[activation]
-        elif activation is not None and not callable(activation):
-            raise ValueError(f"Dense: activation is a function or a name, not {activation!r}")
-        limit = np.sqrt(6 / (in_features + units))
-        W = np.random.default_rng(rng).uniform(-limit, limit, (in_features, units))
+        shape = in_features, units
+        W = _chosen("init", init, INITIALIZERS)(np.random.default_rng(rng), shape)
+        if np.shape(W) != shape:
+            raise ValueError(f"Dense: init gives the shape {np.shape(W)}, and W has {shape}")
         self.W = Tensor(W, requires_grad=True, dtype=dtype)
         self.b = Tensor(np.zeros(units), requires_grad=True, dtype=dtype) if bias else None
-        self.activation = activation
+        self.activation: Layer | None = None
+        if activation is not None:
+            self.activation = _chosen("activation", activation, ACTIVATIONS)
 
     def forward(self, x: Any) -> Any:
         """(…, in_features) -> (…, units)."""
         try:
-            z = matmul(x, self.W)
+            z = ops.matmul(_in_dtype_of(x, self.W), self.W)
         except ValueError:
             raise ShapeError(
                 f"{self!r} takes (..., {self.W.shape[0]}), a column for each feature, but the "
@@ -315,6 +339,161 @@ class Sequential(Module):
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(_name, self.layers))})"
+
+
+class Dropout(Module):
+    """In training each element is 0 with probability p, else divided by 1 - p.
+
+    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
+    After `eval()` nothing changes. The Buffer draws holds a seed, drawn from rng, and a count.
+
+    >>> Dropout(0.5, rng=0)(np.ones(6)).tolist()
+    [0.0, 2.0, 0.0, 2.0, 0.0, 2.0]
+    """
+
+    def __init__(self, p: float = 0.5, rng: Rng = None) -> None:
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p is in [0, 1], not {p!r}")
+        self.p, self.draws = p, Buffer([np.random.default_rng(rng).integers(2**63), 0])
+
+    def forward(self, x: Any) -> Any:
+        """Any shape."""
+        if not self.training or self.p == 0:
+            return x
+        x = x if isinstance(x, Tensor) else Tensor(x)
+        shape = current().read(x, "Dropout").shape
+        kept = np.random.default_rng(self.draws._array).random(shape) >= self.p
+        self.draws.data = self.draws._array + [0, 1]
+        return x * Tensor(kept / (1 - self.p or 1), dtype=x.dtype if x.dtype in FLOATS else None)
+
+
+class Embedding(Module):
+    """A row of W, (num_embeddings, embedding_dim), initially standard normal, for each integer.
+
+    >>> Embedding(10, 3, rng=0)(np.array([[4, 1], [4, 4]])).shape
+    (2, 2, 3)
+    """
+
+    def __init__(
+        self, num_embeddings: int, embedding_dim: int, rng: Rng = None, dtype: Dtype = np.float64
+    ) -> None:
+        messages.check_count("Embedding: num_embeddings", num_embeddings)
+        messages.check_count("Embedding: embedding_dim", embedding_dim)
+        W = np.random.default_rng(rng).normal(size=(num_embeddings, embedding_dim))
+        self.W = Tensor(W, requires_grad=True, dtype=dtype)
+
+    def forward(self, x: Any) -> Any:
+        """(...) of integers in [0, num_embeddings) -> (..., embedding_dim); else an IndexError."""
+        ids, n = np.asarray(unwrap(x)), len(self.W)
+        low, high = ids.min(initial=0), ids.max(initial=0)
+        if ids.dtype.kind not in "iu" or low < 0 or high >= n:
+            what = f"{ids.dtype} from {low} to {high}"
+            raise IndexError(f"Embedding takes integers from 0 to {n - 1}, not {what}")
+        return ops.getitem(self.W, x if isinstance(x, Tensor) else ids)
+
+
+class _Norm(Module):
+    def __init__(self, shape: Any, eps: float, dtype: Dtype) -> None:
+        self.gamma = Tensor(np.ones(shape), requires_grad=True, dtype=dtype)
+        self.beta = Tensor(np.zeros(shape), requires_grad=True, dtype=dtype)
+        self.eps, self.shape = eps, self.gamma.shape
+
+    def _check(self, x: Any, own: tuple[int, ...], expected: str) -> Any:
+        if own != self.shape:
+            raise ShapeError(f"{self} takes {expected}, but the input is {np.shape(x)}")
+        return _in_dtype_of(x, self.gamma)
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} {', '.join(map(str, self.shape))}"
+
+
+class LayerNorm(_Norm):
+    """gamma * (x - mean) / sqrt(variance + eps) + beta over the last axes (arXiv:1607.06450).
+
+    gamma, initially 1, and beta, 0, have the shape normalized_shape: PyTorch's weight and bias.
+
+    >>> LayerNorm(3)(np.array([[1.0, 2.0, 3.0]])).data.round(3).tolist()
+    [[-1.225, 0.0, 1.225]]
+    """
+
+    def __init__(
+        self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5, dtype: Dtype = np.float64
+    ) -> None:
+        super().__init__(normalized_shape, eps, dtype)
+
+    def forward(self, x: Any) -> Any:
+        """(..., *normalized_shape) -> the same shape."""
+        axes = tuple(range(-len(self.shape), 0))
+        x = self._check(x, np.shape(x)[axes[0] :], f"(..., {str(self.shape)[1:]}")
+        x = x - ops.mean(x, axes, keepdims=True)
+        std = ops.sqrt(ops.mean(ops.square(x), axes, keepdims=True) + self.eps)
+        return x / std * self.gamma + self.beta
+
+
+class BatchNorm(_Norm):
+    """gamma * (x - mean) / sqrt(variance + eps) + beta for each feature, along axis 1.
+
+    Ioffe & Szegedy 2015, arXiv:1502.03167; PyTorch's BatchNorm1d, 2d and 3d. In training mean and
+    variance are those of the batch, and momentum is their share in the Buffers running_mean and
+    running_var (unbiased), which are taken after `eval()`. track_running_stats=False keeps none.
+    gamma, initially 1, and beta, 0, are (num_features,): PyTorch's weight and bias.
+
+    >>> BatchNorm(2)(np.array([[1.0, 0.0], [3.0, 8.0]])).data.round(3).tolist()
+    [[-1.0, -1.0], [1.0, 1.0]]
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        track_running_stats: bool = True,
+        dtype: Dtype = np.float64,
+    ) -> None:
+        messages.check_count("BatchNorm: num_features", num_features)
+        super().__init__(num_features, eps, dtype)
+        self.momentum, track = momentum, track_running_stats
+        self.running_mean: Any = Buffer(np.zeros(num_features), dtype=dtype) if track else None
+        self.running_var: Any = Buffer(np.ones(num_features), dtype=dtype) if track else None
+
+    def forward(self, x: Any) -> Any:
+        """(m, num_features, ...) -> the same; ValueError for one number per feature in training."""
+        x = self._check(x, np.shape(x)[1:2], f"(m, {self.shape[0]}, ...)")
+        row, axes = (*self.shape, *[1] * (x.ndim - 2)), (0, *range(2, x.ndim))
+        center, variance = self.running_mean, self.running_var
+        if self.training or center is None:
+            center = ops.mean(x, axes)
+            variance = ops.mean(ops.square(x - center.reshape(row)), axes)
+            if self.running_mean is not None:
+                self._track(x, center, variance, ops.count_reduced(unwrap(x), axes))
+        std = ops.sqrt(variance.reshape(row) + self.eps)
+        return (x - center.reshape(row)) / std * self.gamma.reshape(row) + self.beta.reshape(row)
+
+    def _track(self, x: Any, center: Any, variance: Any, n: int) -> None:
+        if n < 2:
+            raise ValueError(f"{self}: training takes more than one number per feature")
+        if isinstance(x, Tensor):
+            current().read(x, "BatchNorm")
+        for kept, new in ((self.running_mean, center), (self.running_var, variance * n / (n - 1))):
+            kept.data = (1 - self.momentum) * kept._array + self.momentum * unwrap(new)
+
+
+class Flatten(Module):
+    """Each sample in one row: (m, ...) -> (m, n)."""
+
+    def forward(self, x: Any) -> Any:
+        """(m, ...) -> (m, n)."""
+        m, *rest = x.shape
+        return ops.reshape(x, (m, math.prod(rest)))
+
+
+def _chosen(what: str, choice: Any, table: Mapping[str, Any]) -> Any:
+    """A function, or the one of a name in a table."""
+    if not (callable(choice) or (isinstance(choice, str) and choice in table)):
+        raise ValueError(
+            f"Dense: {what} is a function, or the name of one ({', '.join(table)}), not {choice!r}"
+        )
+    return choice if callable(choice) else table[choice]
 
 
 def _name(function: Any) -> str:

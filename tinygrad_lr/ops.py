@@ -28,6 +28,7 @@ Axis = int | tuple[int, ...] | None
 Rule = Callable[..., Array]
 Function = Callable[..., Any]
 
+RENAMED = {"dim": "axis", "keepdim": "keepdims"}  # PyTorch's names of arguments
 # Ufunc signatures by arity, with this table's names for NumPy's x1 and x2.
 UFUNCS = {1: inspect.signature(lambda x: x), 2: inspect.signature(lambda a, b: (a, b))}
 
@@ -70,7 +71,8 @@ class Op:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{self.name}: {error}") from None
+            hints = [f"; here it is {RENAMED[name]}" for name in kwargs if name in RENAMED]
+            raise TypeError(f"{self.name}: {error}{''.join(hints)}") from None
         bound.apply_defaults()
         return bound.args[:n], {name: bound.arguments[name] for name in self.params}
 

@@ -1,8 +1,9 @@
-"""Optimizers, with PyTorch's formulas and defaults."""
+"""Optimizers and schedules of their learning rates, with PyTorch's formulas and defaults."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import numpy.typing as npt
 
 from tinygrad_lr import messages
 from tinygrad_lr.messages import TensorWarning
+from tinygrad_lr.state import Stateful
 from tinygrad_lr.tensor import Tensor
 
 
-class Optimizer:
+class Optimizer(Stateful):
     """Updates the data of parameters in place by their gradients.
 
     Args:
@@ -84,7 +86,9 @@ class SGD(Optimizer):
         momentum: factor of the previous step that is kept (Polyak 1964), at least 0.
         weight_decay: factor of the data that is added to the gradient, at least 0.
         nesterov: take the gradient ahead (Sutskever et al. 2013, "On the importance of
-            initialization and momentum in deep learning"); needs momentum.
+            initialization and momentum in deep learning"); needs momentum without dampening.
+        dampening: the share of every gradient after the first that the momentum leaves out.
+        maximize: go up instead of down.
 
     >>> w = Tensor(4.0, requires_grad=True)
     >>> (w * w).backward()
@@ -100,21 +104,32 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
+        dampening: float = 0.0,
+        maximize: bool = False,
     ) -> None:
         super().__init__(params, lr)
         messages.check_rate("momentum", momentum)
         messages.check_rate("weight_decay", weight_decay)
-        if nesterov and not momentum:
-            raise ValueError("nesterov looks ahead along the momentum, so it needs momentum > 0")
+        if nesterov and (not momentum or dampening):
+            raise ValueError("nesterov looks ahead, so it needs momentum > 0 and dampening 0")
         self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
+        self.dampening, self.maximize = dampening, maximize
         self.velocity = [np.zeros(p.shape, p.dtype) for p in self.params]
+        if dampening:
+            self.steps = [0] * len(self.params)
 
     def update(self, i: int, data: npt.NDArray[Any], grad: npt.NDArray[Any]) -> None:
         """One step of gradient descent."""
+        if self.maximize:
+            grad = -grad
         if self.weight_decay:
             grad = grad + self.weight_decay * data
         if self.momentum:
-            self.velocity[i] = self.momentum * self.velocity[i] + grad
+            new = grad
+            if self.dampening:
+                new = grad * (1 - self.dampening * (self.steps[i] > 0))
+                self.steps[i] += 1
+            self.velocity[i] = self.momentum * self.velocity[i] + new
             grad = grad + self.momentum * self.velocity[i] if self.nesterov else self.velocity[i]
         data -= self.lr * grad
 
@@ -125,7 +140,10 @@ class Adam(Optimizer):
     Args:
         betas: decay rates of the running means of the gradient and of its square, in [0, 1).
         eps: added to the root of the mean square, at least 0.
-        weight_decay: factor of the data that is added to the gradient, at least 0.
+        weight_decay: factor of the data that is added to the gradient, at least 0; default 0.
+        amsgrad: divide by the largest mean square so far (Reddi et al. 2018, "On the convergence
+            of Adam and beyond").
+        maximize: go up instead of down.
 
     >>> w = Tensor([3.0, -0.001], requires_grad=True)
     >>> (w * w).sum().backward()
@@ -134,28 +152,40 @@ class Adam(Optimizer):
     [2.9, 0.099]
     """
 
+    decoupled, default_decay = False, 0.0  # whether the decay is a step of its own
+
     def __init__(
         self,
         params: Iterable[Tensor],
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: float | None = None,
+        amsgrad: bool = False,
+        maximize: bool = False,
     ) -> None:
         super().__init__(params, lr)
+        weight_decay = self.default_decay if weight_decay is None else weight_decay
         messages.check_rate("betas[0]", betas[0], below=1)
         messages.check_rate("betas[1]", betas[1], below=1)
         messages.check_rate("eps", eps)
         messages.check_rate("weight_decay", weight_decay)
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        self.amsgrad, self.maximize = amsgrad, maximize
         self.steps = [0] * len(self.params)
         self.means = [np.zeros(p.shape, p.dtype) for p in self.params]
         self.squares = [np.zeros(p.shape, p.dtype) for p in self.params]
+        if amsgrad:
+            self.largest = [np.zeros(p.shape, p.dtype) for p in self.params]
 
     def update(self, i: int, data: npt.NDArray[Any], grad: npt.NDArray[Any]) -> None:
         """One step of Adam, with the means corrected for their initial 0."""
         (beta1, beta2), mean, square = self.betas, self.means[i], self.squares[i]
-        if self.weight_decay:
+        if self.maximize:
+            grad = -grad
+        if self.weight_decay and self.decoupled:
+            data *= 1 - self.lr * self.weight_decay
+        elif self.weight_decay:
             grad = grad + self.weight_decay * data
         self.steps[i] += 1
         t = self.steps[i]
@@ -167,12 +197,99 @@ class Adam(Optimizer):
         x -= square
         x *= 1 - beta2
         square += x
+        if self.amsgrad:
+            square = np.maximum(self.largest[i], square, out=self.largest[i])
         np.sqrt(square, out=x)
         x /= (1 - beta2**t) ** 0.5
         x += self.eps
         np.divide(mean, x, out=x)
         x *= self.lr / (1 - beta1**t)
         data -= x
+
+
+class AdamW(Adam):
+    """Adam with data *= 1 - lr * weight_decay, default 0.01, before every step.
+
+    Loshchilov & Hutter 2017, "Decoupled weight decay regularization", arXiv:1711.05101.
+    """
+
+    decoupled, default_decay = True, 1e-2
+
+
+def clipped(grads: Sequence[Any], max_norm: float) -> tuple[Any, list[Any]]:
+    """The norm of all gradients as one vector, and the gradients scaled to at most max_norm."""
+    norm = np.sqrt(sum(np.vdot(g, g) for g in grads))
+    factor = np.minimum(1.0, max_norm / (norm + 1e-6))
+    return norm, [g * factor for g in grads]
+
+
+def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
+    """Scale gradients so that their norm, as of one vector, is at most max_norm; the norm before.
+
+    To be called between `backward()` and `step()` (Pascanu et al. 2013, arXiv:1211.5063); `fit`
+    and `compile` take it as clip_norm themselves.
+
+    >>> w = Tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> clip_grad_norm([w], max_norm=1.0), w.grad.round(5).tolist()
+    (10.0, [0.6, 0.8])
+    """
+    messages.check_rate("max_norm", max_norm)
+    trained = [p for p in params if p.grad is not None]
+    norm, grads = clipped([p.grad for p in trained], max_norm)
+    for p, g in zip(trained, grads, strict=True):
+        p.grad = np.asarray(g, p.dtype)
+    return float(norm)
+
+
+class LambdaLR(Stateful):
+    """A schedule: lr is its first value times lr_lambda(n), where n counts the calls of step().
+
+    It sets `optimizer.lr`, which ordinary and compiled steps read.
+
+    >>> sgd = SGD([Tensor(1.0, requires_grad=True)], lr=0.8)
+    >>> halving = LambdaLR(sgd, lambda n: 0.5 ** n)
+    >>> halving.step()
+    >>> sgd.lr
+    0.4
+    """
+
+    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
+        self.optimizer, self.lr_lambda = optimizer, lr_lambda
+        self.base_lr, self.last_epoch = optimizer.lr, -1
+        self.step()
+
+    def step(self) -> None:
+        """Set the next learning rate."""
+        self.last_epoch += 1
+        self.optimizer.lr = self.base_lr * self.lr_lambda(self.last_epoch)
+
+
+class StepLR(LambdaLR):
+    """A schedule: lr is multiplied by gamma after every step_size calls of step()."""
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+        messages.check_count("step_size", step_size)
+        super().__init__(optimizer, lambda n: gamma ** (n // step_size))
+
+
+class CosineAnnealingLR(LambdaLR):
+    """A schedule: lr falls to eta_min along half a cosine in T_max calls of step().
+
+    Before, it grows in warmup equal steps from lr / (warmup + 1). arXiv:1608.03983.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, warmup: int = 0
+    ) -> None:
+        messages.check_count("T_max", T_max)
+        low = eta_min / (optimizer.lr or 1)
+
+        def factor(n: int) -> float:
+            cosine = math.cos(math.pi * (n - warmup) / T_max)
+            return (n + 1) / (warmup + 1) if n < warmup else low + (1 - low) * (1 + cosine) / 2
+
+        super().__init__(optimizer, factor)
 
 
 def _check_parameter(p: Any) -> None:
@@ -189,3 +306,7 @@ def _check_parameter(p: Any) -> None:
         raise ValueError(
             f"{messages.describe(p)} gets no gradient: make it with requires_grad=True"
         )
+
+
+def __getattr__(name: str) -> Any:
+    raise messages.missing_name("tinygrad_lr.optim", name)

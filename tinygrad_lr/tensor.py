@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
-from types import CodeType, MappingProxyType
+from types import CodeType, MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ NO_PARAMS: dict[str, Any] = {}
 NOWHERE: tuple[CodeType | None, int] = (None, 0)
 serials = itertools.count(1)  # of operations, and of changes of leaves
 by_serial = attrgetter("serial")
+CALLED = {"__call__": lambda *_, **__: messages.call_tensor()}  # the module, as tg.tensor([1.0])
+sys.modules[__name__].__class__ = type("Module", (ModuleType,), CALLED)
 
 
 class Tensor(ArrayMethods):
@@ -34,8 +37,7 @@ class Tensor(ArrayMethods):
     Args:
         data: numbers in any form that `numpy.array` takes. They are copied.
         requires_grad: whether `backward` computes a gradient for this tensor.
-        dtype: by default float32 stays float32, integers and booleans keep their dtype unless they
-            require a gradient, and everything else becomes float64.
+        dtype: default that of float32 data, and of integers without a gradient, else float64.
         name: what messages and pictures call it.
 
     Attributes:
@@ -43,8 +45,7 @@ class Tensor(ArrayMethods):
             overwrites it in intermediate results, where it is read-only.
 
     Raises:
-        TypeError: for data that are not real numbers, and for a tensor with a history
-            (use `detach`).
+        TypeError: for data that are not real numbers, and a tensor with a history (use `detach`).
 
     >>> w = Tensor([1.0, 2.0], requires_grad=True)
     >>> ((w * [3.0, 4.0]).sum() ** 2).backward()

@@ -1,39 +1,52 @@
-"""The training loop."""
+"""The training loop, and what a training needs to go on where it stopped."""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tinygrad_lr import messages
+from tinygrad_lr import messages, nn, optim, state
+from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages import TensorWarning
-from tinygrad_lr.optim import Optimizer
+from tinygrad_lr.messages.arguments import explained
+from tinygrad_lr.recording import no_grad
 from tinygrad_lr.tensor import Tensor
 
-Metric = Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]
+History = dict[str, list[float]]
+Metrics = Mapping[str, Callable[..., float]]
 
 
+@explained
 def fit(
-    model: Callable[[Any], Tensor],
-    X: npt.ArrayLike,
-    y: npt.ArrayLike,
-    loss: Callable[[Tensor, Any], Tensor],
-    optimizer: Optimizer,
+    model: Callable[..., Any],
+    X: Any,
+    y: Any,
+    loss: Callable[..., Tensor],
+    optimizer: optim.Optimizer,
     epochs: int,
     batch_size: int | None = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Metrics | None = None,
     rng: np.random.Generator | int | None = None,
-) -> dict[str, list[float]]:
-    """Train a model on samples in rows; on a terminal tqdm, if installed, shows the progress.
+    *,
+    validation: tuple[Any, Any] | None = None,
+    callback: Callable[[History], Any] | None = None,
+    clip_norm: float | None = None,
+    compile: bool = False,
+    verbose: bool | None = None,
+) -> History:
+    """Train a model on samples in rows.
 
     Args:
-        model: maps some rows of X to predictions.
-        X: (m, ...) inputs.
-        y: (m, ...) targets.
+        model: maps rows of X to predictions; in the validation it works as after `eval()`.
+        X, y: (m, ...) inputs and targets; tuples of arrays if the model or the loss takes several.
         loss: loss(prediction, target), a mean over the rows.
         optimizer: holds the model's parameters.
         epochs: the number of passes over all samples.
@@ -41,10 +54,15 @@ def fit(
         metrics: functions of a batch's (prediction, target) arrays by name, as in
             {"accuracy": lambda p, t: np.mean(p.argmax(axis=1) == t)}.
         rng: a `numpy.random.Generator` or a seed, for shuffling.
+        validation: (X, y) of other samples, on which loss and metrics are taken after every epoch.
+        callback: called with the history after every epoch; True ends the training.
+        clip_norm: limits the norm of the gradients, as `clip_grad_norm` does.
+        compile: run the steps as `compile` does; metrics are then taken in the validation alone.
+        verbose: True for a bar (of tqdm) or lines on stderr; default a bar after a second.
 
     Returns:
-        The mean over the samples for every epoch, in lists under "loss" and the metrics' names;
-        each batch counts as it was before its step.
+        The mean over the samples for every epoch, in lists under "loss" and the metrics' names,
+        each batch as it was before its step, and under "val_loss" and so on.
 
     Raises:
         TypeError: if loss, optimizer or metrics have the wrong type.
@@ -60,34 +78,139 @@ def fit(
     (500, array([[25.]]))
     """
     _check_types(loss, optimizer, metrics)
-    X, y, metrics = np.asarray(X), np.asarray(y), dict(metrics or {})
-    if len(X) != len(y) or not len(X):
-        raise ValueError(f"X has {len(X)} rows and y {len(y)}: one target per sample, at least one")
+    arrays, n = _samples(X, y)
+    others = _samples(*validation)[0] if validation else []
+    metrics, m = dict(metrics or {}), len(arrays[0])
     messages.check_count("epochs", epochs)
-    messages.check_count("batch_size", len(X) if batch_size is None else batch_size)
+    messages.check_count("batch_size", m if batch_size is None else batch_size)
     if "loss" in metrics:
         raise ValueError("a metric cannot be named 'loss': the history holds the loss there")
     generator = np.random.default_rng(rng)
-    history: dict[str, list[float]] = {name: [] for name in ("loss", *metrics)}
-    for _ in _progress(range(epochs)):
-        totals = dict.fromkeys(history, 0.0)
-        for rows in _batches(len(X), batch_size, generator):
-            pred = model(X[rows])
-            value = loss(pred, y[rows])
-            optimizer.zero_grad()
-            value.backward()
-            optimizer.step()
-            totals["loss"] += value.item() * len(rows)
-            for name, metric in metrics.items():
-                totals[name] += float(metric(pred.data, y[rows])) * len(rows)
-        for name, total in totals.items():
-            history[name].append(total / len(X))
+    step = None
+    if compile:
+        from tinygrad_lr.compiled.step import Step  # here, as it would triple the time to import
+
+        step = Step(lambda *batch: loss(model(*batch[:n]), *batch[n:]), optimizer, clip_norm)
+    history: History = {}
+    for _ in _progress(epochs, history, verbose):
+        seen = []
+        with nn.mode_of(model, training=True):
+            for rows in _batches(m, batch_size, generator):
+                batch = [a[rows] for a in arrays]
+                if step:
+                    seen.append((len(rows), {"loss": step(*batch)}))
+                    continue
+                pred = model(*batch[:n])
+                value = loss(pred, *batch[n:])
+                optimizer.zero_grad()
+                value.backward()
+                if clip_norm is not None:
+                    optim.clip_grad_norm(optimizer.params, clip_norm)
+                optimizer.step()
+                seen.append((len(rows), _values(value, metrics, pred, batch[n:])))
+        _append(history, seen)
+        if validation:
+            seen = []
+            with nn.mode_of(model, training=False), no_grad():
+                for rows in _batches(len(others[0]), batch_size):
+                    batch = [a[rows] for a in others]
+                    pred = model(*batch[:n])
+                    value = loss(pred, *batch[n:])
+                    seen.append((len(rows), _values(value, metrics, pred, batch[n:])))
+            _append(history, seen, "val_")
         _warn_of_divergence(history["loss"])
+        if callback and callback(history):
+            break
     return history
 
 
+class EarlyStopping(state.Stateful):
+    """A callback of `fit` that ends a training after so many epochs without progress.
+
+    What is monitored in the history shall fall, or rise if maximize is True. The weights of the
+    best epoch are kept in `best`: `model.load_state_dict(stop.best)` goes back to them.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        patience: int = 10,
+        monitor: str = "val_loss",
+        maximize: bool = False,
+    ) -> None:
+        messages.check_count("patience", patience)
+        self.model, self.patience, self.monitor = model, patience, monitor
+        self.maximize, self.best = maximize, model.state_dict()
+        self.value, self.wait = -math.inf if maximize else math.inf, 0
+
+    def __call__(self, history: History) -> bool:
+        """Look at the last epoch; whether to end. KeyError if the history has no such value."""
+        if self.monitor not in history:
+            raise KeyError(f"{self.monitor} is not in the history, {[*history]}: pass validation=")
+        value, self.wait = history[self.monitor][-1], self.wait + 1
+        if value > self.value if self.maximize else value < self.value:
+            self.value, self.wait, self.best = value, 0, self.model.state_dict()
+        return self.wait >= self.patience
+
+
+def save(path: str | os.PathLike[str], **parts: Any) -> None:
+    """Write models, optimizers, schedules, EarlyStopping and random Generators to one .npz file.
+
+    With the same parts, made as before, `load` goes on exactly from there.
+
+    >>> save("now.npz", model=model, adam=adam, schedule=schedule, rng=rng)     # doctest: +SKIP
+    """
+    import json  # here and in `load`, as the package itself needs none
+
+    arrays = {}
+    for name, part in parts.items():
+        if isinstance(part, np.random.Generator):
+            text = json.dumps(part.bit_generator.state, default=lambda x: x.tolist())
+            arrays[f"{name}:"] = np.array(text)
+        else:
+            arrays |= {f"{name}:{key}": x for key, x in part.state_dict().items()}
+    state.write(path, arrays)
+
+
+def load(path: str | os.PathLike[str], **parts: Any) -> None:
+    """Set parts of a training to what `save` wrote; ValueError if one is missing or differs."""
+    import json
+
+    arrays = state.read(path)
+    for name, part in parts.items():
+        own = {k.partition(":")[2]: x for k, x in arrays.items() if k.startswith(f"{name}:")}
+        if isinstance(part, np.random.Generator):
+            part.bit_generator.state = json.loads(str(own.get("", "{}")))
+        else:
+            part.load_state_dict(own)
+
+
+def _values(value: Tensor, metrics: Metrics, pred: Any, target: Any) -> dict[str, float]:
+    """The loss and the metrics of a batch."""
+    pred = tuple(map(unwrap, pred)) if isinstance(pred, tuple) else unwrap(pred)
+    return {"loss": value.item()} | {name: float(f(pred, *target)) for name, f in metrics.items()}
+
+
+def _append(history: History, seen: list[tuple[int, dict[str, float]]], prefix: str = "") -> None:
+    """Append means over the samples, given how many each batch had and its own means."""
+    m = sum(n for n, _ in seen)
+    for name in seen[0][1]:
+        mean = sum(n * values[name] for n, values in seen) / m
+        history.setdefault(prefix + name, []).append(mean)
+
+
+def _samples(X: Any, y: Any) -> tuple[list[npt.NDArray[Any]], int]:
+    """The arrays of inputs and targets, and how many are inputs."""
+    inputs = [np.asarray(x) for x in (X if isinstance(X, tuple) else (X,))]
+    targets = [np.asarray(t) for t in (y if isinstance(y, tuple) else (y,))]
+    if len({len(a) for a in (*inputs, *targets)}) > 1 or not len(inputs[0]):
+        x, t = (", ".join(str(len(a)) for a in group) for group in (inputs, targets))
+        raise ValueError(f"X has {x} rows and y {t}: one target per sample, at least one")
+    return inputs + targets, len(inputs)
+
+
 def _check_types(loss: Any, optimizer: Any, metrics: Any) -> None:
-    if not callable(loss) or not isinstance(optimizer, Optimizer):
+    if not callable(loss) or not isinstance(optimizer, optim.Optimizer):
         raise TypeError(
             f"loss is a function, as mse_loss, and optimizer an object, as "
             f"Adam(model.parameters()), not {loss!r} and {optimizer!r}"
@@ -100,12 +223,13 @@ def _check_types(loss: Any, optimizer: Any, metrics: Any) -> None:
 
 
 def _batches(
-    m: int, batch_size: int | None, generator: np.random.Generator
+    m: int, batch_size: int | None, generator: np.random.Generator | None = None
 ) -> list[npt.NDArray[np.intp]]:
-    """The numbers of the rows of each batch: all in order, or shuffled."""
+    """The numbers of the rows of each batch: all in order, or shuffled by a generator."""
     if batch_size is None:
         return [np.arange(m)]
-    return np.split(generator.permutation(m), range(batch_size, m, batch_size))
+    rows = generator.permutation(m) if generator else np.arange(m)
+    return np.split(rows, range(batch_size, m, batch_size))
 
 
 def _warn_of_divergence(losses: list[float]) -> None:
@@ -118,13 +242,19 @@ def _warn_of_divergence(losses: list[float]) -> None:
         )
 
 
-def _progress(epochs: Iterable[int]) -> Iterable[int]:
-    """The epochs, with a bar on a terminal if they take more than a second."""
-    if not sys.stderr.isatty():
-        return epochs
-    try:
-        from tqdm import tqdm  # an extra: the package itself imports NumPy alone
-    except ImportError:
-        return epochs
-    bar: Iterable[int] = tqdm(epochs, delay=1, unit="epoch")
-    return bar
+def _progress(epochs: int, history: History, verbose: bool | None) -> Iterator[int]:
+    """The numbers of the epochs, with a bar, or with lines that are a second apart."""
+    numbers, bar, last = range(epochs), None, time.monotonic()
+    if (sys.stderr.isatty() or "ipykernel" in sys.modules) and verbose is not False:
+        with contextlib.suppress(ImportError):
+            from tqdm.auto import tqdm  # an extra: the package itself imports NumPy alone
+
+            bar = tqdm(numbers, delay=0 if verbose else 1, unit="epoch")
+    for epoch in numbers if bar is None else bar:
+        yield epoch
+        means = ", ".join(f"{name} {values[-1]:.4g}" for name, values in history.items())
+        if bar is not None:
+            bar.set_postfix_str(means, refresh=False)
+        elif verbose and (time.monotonic() - last > 1 or epoch + 1 == epochs):
+            print(f"epoch {epoch + 1} of {epochs}: {means}", file=sys.stderr, flush=True)
+            last = time.monotonic()

@@ -59,6 +59,7 @@ def test_pytorch_column(cells, torch):
         "min": torch.amin,
         "std": lambda x: torch.std(x, correction=0),
         "softmax": lambda x: torch.softmax(x, -1),
+        "leaky_relu": torch.nn.functional.leaky_relu,
         "binary_cross_entropy": torch.nn.functional.binary_cross_entropy,
     }
 

@@ -529,8 +529,8 @@ def test_words_of_keras_in_fit(wrong):
         (lambda: tg.tensor_of, "has no 'tensor_of'"),
         (lambda: tg.zeros, "Tensor(np.zeros(shape))"),
         (lambda: normal(4).view(2, 2), "reshape"),
-        (lambda: tg.nn.Dense(4, 1).weight, "W, of the shape"),
-        (lambda: tg.nn.CrossEntropyLoss(), "cross_entropy(logits, target)"),
+        (lambda: tg.nn.Dense(4, 1).weight, "layer.W  # (in_features, units)"),
+        (lambda: tg.nn.CrossEntropyLoss(), "cross_entropy(logits, labels)"),
     ],
 )
 def test_names_of_other_frameworks(look_up, text):

@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import tinygrad_lr as tg
+from tests import samples
 from tests.samples import SAMPLES
 from tinygrad_lr import Tensor
 from tinygrad_lr.check.derivation.diagnosis import diagnose
@@ -59,7 +60,7 @@ def differentiated(args, kwargs):
 
 def uses_of_rules(name):
     """(node, input, rule) for every rule that the samples of a function reach."""
-    function = FUNCTIONS.get(name) or getattr(tg.losses, f"_{name}")
+    function = samples.function(name)
     for sample in SAMPLES[name]:
         args, kwargs, leaves = differentiated(*sample)
         result = function(*args, **kwargs) if leaves else None

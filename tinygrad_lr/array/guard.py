@@ -15,12 +15,10 @@ WHOLE, SAMPLE = 2**14, 2**12  # up to WHOLE elements all are hashed, of more abo
 class Guard:
     """Detects changes of an array that was handed out.
 
-    The rules of a backward pass read the data of leaves, so that a change between an operation and
-    its backward pass would make the gradients wrong. `t.data = ...`, `t.data -= ...` and optimizers
-    go through the Tensor, which counts the change. But whoever holds the array of `t.data` can
-    write into it: while somebody does, a hash of its content is compared whenever the Tensor is
-    used, and once per backward pass. That takes 1 µs for a hundred numbers and at most 40 µs,
-    because large arrays are sampled: a change of a few elements in these may be missed.
+    A change between an operation and its backward pass would make the gradients wrong. The Tensor
+    counts those by `t.data = ...`, `t.data -= ...` and optimizers. While somebody holds the array,
+    a hash of its content is compared in every use and backward pass, in 1 µs for a hundred numbers,
+    at most 40 µs: large arrays are sampled, and a change of a few elements may be missed.
     """
 
     __slots__ = ("digest",)

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from tinygrad_lr import messages, ops
 from tinygrad_lr.ops import COMPARISONS, FUNCTIONS, Value
 
+FOREIGN = """view unsqueeze permute t clone abs pow norm requires_grad_ add_ mul_ zero_ mm clamp
+    numel float double long cuda cpu to masked_fill expand"""
 ALIASES = {"absolute": "abs", "fabs": "abs", "amax": "max", "amin": "min", "around": "round"}
 
 # Functions that are constant, or piecewise constant, in the elements.
@@ -158,9 +160,8 @@ class ArrayMethods(Value):
     diagonal, trace, squeeze = map(_method, ("diagonal", "trace", "squeeze"))
     swapaxes, ravel, flatten = map(_method, ("swapaxes", "ravel", "ravel"))
     # A __getattr__ would slow down all attributes.
-    view, unsqueeze, permute, t, clone, abs, pow, norm, requires_grad_, add_ = (
-        ForeignName() for _ in range(10)
-    )
+    for _name in FOREIGN.split():
+        locals()[_name] = ForeignName()
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """Limited to [min, max]."""
@@ -188,10 +189,12 @@ class ArrayMethods(Value):
 
     def argmax(self: Any, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the largest element, in an array of integers."""
+        messages.check_arguments("argmax", kwargs)
         return np.argmax(self, axis, **kwargs)
 
     def argmin(self: Any, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the smallest element, in an array of integers."""
+        messages.check_arguments("argmin", kwargs)
         return np.argmin(self, axis, **kwargs)
 
     def tolist(self) -> Any:

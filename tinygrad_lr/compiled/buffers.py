@@ -108,7 +108,8 @@ class BufferedProgram:
     def _call(self, function: Any, *arguments: str) -> str:
         """A call of a function that has a name in the program."""
         owner = getattr(getattr(function, "__self__", None), "__name__", "")
-        name = f"{owner}_{function.__name__}" if owner not in ("", "numpy") else function.__name__
+        name = function.__name__.split()[0]  # of "erfc (vectorized)"
+        name = f"{owner}_{name}" if owner not in ("", "numpy") else name
         if self.space.setdefault(name, function) != function:
             name = f"{name}_{len(self.space)}"
             self.space[name] = function
@@ -188,7 +189,7 @@ class BufferedProgram:
             self._product(args[0], args[1], self._place(x, i))
         elif function == np.add.reduce and self._sum(x, i):
             pass
-        elif isinstance(function, np.ufunc) and not x.kwargs:
+        elif isinstance(function, np.ufunc) and not x.kwargs and x.dtype != object:
             self._ufunc(x, i)
         elif function in REDUCTIONS:
             axis, keepdims = x.kwargs.get("axis", 0), bool(x.kwargs.get("keepdims"))

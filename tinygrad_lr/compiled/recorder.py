@@ -21,8 +21,7 @@ from tinygrad_lr.compiled.rewrites import UNGUARDED, Augmented, common_factor, f
 from tinygrad_lr.messages.explain import describe
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming.names import nodes
-from tinygrad_lr.ops import add_reduce
-from tinygrad_lr.optim import SGD
+from tinygrad_lr.optim import SGD, clipped
 from tinygrad_lr.program.lowering import Lowering, trace_update
 from tinygrad_lr.program.named import label_ranges
 from tinygrad_lr.program.recorder import Mask, RecordingError, Repeatable, run
@@ -98,13 +97,6 @@ class Rate(Symbol):
         return bool(self.value)
 
 
-def clipped(grads: Sequence[Any], max_norm: float) -> list[Any]:
-    """The gradients, scaled to a norm of all together of at most max_norm, as PyTorch does it."""
-    norm = np.sqrt(sum(add_reduce(g * g, axis=None) for g in grads))
-    factor = np.minimum(max_norm / (norm + 1e-6), 1.0)
-    return [g * factor for g in grads]
-
-
 class Recorded(NamedTuple):
     """A recorded step."""
 
@@ -113,12 +105,13 @@ class Recorded(NamedTuple):
     state: tuple[str, ...]  # the names of the optimizer's lists that it changes
     calls: Iterator[int]  # counts them
     due: list[int]  # the call at which it is compared with an ordinary step
-    labels: list[tuple[int, int]]  # which of the batch are labels, and the largest that may be
+    labels: list[tuple[int, int, Any]]  # which of the batch, the largest, and the ignored one
 
     def refuses(self, arrays: Sequence[Any]) -> bool:
         """Whether labels of a batch are out of range."""
-        for i, most in self.labels:
-            if not 0 <= arrays[i].min(initial=0) <= arrays[i].max(initial=0) <= most:
+        for i, most, ignored in self.labels:
+            x = arrays[i] if ignored is None else arrays[i][arrays[i] != ignored]
+            if not 0 <= x.min(initial=0) <= x.max(initial=0) <= most:
                 return True
         return False
 
@@ -249,7 +242,7 @@ def _plan(
     slots = {name: placed(x.packed) for name, x in state.slots.items()}
     data, gradient = placed(state.data.packed), placed(grads.packed) * c
     if clip_norm is not None:
-        (gradient,) = clipped([gradient], clip_norm)
+        _, (gradient,) = clipped([gradient], clip_norm)
     rule: Any = copy.copy(optimizer)
     for title, rate in rates.items():
         name, _, place = title.rstrip("]").partition("[")

@@ -19,8 +19,8 @@ from tinygrad_lr.program.symbols import Symbol, Trace, is_number, same, value_of
 UNGUARDED: Mapping[str, Callable[..., Any]] = {
     "softplus": lambda x: np.log(1 + np.exp(-x)) + x,
     "logistic_loss": lambda z, t: np.log(1 + np.exp(-z)) + (1 - t) * z,
-    "categorical_loss": lambda z, t, weight: (
-        -np.sum(class_shares(z, t, weight) * log_softmax(z), axis=-1)
+    "categorical_loss": lambda z, t, weight, **params: (
+        -np.sum(class_shares(z, t, weight, **params) * log_softmax(z), axis=-1)
     ),
 }
 

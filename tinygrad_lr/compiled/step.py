@@ -14,10 +14,10 @@ from tinygrad_lr.array.convert import is_operand
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.compiled.floats import FloatProgram
 from tinygrad_lr.compiled.plan import PackedState, compile_function
-from tinygrad_lr.compiled.recorder import Recorded, clipped, record
+from tinygrad_lr.compiled.recorder import Recorded, record
 from tinygrad_lr.functional import grad
 from tinygrad_lr.messages import TensorWarning
-from tinygrad_lr.optim import SGD, Adam, Optimizer
+from tinygrad_lr.optim import SGD, Adam, Optimizer, clipped
 from tinygrad_lr.program.recorder import RecordingError
 from tinygrad_lr.program.symbols import largest
 from tinygrad_lr.tensor import Tensor, serials
@@ -40,10 +40,10 @@ def compile(
 
     Args:
         loss: called with Tensors of the batch; gives a Tensor with one element.
-        optimizer: SGD or Adam, whose rates may change from step to step; or a subclass with its
-            own `update`, of which that holds for `lr`, and another rate is recorded anew.
+        optimizer: SGD, Adam or AdamW, whose rates may change from step to step; or a subclass with
+            its own `update`, of which that holds for `lr`, and another rate is recorded anew.
         clip_norm: scale the gradients of a step down to this norm of all of them together, as
-            `torch.nn.utils.clip_grad_norm_` does between backward and step.
+            `clip_grad_norm` does between backward and step.
 
     Returns:
         A Step: called with the arrays of a batch, it gives the loss before the step, a float.
@@ -208,7 +208,7 @@ class Step:
     def _gradients(self, value: Tensor) -> list[Any]:
         """The gradients of a loss, clipped if they shall be."""
         grads = list(map(unwrap, grad(value, self.params)))
-        return grads if self.clip_norm is None else clipped(grads, self.clip_norm)
+        return grads if self.clip_norm is None else clipped(grads, self.clip_norm)[1]
 
     def _key(self, arrays: Sequence[Any]) -> tuple[Any, Any]:
         """What a recorded step holds for: shapes with dtypes, and settings that are no rates."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tinygrad_lr.ops import (
@@ -9,10 +11,14 @@ from tinygrad_lr.ops import (
     Array,
     Axis,
     add_reduce,
+    astype,
+    composed,
     exp,
     maximum_reduce,
     operation,
     restore_axes,
+    tanh,
+    where,
 )
 
 
@@ -31,6 +37,45 @@ def sigmoid(x: Array) -> Array:
 def relu(x: Array) -> Array:
     """max(0, x). At 0 the derivative is 0."""
     return np.maximum(x, 0)
+
+
+@operation(
+    "leaky_relu(x, negative_slope)",
+    lambda g, y, x, negative_slope: where(x > 0, g, negative_slope * g),
+)
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+    """x where it is positive, negative_slope * x elsewhere, with that derivative at 0 as well."""
+    return np.where(x > 0, x, negative_slope * x)
+
+
+@composed
+def silu(x: Array) -> Array:
+    """x * sigmoid(x), also called swish (arXiv:1606.08415)."""
+    return x * sigmoid(x)
+
+
+ERFC = np.frompyfunc(math.erfc, 1, 1)
+
+
+@operation("normal_cdf(x)", lambda g, y, x: g * exp(-(x**2) / 2) / math.sqrt(2 * math.pi))
+def _normal_cdf(x: Array) -> Array:
+    """The share of a standard normal distribution below x, exact also where it is tiny."""
+    dtype = np.result_type(getattr(x, "dtype", float), np.float32)
+    return astype(ERFC(x * -math.sqrt(0.5)), dtype) / 2
+
+
+@composed
+def gelu(x: Array, approximate: str = "none") -> Array:
+    """x times the share of a normal distribution below x, by a formula if approximate is "tanh".
+
+    >>> gelu(np.array([-1.0, 0.0, 1.0])).round(4).tolist()
+    [-0.1587, 0.0, 0.8413]
+    """
+    if approximate == "none":
+        return x * _normal_cdf(x)
+    if approximate == "tanh":
+        return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    raise ValueError(f"gelu: approximate is 'none' or 'tanh', not {approximate!r}")
 
 
 @operation("softplus(x)", lambda g, y, x: g * sigmoid(x))

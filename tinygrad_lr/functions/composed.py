@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinygrad_lr.messages.arguments import explained
 from tinygrad_lr.ops import (
     FUNCTIONS,
     Array,
@@ -35,6 +36,7 @@ def _value(x: Any) -> Array:
 
 
 @composed
+@explained
 def var(x: Array, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Array:
     """The mean squared distance from the mean (over n - ddof, as NumPy)."""
     squares = square(x - mean(x, axis, keepdims=True))
@@ -44,12 +46,14 @@ def var(x: Array, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -
 
 
 @composed
+@explained
 def std(x: Array, axis: Axis = None, *, ddof: int = 0, keepdims: bool = False) -> Array:
     """The square root of `var`. Where all elements are equal the derivative is nan."""
     return sqrt(var(x, axis, ddof=ddof, keepdims=keepdims))
 
 
 @composed
+@explained
 def prod(x: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The product, multiplied in pairs: the derivatives are exact beside zeros, too."""
     x = _value(x)
@@ -196,6 +200,7 @@ def swapaxes(x: Array, axis1: int, axis2: int) -> Array:
 
 
 @composed
+@explained
 def squeeze(x: Array, axis: Axis = None) -> Array:
     """The same elements without the axes of length 1, all or those given."""
     shape = np.shape(x)
@@ -219,6 +224,7 @@ def _concatenate(*arrays: Array, axis: int) -> Array:
 
 
 @composed
+@explained
 def concatenate(arrays: Any, axis: int | None = 0) -> Array:
     """Arrays one after the other along an axis (None: all elements in one row)."""
     if axis is None:
@@ -227,6 +233,7 @@ def concatenate(arrays: Any, axis: int | None = 0) -> Array:
 
 
 @composed
+@explained
 def stack(arrays: Any, axis: int = 0) -> Array:
     """Arrays of equal shape one after the other along a new axis."""
     return concatenate([expand_dims(x, axis) for x in arrays], axis)

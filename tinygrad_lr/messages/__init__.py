@@ -4,11 +4,11 @@ import importlib
 from typing import Any
 
 PARTS = {
-    "arguments": "check_count check_rate dtype_refused not_real",
+    "arguments": "check_arguments check_count check_rate dtype_refused not_real",
     "explain": "accumulated assigned_in_parts cut_by_float cut_off describe no_parameter no_scalar "
     "operation_failed other_gradient_shape other_shape param_requires_gradient "
     "requires_no_gradient rule_failed stale warn_accidental_outer warn_kept_graphs",
-    "hints": "argument_refused function_refused method_refused missing_name",
+    "hints": "argument_refused call_tensor function_refused method_refused missing_name",
     "origin": "bracketed caller locate warn where_from",
 }
 
@@ -26,11 +26,7 @@ class ShapeError(ValueError):
 
 
 class TensorWarning(UserWarning):
-    """The computation runs, but is hardly what its author means.
-
-    Python's filters are the switch: `warnings.simplefilter("ignore", tg.TensorWarning)`, or
-    "error".
-    """
+    """It runs, but is hardly meant; `warnings.simplefilter("ignore", TensorWarning)` hides it."""
 
     __module__ = "tinygrad_lr"
 

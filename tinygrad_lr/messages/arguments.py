@@ -1,11 +1,58 @@
-"""Checks of numbers that functions take, and the errors for data that a Tensor does not."""
+"""Checks of what functions take, and the errors for data that a Tensor does not."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
-from typing import Any
+from collections.abc import Callable, Container, Iterable
+from typing import Any, Self, TypeVar
 
 import numpy as np
+
+from tinygrad_lr import messages
+from tinygrad_lr.ops import RENAMED
+
+F = TypeVar("F", bound=Callable[..., Any])
+KEYWORDS = RENAMED | {  # for arguments of PyTorch, Keras and scikit-learn
+    "learning_rate": "lr", "beta_1": "betas=(beta_1, beta_2)", "beta_2": "betas=(beta_1, beta_2)",
+    "epsilon": "eps", "decay": "weight_decay", "clipnorm": "clip_norm, of fit and compile",
+    "use_bias": "bias", "kernel_initializer": "init", "out_features": "units",
+    "input_shape": "in_features", "seed": "rng", "random_state": "rng", "rate": "p",
+    "validation_data": "validation", "callbacks": "callback", "num_warmup_steps": "warmup",
+}  # fmt: skip
+
+
+def check_arguments(name: str, keywords: Iterable[str], own: Container[str] = ()) -> None:
+    """Raise TypeError, with what to write instead, for another library's name of an argument."""
+    for word in keywords:
+        if word in KEYWORDS and word not in own:
+            raise TypeError(f"{name} has no argument {word}=; here it is {KEYWORDS[word]}")
+
+
+def explained(function: F) -> F:
+    """Let a function say what other libraries' names of its arguments are here."""
+    own = inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        check_arguments(function.__name__, kwargs, own)
+        return function(*args, **kwargs)
+
+    return call  # type: ignore[return-value]
+
+
+class Explained:
+    """Constructors that do so, and objects that say what other libraries' attributes are here."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        own = inspect.signature(cls.__init__).parameters if kwargs else {}
+        if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
+            check_arguments(cls.__name__, kwargs, own)
+        return super().__new__(cls)
+
+    def __getattr__(self, name: str) -> Any:
+        raise messages.missing_name(f"a {type(self).__name__}", name)
 
 
 def check_count(name: str, n: Any) -> None:

@@ -10,27 +10,59 @@ import numpy as np
 from tinygrad_lr.ops import FUNCTIONS
 
 NORM = "np.sqrt(np.sum(t ** 2))"
-FIT = "the function fit(model, X, y, loss, optimizer, epochs)"
-MODE = "nothing: no layer behaves differently in training"
-HINTS = {  # for names of PyTorch, Keras and NumPy
-    "view": "reshape", "permute": "transpose", "t": "T", "clone": "copy",
-    "abs": "abs(t)", "pow": "t ** p", "norm": NORM, "add_": "t.data += x",
-    "unsqueeze": "t[:, None], or np.expand_dims(t, axis)",
-    "requires_grad_": "Tensor(data, requires_grad=True)",
-    "weight": "W, of the shape (in_features, units)", "bias": "b",
-    "train": MODE, "eval": MODE, "fit": FIT, "compile": FIT, "predict": "model(X)",
-    "Linear": "nn.Dense(in_features, units)",
-    "ReLU": 'activation="relu", or the function relu',
-    "Sigmoid": 'activation="sigmoid", or the function sigmoid',
-    "Tanh": 'activation="tanh", or the function tanh',
-    "Softmax": 'activation="softmax", or the function softmax',
-    "MSELoss": "mse_loss(pred, target)",
-    "BCELoss": "binary_cross_entropy(pred, target)",
-    "BCEWithLogitsLoss": "binary_cross_entropy_with_logits(logits, target)",
-    "CrossEntropyLoss": "cross_entropy(logits, target)",
-    "nll_loss": "cross_entropy(logits, target)",
-    "from_numpy": "Tensor(array)", "randn": "Tensor(rng.normal(size=shape))",
-    "zeros": "Tensor(np.zeros(shape))", "ones": "Tensor(np.ones(shape))",
+FIT = "tg.fit(model, X, y, loss, optimizer, epochs)"
+CONV = (
+    'sum(np.einsum("mchw,dc->mdhw", x[:, :, i:i + h, j:j + w], K[:, :, i, j]) '
+    "for i in range(3) for j in range(3))  # a Module of your own with K (d, c, 3, 3)"
+)
+RNN = "for x in steps: h = np.tanh(x @ W + h @ U + b)  # a Module of your own"
+CLASSES = "tg.cross_entropy(logits, labels)"
+NOTHING = "pass  # everything is computed on the CPU, in the dtype of the layers"
+HINTS = {  # for names of PyTorch, Keras and NumPy: code that runs
+    "view": "t.reshape(shape)", "permute": "t.transpose(1, 0)", "t": "t.T", "clone": "t.copy()",
+    "abs": "abs(t)", "pow": "t ** p", "norm": NORM, "add_": "t.data += x", "mul_": "t.data *= x",
+    "zero_": "t.data[...] = 0", "mm": "a @ b", "bmm": "a @ b", "clamp": "np.clip(t, 0, 1)",
+    "unsqueeze": "t[:, None]  # or np.expand_dims(t, axis)", "numel": "t.size",
+    "cat": "np.concatenate([a, b], axis=0)", "requires_grad_": "t.requires_grad = True",
+    "float": "t.astype(np.float32)", "double": "t.astype(np.float64)", "long": "t.data.astype(int)",
+    "masked_fill": "np.where(mask, x, t)", "expand": "np.broadcast_to(t, shape)",
+    "cuda": NOTHING, "cpu": NOTHING, "to": NOTHING, "device": NOTHING,
+    "tensor": "tg.Tensor(data)", "as_tensor": "tg.Tensor(data)", "from_numpy": "tg.Tensor(data)",
+    "Variable": "tg.Tensor(data, requires_grad=True)",
+    "Parameter": "tg.Tensor(data, requires_grad=True)",
+    "zeros": "tg.Tensor(np.zeros(shape))", "ones": "tg.Tensor(np.ones(shape))",
+    "randn": "tg.Tensor(rng.normal(size=shape))", "rand": "tg.Tensor(rng.random(shape))",
+    "arange": "np.arange(n)", "eye": "np.eye(n)", "argmax": "np.argmax(t, axis=1)",
+    "manual_seed": "rng = np.random.default_rng(0)  # and rng=rng for every layer and fit",
+    "autograd": "tg.grad(loss, params)", "GradientTape": "tg.grad(loss, params)",
+    "functional": "tg.relu(t)  # and the losses: all in tg", "set_grad_enabled": "tg.no_grad()",
+    "inference_mode": "tg.no_grad()", "clip_grad_norm_": "tg.optim.clip_grad_norm(params, 1.0)",
+    "Sequential": "tg.nn.Sequential(*layers)", "ModuleList": "list(layers)",
+    "ModuleDict": "dict(first=layer)", "register_buffer": "model.mean = tg.nn.Buffer(data)",
+    "Linear": "tg.nn.Dense(in_features, units)", "Identity": "tg.nn.Sequential()",
+    "Conv1d": CONV, "Conv2d": CONV, "RNN": RNN, "LSTM": RNN, "GRU": RNN,
+    "MaxPool2d": "x.reshape(m, c, h // 2, 2, w // 2, 2).max(axis=(3, 5))",
+    "AvgPool2d": "x.reshape(m, c, h // 2, 2, w // 2, 2).mean(axis=(3, 5))",
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "BatchNormalization"), "tg.nn.BatchNorm(n)"),
+    "LayerNormalization": "tg.nn.LayerNorm(n)", "Dropout2d": "tg.nn.Dropout(0.5)",
+    **{
+        name: f'tg.nn.Dense(n, units, activation="{name.lower()}")  # or tg.{name.lower()}'
+        for name in ("ReLU", "Sigmoid", "Tanh", "Softmax", "Softplus", "GELU", "SiLU")
+    },
+    "LeakyReLU": "tg.leaky_relu", "LogSoftmax": "tg.log_softmax",
+    "MSELoss": "tg.mse_loss(pred, target)", "HuberLoss": "tg.huber_loss(pred, target)",
+    "L1Loss": "np.mean(np.abs(pred - target))", "l1_loss": "np.mean(np.abs(pred - target))",
+    "BCELoss": "tg.binary_cross_entropy(pred, target)",
+    "BCEWithLogitsLoss": "tg.binary_cross_entropy_with_logits(logits, target)",
+    "CrossEntropyLoss": CLASSES, "NLLLoss": CLASSES, "nll_loss": CLASSES,
+    "lr_scheduler": "tg.optim.StepLR(optimizer, step_size=10)",
+    "ExponentialLR": "tg.optim.LambdaLR(optimizer, lambda n: 0.9 ** n)",
+    "get_last_lr": "optimizer.lr", "param_groups": "optimizer.lr", "learning_rate": "optimizer.lr",
+    "ReduceLROnPlateau": "optimizer.lr /= 10", "RMSprop": "tg.optim.Adam(params, betas=(0, 0.99))",
+    "DataLoader": FIT + "  # which takes batch_size=", "evaluate": "model.predict(X)",
+    "fit": FIT, "compile": FIT, "add": "tg.nn.Sequential(*layers)",
+    "weight": "layer.W  # (in_features, units); gamma of a normalization",
+    "bias": "layer.b  # beta of a normalization",
 }  # fmt: skip
 REPLACEMENTS = {  # for functions without a derivative rule
     "norm": NORM, "average": "np.sum(w * t) / np.sum(w)", "reciprocal": "1 / t",
@@ -48,8 +80,13 @@ ARGUMENTS = {  # for arguments of NumPy's functions
 
 def missing_name(owner: str, name: str) -> AttributeError:
     """The error for a name that `owner` does not have."""
-    here = f"; here it is {HINTS[name]}" if name in HINTS else ""
+    here = f"; write {HINTS[name]}" if name in HINTS else ""
     return AttributeError(f"{owner} has no {name!r}{here}")
+
+
+def call_tensor(*_: Any, **__: Any) -> Any:
+    """The module `tensor`, called as a function."""
+    raise TypeError(f"tinygrad_lr.tensor is a module; write {HINTS['tensor']}")
 
 
 def function_refused(function: Any) -> TypeError:

@@ -55,7 +55,7 @@ class NamedLowering(Lowering):
 
     is_current = False  # whether what is not given to the program is as it is when it is called
     place: Instruction | None = None
-    labels: Mapping[str, int] = MappingProxyType({})  # the largest that may be, by argument
+    labels: Mapping[str, tuple[int, Any]] = MappingProxyType({})  # the largest, the ignored one
 
     def __init__(self, names: Mapping[int, str], fixed: bool = False) -> None:
         super().__init__(fixed)
@@ -269,8 +269,8 @@ class GraphLowering(NamedLowering):
         return self._before(array, text or "c")
 
 
-def label_ranges(output: Tensor, batch: Sequence[Tensor]) -> Iterator[tuple[int, int]]:
-    """What of a batch are labels of a loss, and the largest of them that may be."""
+def label_ranges(output: Tensor, batch: Sequence[Tensor]) -> Iterator[tuple[int, int, Any]]:
+    """What of a batch are labels of a loss, the largest that may be, and the ignored one."""
     for node in history(output):
         categorical = node.op.name == "categorical_loss"
         z, labels, *_ = (*node.inputs, None, None) if node.op.name in LABELLED else (None, None)
@@ -278,7 +278,8 @@ def label_ranges(output: Tensor, batch: Sequence[Tensor]) -> Iterator[tuple[int,
             (labels,) = labels.inputs
         for i, x in enumerate(batch):
             if labels is x and not (categorical and x.ndim == z.ndim):  # these are probabilities
-                yield i, z.shape[-1] - 1 if categorical else 1
+                most = z.shape[-1] - 1 if categorical else 1
+                yield i, most, node.params.get("ignore_index")
 
 
 def _operand_texts(node: Any, place: Instruction) -> list[str]:

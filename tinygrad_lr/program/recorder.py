@@ -24,6 +24,12 @@ LOGICAL: dict[Any, Any] = {np.bitwise_and: np.logical_and, np.bitwise_or: np.log
 LOGICAL |= {np.bitwise_xor: np.not_equal, np.invert: np.logical_not}  # the same of truth values
 
 
+OF_TRAINING = {  # what layers do in training, and a recorded step cannot
+    "Dropout": "draws random numbers: pass the mask as an argument of the function, and multiply",
+    "BatchNorm": "changes running statistics: BatchNorm(track_running_stats=False) has none",
+}
+
+
 class RecordingError(TypeError):
     """A function that is recorded to be run again does what would not be the same the next time."""
 
@@ -83,6 +89,11 @@ class Repeatable(RecordAll):
         if reader == "detach":
             self.detached[id(tensor._array)] = tensor
             return tensor._array
+        if reader in OF_TRAINING:
+            raise RecordingError(
+                f"a recorded step cannot do what {reader} does in training, which "
+                f"{OF_TRAINING[reader]}. After model.eval() it does not\n  {locate(caller())}"
+            )
         index = "As an index of an array a: tg.Tensor(a)[i]. " * (tensor.dtype.kind in "iu")
         error = RecordingError(
             f"{reader} reads the values of {describe(tensor)} in a step that is recorded: later "

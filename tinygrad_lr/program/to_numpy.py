@@ -105,7 +105,7 @@ class Program:
         batch: Collection[str] = (),
         current: Mapping[str, Callable[[], Any]] = MappingProxyType({}),
         wrt: Sequence[Tensor] = (),
-        labels: Mapping[str, int] = MappingProxyType({}),
+        labels: Mapping[str, tuple[int, Any]] = MappingProxyType({}),
         requires: Callable[[set[str]], None] = lambda names: None,
     ) -> None:
         self.source, self.inputs, self.wrt = source, dict(inputs), list(wrt)
@@ -149,11 +149,11 @@ class Program:
         Raises:
             ValueError: if labels are out of range.
         """
-        array, most = plain(x), self._labels.get(name, np.inf)
-        if name in self._labels and not 0 <= array.min(initial=0) <= array.max(initial=0) <= most:
-            raise ValueError(
-                f"{name} has labels from {array.min()} to {array.max()}, not 0 to {most}"
-            )
+        array, (most, ignored) = plain(x), self._labels.get(name, (np.inf, None))
+        labels = array if ignored is None else array[array != ignored]
+        if name in self._labels and not 0 <= labels.min(initial=0) <= labels.max(initial=0) <= most:
+            low, high = labels.min(), labels.max()
+            raise ValueError(f"{name} has labels from {low} to {high}, not 0 to {most}")
         recorded = np.asarray(self.inputs[name])
         return array.astype(recorded.dtype) if array.dtype.kind == "b" else array
 

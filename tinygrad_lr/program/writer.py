@@ -315,8 +315,8 @@ class Writer:
         if function is np.broadcast_to and x.dtype == np.float32 and not np.ndim(value_of(args[0])):
             texts[0] = ast.Call(dotted("np.float32"), texts[:1], [])
         full = reference(function)
-        self.modules.add(full.rpartition(".")[0])
-        return ast.Call(dotted(full), texts, keywords)
+        self.modules.add(full.rpartition(".")[0].rpartition("(")[2])
+        return ast.Call(template(full) if "(" in full else dotted(full), texts, keywords)
 
 
 def names_once(index: Any) -> bool:
@@ -402,6 +402,8 @@ def method(
 def reference(function: Any) -> str:
     """A function as a program calls it: np.exp, np.linalg.inv, scipy.special.erf."""
     name = name_of(function)
+    if name.endswith(" (vectorized)"):  # one of math's, by np.frompyfunc
+        return f"np.vectorize(math.{name.split()[0]}, otypes=[float])"
     if getattr(np, name, None) is function or function in REDUCED:
         return f"np.{name}"
     modules = [m for m in list(sys.modules.values()) if vars(m).get(name) is function]
