@@ -163,9 +163,8 @@ class ArrayMethods(Value, metaclass=_Listing):
     diagonal, trace, squeeze = map(_method, ("diagonal", "trace", "squeeze"))
     swapaxes, ravel, flatten = map(_method, ("swapaxes", "ravel", "ravel"))
     view, unsqueeze, permute, t, clone, abs, pow, norm, requires_grad_, add_ = (
-        ForeignName()
-        for _ in range(10)  # a __getattr__ would slow down all attributes
-    )
+        ForeignName() for _ in range(10)
+    )  # a __getattr__ would slow down all attributes
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """Limited to [min, max]."""
