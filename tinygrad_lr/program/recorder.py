@@ -30,13 +30,13 @@ class Mask(Tensor):
 
     __slots__ = ()
 
-    def __and__(self, other: Any) -> Any:
+    def __and__(self: Any, other: Any) -> Any:
         return np.logical_and(self, other)
 
-    def __or__(self, other: Any) -> Any:
+    def __or__(self: Any, other: Any) -> Any:
         return np.logical_or(self, other)
 
-    def __xor__(self, other: Any) -> Any:
+    def __xor__(self: Any, other: Any) -> Any:
         return np.not_equal(self, other)
 
     def __invert__(self) -> Any:
