@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tinygrad_lr import messages
+from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.functions.activations import log_softmax, relu, sigmoid, softmax, softplus
 from tinygrad_lr.messages import ShapeError
 from tinygrad_lr.ops import matmul, tanh
 from tinygrad_lr.recording import no_grad
 from tinygrad_lr.tensor import Tensor
 
-Layer = Callable[[Any], Any]
+Layer = Callable[[Any], Tensor]
 ACTIVATIONS = {f.__name__: f for f in (sigmoid, tanh, relu, softplus, softmax, log_softmax)}
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
 WATCHED: list[dict[int, tuple[int, ...]]] = []  # shapes of results, by the Module's id
+
+
+class _Forward(Protocol[P, R]):
+    """A Module, as type checkers see it: a call takes and returns what its forward does."""
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
 class Module:
@@ -36,10 +45,10 @@ class Module:
     (Tensor(6., op=multiply), {'slope': Tensor(2., requires_grad=True)})
     """
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: _Forward[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         result = self.forward(*args, **kwargs)
         for shapes in WATCHED:
-            shapes[id(self)] = np.shape(result)
+            shapes[id(self)] = np.shape(unwrap(result))
         return result
 
     def __getattr__(self, name: str) -> Any:
@@ -259,10 +268,10 @@ class Dense(Module):
         self.b = Tensor(np.zeros(units), requires_grad=True, dtype=dtype) if bias else None
         self.activation = activation
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """(…, in_features) -> (…, units)."""
         try:
-            z = matmul(x, self.W)
+            z: Tensor = matmul(x, self.W)
         except ValueError:
             raise ShapeError(
                 f"{self!r} takes (..., {self.W.shape[0]}), a column for each feature, but the "
@@ -307,11 +316,12 @@ class Sequential(Module):
     def __len__(self) -> int:
         return len(self.layers)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """The result of the last layer."""
         for layer in self.layers:
             x = layer(x)
-        return x
+        output: Tensor = x
+        return output
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(map(_name, self.layers))})"
