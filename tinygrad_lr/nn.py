@@ -1,10 +1,15 @@
-"""Models and layers: objects that hold their parameters."""
+"""Models and layers: objects that hold their parameters.
+
+Module      A model or a part of one; models are subclasses.
+Dense       A fully connected layer: activation(x @ W + b).
+Sequential  Layers, each applied to the result of the one before.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +22,7 @@ from tinygrad_lr.ops import matmul, tanh
 from tinygrad_lr.recording import no_grad
 from tinygrad_lr.tensor import Tensor
 
+__all__ = ["Dense", "Module", "Sequential"]
 Layer = Callable[[Any], Tensor]
 ACTIVATIONS = {f.__name__: f for f in (sigmoid, tanh, relu, softplus, softmax, log_softmax)}
 P = ParamSpec("P")
@@ -51,8 +57,10 @@ class Module:
             shapes[id(self)] = np.shape(unwrap(result))
         return result
 
-    def __getattr__(self, name: str) -> Any:
-        raise messages.missing_name(f"a {type(self).__name__}", name)
+    if not TYPE_CHECKING:  # a type checker would take every name for one that is there
+
+        def __getattr__(self, name: str) -> Any:
+            raise messages.missing_name(f"a {type(self).__name__}", name)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The result of the model for some inputs; every subclass defines it."""
@@ -331,5 +339,11 @@ def _name(function: Any) -> str:
     return getattr(function, "__name__", None) or repr(function)
 
 
-def __getattr__(name: str) -> Any:
-    raise messages.missing_name("tinygrad_lr.nn", name)
+if not TYPE_CHECKING:  # as in Module
+
+    def __getattr__(name: str) -> Any:
+        raise messages.missing_name("tinygrad_lr.nn", name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,9 @@
-"""Optimizers, with PyTorch's formulas and defaults."""
+"""Optimizers, with PyTorch's formulas and defaults.
+
+Optimizer  Updates parameters by their gradients; optimizers are subclasses.
+SGD        Gradient descent, with momentum.
+Adam       Steps of about lr in every coordinate.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,8 @@ import numpy.typing as npt
 from tinygrad_lr import messages
 from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.tensor import Tensor
+
+__all__ = ["SGD", "Adam", "Optimizer"]
 
 
 class Optimizer:
@@ -189,3 +196,7 @@ def _check_parameter(p: Any) -> None:
         raise ValueError(
             f"{messages.describe(p)} gets no gradient: make it with requires_grad=True"
         )
+
+
+def __dir__() -> list[str]:
+    return __all__
