@@ -59,8 +59,9 @@ def errors(request, python):
     """The {(file, line): message} of what a checker finds in all programs."""
     if not shutil.which(request.param.__name__):
         pytest.skip(f"{request.param.__name__} is in the extra 'types'")
-    command = request.param(python, *map(str, [*RIGHT, MISTAKES]))
-    answer = subprocess.run(command, capture_output=True, text=True, cwd=python.parent)
+    folder = shutil.copytree(PROGRAMS, python.parent / request.param.__name__)  # not in the package
+    command = request.param(python, *(path.name for path in [*RIGHT, MISTAKES]))
+    answer = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     found = re.findall(r"(\w+\.py):(\d+):.*?error: (.*)", answer.stdout)
     assert found, answer.stdout + answer.stderr
     return {(file, int(line)): message for file, line, message in found}
