@@ -124,16 +124,19 @@ class Module:
         layers.1  Dense 3 → 1        (4, 1)   4
         total                                13
         """
-        shapes = self.output_shapes(*inputs) if inputs else {}
+        rows = self._rows(self.output_shapes(*inputs) if inputs else {})
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for *texts, total in rows:
+            print(*map(str.ljust, texts, widths), total.rjust(widths[-1]), sep="  ")
+
+    def _rows(self, shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, str, str, str]]:
+        """Path, kind, shape and parameter count of the layers with parameters, and of all."""
         rows = [
             (path, str(module), str(shapes.get(path, "")), f"{count:,}")
             for path, module in self.named_modules()
             if (count := module.parameter_count(own=True))
         ]
-        rows.append(("total", "", "", f"{self.parameter_count():,}"))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for *texts, total in rows:
-            print(*map(str.ljust, texts, widths), total.rjust(widths[-1]), sep="  ")
+        return [*rows, ("total", "", "", f"{self.parameter_count():,}")]
 
     def parameter_count(self, own: bool = False) -> int:
         """The number of scalar parameters; own=True leaves out those of the Modules in it."""
@@ -143,6 +146,17 @@ class Module:
 
     def __str__(self) -> str:
         return type(self).__name__
+
+    def __repr__(self) -> str:
+        kinds = (Module, Tensor, list, tuple, dict)
+        parts = {name: x for name, x in vars(self).items() if isinstance(x, kinds)}
+        return _call(type(self).__name__, [f"{name}={_text(x)}" for name, x in parts.items()])
+
+    def _repr_html_(self) -> str:
+        from tinygrad_lr.messages.notebook import table  # here, as only notebooks need it
+
+        rows = [(path, kind, count) for path, kind, _, count in self._rows({})]
+        return table(["path", "layer", "parameters"], rows)
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """(path, parameter) for every Tensor that requires a gradient, each once."""
@@ -332,7 +346,27 @@ class Sequential(Module):
         return output
 
     def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(_name, self.layers))})"
+        return _call("Sequential", list(map(_text, self.layers)))
+
+
+def _text(x: Any) -> str:
+    """A part of a Module in its repr: a Tensor by its shape, a function by its name."""
+    if isinstance(x, Tensor):
+        return f"Tensor {x.shape}"
+    if isinstance(x, (list, tuple)):
+        return f"[{', '.join(map(_text, x))}]"
+    if isinstance(x, dict):
+        return f"{{{', '.join(f'{key!r}: {_text(part)}' for key, part in x.items())}}}"
+    return _name(x)
+
+
+def _call(name: str, arguments: list[str]) -> str:
+    """A call on one line, or one line for each argument."""
+    line = f"{name}({', '.join(arguments)})"
+    if len(line) <= 80 and "\n" not in line:
+        return line
+    inner = "".join(f"  {text},\n".replace("\n", "\n  ").rstrip(" ") for text in arguments)
+    return f"{name}(\n{inner})"
 
 
 def _name(function: Any) -> str:

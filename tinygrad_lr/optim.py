@@ -58,6 +58,11 @@ class Optimizer:
         lists.pop("params")
         return {name: x for name, x in lists.items() if len(x) == len(self.params)}
 
+    def __repr__(self) -> str:
+        rates = {name: x for name, x in vars(self).items() if not isinstance(x, list)}
+        texts = [f"{len(self.params)} parameters", *(f"{k}={x!r}" for k, x in rates.items())]
+        return f"{type(self).__name__}({', '.join(texts)})"
+
     def zero_grad(self) -> None:
         """Forget the gradients of the parameters."""
         for p in self.params:
