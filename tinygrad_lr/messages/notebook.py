@@ -28,8 +28,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def highlighted(source: str) -> str:
     """A program with its keywords, numbers, texts and comments in colour.
 
-    >>> highlighted("return 1")[5:51]
-    '<span style="color:#b5508c">return</span> '
+    >>> highlighted("x = 1").removeprefix("<pre>x = ")
+    '<span style="color:#2f7fd0">1</span></pre>'
     """
     lengths = map(len, source.splitlines(keepends=True))
     starts = [0, *itertools.accumulate(lengths)]
