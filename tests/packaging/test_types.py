@@ -5,6 +5,7 @@ The package is installed as `pip install -e .` does it, and as a wheel, if WHEEL
 """
 
 import ast
+import importlib.util
 import inspect
 import os
 import re
@@ -57,9 +58,10 @@ def pyright(python, *files):
 @pytest.fixture(scope="module", params=[mypy, pyright])
 def errors(request, python):
     """The {(file, line): message} of what a checker finds in all programs."""
-    if not shutil.which(request.param.__name__):
-        pytest.skip(f"{request.param.__name__} is in the extra 'types'")
-    folder = shutil.copytree(PROGRAMS, python.parent / request.param.__name__)  # not in the package
+    name = request.param.__name__
+    if not (shutil.which(name) if name == "pyright" else importlib.util.find_spec(name)):
+        pytest.skip(f"{name} is in the extra 'types'")
+    folder = shutil.copytree(PROGRAMS, python.parent / name)  # not in the package
     command = request.param(python, *(path.name for path in [*RIGHT, MISTAKES]))
     answer = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     found = re.findall(r"(\w+\.py):(\d+):.*?error: (.*)", answer.stdout)
