@@ -50,7 +50,7 @@ def arrows() -> Counter[tuple[str, str]]:
         (name.partition(".")[0], target.partition(".")[0])
         for name, path in names.items()
         for target in imports(path, names)
-        if name
+        if name not in ("", "__main__")
     )
     return Counter((a, b) for a, b in pairs if a != b and b)
 

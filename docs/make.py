@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import tinygrad_lr as tg
+from docs.stub import PATH, stub
 from examples.check_documents import CASES, mark
 from examples.gallery import MODELS
 from examples.models import DRAWN, EXPLORED, title
@@ -181,3 +182,4 @@ if __name__ == "__main__":
     (DOCS / "errata.md").write_text(errata(), encoding="utf-8")
     (DOCS / "wild.md").write_text(wild(), encoding="utf-8")
     (DOCS / "numpy.md").write_text(numpy_table())
+    PATH.write_text(stub(), encoding="utf-8")

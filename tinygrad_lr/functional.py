@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from tinygrad_lr.messages import GradientError
 from tinygrad_lr.recording import RecordAll, recording
@@ -17,6 +18,21 @@ def as_tensors(node: Any) -> list[Any]:
     return [node, *node.inputs]
 
 
+@overload
+def grad(
+    output: Tensor,
+    inputs: Tensor | Sequence[Tensor],
+    gradient: Any = None,
+    create_graph: Literal[False] = False,
+) -> list[npt.NDArray[Any]]: ...
+@overload
+def grad(
+    output: Tensor,
+    inputs: Tensor | Sequence[Tensor],
+    gradient: Any = None,
+    *,
+    create_graph: Literal[True],
+) -> list[Tensor]: ...
 def grad(
     output: Tensor,
     inputs: Tensor | Sequence[Tensor] = (),

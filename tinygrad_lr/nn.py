@@ -1,4 +1,14 @@
-"""Models and layers: objects that hold their parameters."""
+"""Models and layers: objects that hold their parameters.
+
+Module      A model or a part of one; models are subclasses.
+Dense       A fully connected layer: activation(x @ W + b).
+Sequential  Layers, each applied to the result of the one before.
+Embedding   A row of a matrix for each integer.
+LayerNorm   The last axes with mean 0 and variance 1.
+BatchNorm   Each feature with mean 0 and variance 1 over the batch.
+Dropout     Some elements are 0 in training.
+Flatten     Each sample in one row.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +16,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +31,14 @@ from tinygrad_lr.recording import current, no_grad
 from tinygrad_lr.state import fitted, read, write
 from tinygrad_lr.tensor import Tensor
 
+__all__ = [
+    "BatchNorm", "Dense", "Dropout", "Embedding", "Flatten", "LayerNorm", "Module", "Sequential",
+]  # fmt: skip
 Layer = Callable[[Any], Any]
 Rng: TypeAlias = "np.random.Generator | int | None"  # not loaded before it is used
 Dtype = npt.DTypeLike
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
 NAMES = "sigmoid", "relu", "softplus", "softmax", "log_softmax", "leaky_relu", "gelu", "silu"
 ACTIVATIONS = {"tanh": ops.tanh} | {name: getattr(activations, name) for name in NAMES}
 INITIALIZERS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Any]] = {
@@ -38,6 +53,12 @@ class Buffer(Tensor):
     """A Tensor of a Module that is saved with it but never trained, as a running mean."""
 
     __slots__ = ()
+
+
+class _Forward(Protocol[P, R]):
+    """A Module, as type checkers see it: a call takes and returns what its forward does."""
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
 class Module(Explained):
@@ -57,10 +78,10 @@ class Module(Explained):
 
     training = True
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: _Forward[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         result = self.forward(*args, **kwargs)
         for shapes in WATCHED:
-            shapes[id(self)] = np.shape(result)
+            shapes[id(self)] = np.shape(unwrap(result))
         return result
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -125,16 +146,19 @@ class Module(Explained):
         layers.1  Dense 3 → 1        (4, 1)   4
         total                                13
         """
-        shapes = self.output_shapes(*inputs) if inputs else {}
+        rows = self._rows(self.output_shapes(*inputs) if inputs else {})
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for *texts, total in rows:
+            print(*map(str.ljust, texts, widths), total.rjust(widths[-1]), sep="  ")
+
+    def _rows(self, shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, str, str, str]]:
+        """Path, kind, shape and parameter count of the layers with parameters, and of all."""
         rows = [
             (path, str(module), str(shapes.get(path, "")), f"{count:,}")
             for path, module in self.named_modules()
             if (count := module.parameter_count(own=True))
         ]
-        rows.append(("total", "", "", f"{self.parameter_count():,}"))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for *texts, total in rows:
-            print(*map(str.ljust, texts, widths), total.rjust(widths[-1]), sep="  ")
+        return [*rows, ("total", "", "", f"{self.parameter_count():,}")]
 
     def parameter_count(self, own: bool = False) -> int:
         """The number of scalar parameters; own=True leaves out those of the Modules in it."""
@@ -144,6 +168,17 @@ class Module(Explained):
 
     def __str__(self) -> str:
         return type(self).__name__
+
+    def __repr__(self) -> str:
+        kinds = (Module, Tensor, list, tuple, dict)
+        parts = {name: x for name, x in vars(self).items() if isinstance(x, kinds)}
+        return _call(type(self).__name__, [f"{name}={_text(x)}" for name, x in parts.items()])
+
+    def _repr_html_(self) -> str:
+        from tinygrad_lr.messages.notebook import table  # here, as only notebooks need it
+
+        rows = [(path, kind, count) for path, kind, _, count in self._rows({})]
+        return table(["path", "layer", "parameters"], rows)
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """(path, parameter) for every Tensor that requires a gradient, each once."""
@@ -283,10 +318,10 @@ class Dense(Module):
         if activation is not None:
             self.activation = _chosen("activation", activation, ACTIVATIONS)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """(…, in_features) -> (…, units)."""
         try:
-            z = ops.matmul(_in_dtype_of(x, self.W), self.W)
+            z: Tensor = ops.matmul(_in_dtype_of(x, self.W), self.W)
         except ValueError:
             raise ShapeError(
                 f"{self!r} takes (..., {self.W.shape[0]}), a column for each feature, but the "
@@ -331,14 +366,35 @@ class Sequential(Module):
     def __len__(self) -> int:
         return len(self.layers)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """The result of the last layer."""
         for layer in self.layers:
             x = layer(x)
-        return x
+        output: Tensor = x
+        return output
 
     def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(_name, self.layers))})"
+        return _call("Sequential", list(map(_text, self.layers)))
+
+
+def _text(x: Any) -> str:
+    """A part of a Module in its repr: a Tensor by its shape, a function by its name."""
+    if isinstance(x, Tensor):
+        return f"Tensor {x.shape}"
+    if isinstance(x, (list, tuple)):
+        return f"[{', '.join(map(_text, x))}]"
+    if isinstance(x, dict):
+        return f"{{{', '.join(f'{key!r}: {_text(part)}' for key, part in x.items())}}}"
+    return _name(x)
+
+
+def _call(name: str, arguments: list[str]) -> str:
+    """A call on one line, or one line for each argument."""
+    line = f"{name}({', '.join(arguments)})"
+    if len(line) <= 80 and "\n" not in line:
+        return line
+    inner = "".join(f"  {text},\n".replace("\n", "\n  ").rstrip(" ") for text in arguments)
+    return f"{name}(\n{inner})"
 
 
 class Dropout(Module):
@@ -500,5 +556,11 @@ def _name(function: Any) -> str:
     return getattr(function, "__name__", None) or repr(function)
 
 
-def __getattr__(name: str) -> Any:
-    raise messages.missing_name("tinygrad_lr.nn", name)
+if not TYPE_CHECKING:  # as in Module
+
+    def __getattr__(name: str) -> Any:
+        raise messages.missing_name("tinygrad_lr.nn", name)
+
+
+def __dir__() -> list[str]:
+    return __all__

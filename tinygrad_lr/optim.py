@@ -1,10 +1,20 @@
-"""Optimizers and schedules of their learning rates, with PyTorch's formulas and defaults."""
+"""Optimizers and schedules of their learning rates, with PyTorch's formulas and defaults.
+
+Optimizer          Updates parameters by their gradients; optimizers are subclasses.
+SGD                Gradient descent, with momentum.
+Adam               Steps of about lr in every coordinate.
+AdamW              Adam with decoupled weight decay.
+LambdaLR           A learning rate times a function of the number of steps.
+StepLR             A learning rate that falls every so many steps.
+CosineAnnealingLR  A learning rate that falls as a cosine, after a warm-up.
+clip_grad_norm     Gradients scaled to a norm of all of them together.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +23,11 @@ from tinygrad_lr import messages
 from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.state import Stateful
 from tinygrad_lr.tensor import Tensor
+
+__all__ = [
+    "SGD", "Adam", "AdamW", "CosineAnnealingLR", "LambdaLR", "Optimizer", "StepLR",
+    "clip_grad_norm",
+]  # fmt: skip
 
 
 class Optimizer(Stateful):
@@ -52,6 +67,11 @@ class Optimizer(Stateful):
         lists = {name: x for name, x in vars(self).items() if isinstance(x, list)}
         lists.pop("params")
         return {name: x for name, x in lists.items() if len(x) == len(self.params)}
+
+    def __repr__(self) -> str:
+        rates = {name: x for name, x in vars(self).items() if not isinstance(x, list)}
+        texts = [f"{len(self.params)} parameters", *(f"{k}={x!r}" for k, x in rates.items())]
+        return f"{type(self).__name__}({', '.join(texts)})"
 
     def zero_grad(self) -> None:
         """Forget the gradients of the parameters."""
@@ -308,5 +328,11 @@ def _check_parameter(p: Any) -> None:
         )
 
 
-def __getattr__(name: str) -> Any:
-    raise messages.missing_name("tinygrad_lr.optim", name)
+def __dir__() -> list[str]:
+    return __all__
+
+
+if not TYPE_CHECKING:  # a type checker would take every name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        raise messages.missing_name("tinygrad_lr.optim", name)

@@ -215,11 +215,6 @@ class Tensor(ArrayMethods):
     def _untracked(self, function: Any, args: Any, kwargs: Any, result: Any) -> Any:
         return current().untracked(self, function, args, kwargs, result)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray:
-        if self.requires_grad:
-            raise TypeError(messages.cut_off(self))
-        return np.array(self._array if copy else self.data, dtype=dtype, copy=copy)
-
     def __float__(self) -> float:
         value = float(self._read("float").item())
         if self.requires_grad and current().grad_enabled:

@@ -62,6 +62,35 @@ def test_a_name_that_was_given_comes_first():
     assert called(loss) == ["weights", None, None, "w"]
 
 
+def test_a_loop_variable_is_no_name_for_what_a_closure_uses():
+    W1, b2 = halves(2, 1), halves(1)
+
+    def predict():
+        return X @ W1 + b2
+
+    for x in [W1, b2]:
+        x.zero_grad()
+    pred = predict()
+    assert called(pred) == ["X", "W1", None, "b2", "pred"]
+    tg.draw(pred)  # looks at the frame, which must not change what is found later
+    for y in [b2, W1]:
+        y.zero_grad()
+    assert called(pred) == ["X", "W1", None, "b2", "pred"]
+
+
+def test_parameters_and_variables_of_the_enclosing_function_name_before_local_ones():
+    b2 = halves(1)
+
+    def inner(bias):
+        for x in [bias, b2]:
+            x.zero_grad()
+        other = b2
+        z = X @ halves(2, 1) + bias
+        return called(z + other * 1)
+
+    assert "bias" in inner(halves(1)) and "b2" in inner(halves(1))
+
+
 def test_a_loop_counts_its_rounds():
     h, U = halves(2), halves(2, 2)
     start = h

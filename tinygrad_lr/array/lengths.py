@@ -10,17 +10,11 @@ from typing import Any
 def _computed(function: Callable[[int, int], int]) -> tuple[Any, Any]:
     """An operator and its reflection; the results remember how they were computed."""
 
-    def direct(self: Length, other: Any) -> Any:
-        if not isinstance(other, int):
-            return NotImplemented
-        return Length(function(int(self), int(other)), function, self, other)
+    def direct(a: Any, b: Any) -> Any:
+        numbers = isinstance(a, int) and isinstance(b, int)
+        return Length(function(int(a), int(b)), function, a, b) if numbers else NotImplemented
 
-    def reflected(self: Length, other: Any) -> Any:
-        if not isinstance(other, int):
-            return NotImplemented
-        return Length(function(int(other), int(self)), function, other, self)
-
-    return direct, reflected
+    return direct, lambda b, a: direct(a, b)
 
 
 class Length(int):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import operator
 from collections.abc import Callable, Iterator
+from inspect import getattr_static, signature
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ def supported(numpy_function: Any) -> Callable[..., Any] | None:
 def _parameters(function: Callable[..., Any]) -> tuple[list[str], int, bool]:
     """The names of parameters, how many are required, and whether there is a *args."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature(function).parameters.values()
     except ValueError:  # NumPy < 2.4 has none for its C functions
         return [], 0, True
     required = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
@@ -113,7 +113,7 @@ def _comparison(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable
 
 
 class ForeignName:
-    """A name of another library's: the error says what it is here."""
+    """A name of another library's: the error says what it is here, and `dir` leaves it out."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -132,7 +132,12 @@ def _method(name: str) -> Callable[..., Any]:
     return method
 
 
-class ArrayMethods(Value):
+class _Listing(type):
+    def __dir__(cls) -> list[str]:
+        return [n for n in super().__dir__() if not isinstance(getattr_static(cls, n), ForeignName)]
+
+
+class ArrayMethods(Value, metaclass=_Listing):
     """A Value around an ndarray, which it behaves like."""
 
     __slots__ = ()
@@ -171,11 +176,13 @@ class ArrayMethods(Value):
         """The axes in another order, by default reversed: transpose(1, 0) or transpose((1, 0))."""
         return ops.transpose(self, axes[0] if len(axes) == 1 else axes or None)
 
-    __eq__, __ne__ = _comparison(np.equal, operator.eq), _comparison(np.not_equal, operator.ne)
-    __lt__, __le__ = _comparison(np.less, operator.lt), _comparison(np.less_equal, operator.le)
-    __gt__ = _comparison(np.greater, operator.gt)
-    __ge__ = _comparison(np.greater_equal, operator.ge)
+    __gt__, __ge__ = map(_comparison, (np.greater, np.greater_equal), (operator.gt, operator.ge))
+    __lt__, __le__ = map(_comparison, (np.less, np.less_equal), (operator.lt, operator.le))
+    __eq__, __ne__ = map(_comparison, (np.equal, np.not_equal), (operator.eq, operator.ne))
     __hash__ = object.__hash__
+
+    def __dir__(self) -> list[str]:
+        return dir(type(self))
 
     @property
     def size(self) -> int:
@@ -218,6 +225,11 @@ class ArrayMethods(Value):
 
     def __bool__(self) -> bool:
         return bool(self._read("if"))
+
+    def __array__(self: Any, dtype: Any = None, copy: bool | None = None) -> Any:
+        if self.requires_grad:
+            raise TypeError(messages.cut_off(self))
+        return np.array(self._array if copy else self.data, dtype=dtype, copy=copy)
 
     def __format__(self, spec: str) -> str:
         return format(self._array.item(), spec) if spec else str(self)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from tinygrad_lr.check.derivation.grade import grade
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the report on each file; 0 if all gradients are right, else 1."""
     parser = argparse.ArgumentParser(
         prog="python -m tinygrad_lr.check",
@@ -18,12 +19,12 @@ def main() -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="homework.py")
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds a file may take")
     parser.add_argument("--csv", type=Path, help="where to write a table of all files")
-    arguments = parser.parse_args()
-    marks = grade(None, {str(f): f for f in arguments.files}, timeout=arguments.timeout)
+    options = parser.parse_args(arguments)
+    marks = grade(None, {str(f): f for f in options.files}, timeout=options.timeout)
     for mark in marks:
         print(f"{mark.name}\n\n{mark.report or mark.diagnosis}\n")
-    if arguments.csv:
-        marks.to_csv(arguments.csv)
+    if options.csv:
+        marks.to_csv(options.csv)
     return 0 if all(mark.ok for mark in marks) else 1
 
 

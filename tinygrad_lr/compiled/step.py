@@ -17,6 +17,7 @@ from tinygrad_lr.compiled.plan import PackedState, compile_function
 from tinygrad_lr.compiled.recorder import Recorded, record
 from tinygrad_lr.functional import grad
 from tinygrad_lr.messages import TensorWarning
+from tinygrad_lr.messages.notebook import highlighted
 from tinygrad_lr.optim import SGD, Adam, Optimizer, clipped
 from tinygrad_lr.program.recorder import RecordingError
 from tinygrad_lr.program.symbols import largest
@@ -103,6 +104,13 @@ class Step:
         self._step, self._many = self._other, no_steps
         self._eaches = 0  # calls of each
         self._warned = False
+
+    def __repr__(self) -> str:
+        name = getattr(self.loss, "__name__", repr(self.loss))
+        return f"<compiled step of {name}, {self.optimizer!r}>"
+
+    def _repr_html_(self) -> str:
+        return highlighted(self.source or f"# {self!r}: the first call records it")
 
     def __call__(self, *batch: Any) -> float:
         """One step on a batch of arrays; the loss before it."""

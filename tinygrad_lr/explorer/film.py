@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from tinygrad_lr.drawing.cards import Graph
 from tinygrad_lr.drawing.trace import graph
 from tinygrad_lr.explorer.page import Arrays, Json
+from tinygrad_lr.messages.notebook import curve
 from tinygrad_lr.tensor import Tensor
 
 MAX_FRAMES = 24
@@ -60,6 +62,16 @@ class Film:
         self.frames.append(Frame(step, float(loss._array.item()), arrays))
         if len(self.frames) > MAX_FRAMES and step % self._interval == 0:
             self.frames, self._interval = self.frames[::2], 2 * self._interval
+
+    def __repr__(self) -> str:
+        if not self.frames:
+            return "<film of no steps>"
+        first, last = self.frames[0], self.frames[-1]
+        return f"<film of {last.step + 1} steps, loss {first.loss:.3g} to {last.loss:.3g}>"
+
+    def _repr_html_(self) -> str:
+        line = curve([(frame.step, frame.loss) for frame in self.frames])
+        return f"<div>{html.escape(repr(self))}</div>{line}"
 
     def check(self, graph: Graph) -> None:
         """Raise ValueError if the film does not show the parameters of a computation."""

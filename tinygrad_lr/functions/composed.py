@@ -30,6 +30,8 @@ from tinygrad_lr.ops import (
     transpose,
 )
 
+Arrays = Any  # several: a list, or whatever else can be gone through
+
 
 def _value(x: Any) -> Array:
     return x if isinstance(x, Value) else np.asanyarray(x)  # subclasses are refused by name
@@ -225,7 +227,7 @@ def _concatenate(*arrays: Array, axis: int) -> Array:
 
 @composed
 @explained
-def concatenate(arrays: Any, axis: int | None = 0) -> Array:
+def concatenate(arrays: Arrays, axis: int | None = 0) -> Array:
     """Arrays one after the other along an axis (None: all elements in one row)."""
     if axis is None:
         return _concatenate(*map(ravel, arrays), axis=0)
@@ -234,19 +236,19 @@ def concatenate(arrays: Any, axis: int | None = 0) -> Array:
 
 @composed
 @explained
-def stack(arrays: Any, axis: int = 0) -> Array:
+def stack(arrays: Arrays, axis: int = 0) -> Array:
     """Arrays of equal shape one after the other along a new axis."""
     return concatenate([expand_dims(x, axis) for x in arrays], axis)
 
 
 @composed
-def vstack(arrays: Any) -> Array:
+def vstack(arrays: Arrays) -> Array:
     """Arrays below each other; a vector is one row."""
     return concatenate([x if np.ndim(x) > 1 else reshape(x, (1, -1)) for x in arrays])
 
 
 @composed
-def hstack(arrays: Any) -> Array:
+def hstack(arrays: Arrays) -> Array:
     """Arrays beside each other: along the columns, or one vector after the other."""
     arrays = [x if np.ndim(x) else reshape(x, (1,)) for x in arrays]
     return concatenate(arrays, 0 if np.ndim(arrays[0]) == 1 else 1)

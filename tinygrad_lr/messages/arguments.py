@@ -6,7 +6,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Container, Iterable
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
@@ -51,8 +51,10 @@ class Explained:
             check_arguments(cls.__name__, kwargs, own)
         return super().__new__(cls)
 
-    def __getattr__(self, name: str) -> Any:
-        raise messages.missing_name(f"a {type(self).__name__}", name)
+    if not TYPE_CHECKING:  # a type checker would take every name for one that is there
+
+        def __getattr__(self, name: str) -> Any:
+            raise messages.missing_name(f"a {type(self).__name__}", name)
 
 
 def check_count(name: str, n: Any) -> None:

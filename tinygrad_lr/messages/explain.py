@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dis
+import functools
+import inspect
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import FrameType, ModuleType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -24,10 +27,29 @@ PLAIN = (int, float, complex, str, bytes, type(None), np.generic)  # these have 
 
 def namespaces(frame: FrameType) -> list[Mapping[str, Any]]:
     """The variables of a frame, the local ones first, without those that begin with `_`."""
+    local = dict(frame.f_locals)
+    order = {name: i for i, name in enumerate(_variables(frame.f_code))}
+    local = dict(sorted(local.items(), key=lambda pair: order.get(pair[0], len(order))))
     return [
         {name: x for name, x in space.items() if name.isidentifier() and name[0] != "_"}
-        for space in (frame.f_locals, frame.f_globals)
+        for space in (local, frame.f_globals)
     ]
+
+
+@functools.lru_cache(maxsize=256)
+def _variables(code: CodeType) -> dict[str, None]:
+    """The variables of a function in the order of assignment; a frame's own order is anything.
+
+    Parameters come first, then those of an enclosing function. A module has none: its variables
+    are in order.
+    """
+    if not code.co_flags & inspect.CO_NEWLOCALS:
+        return {}
+    stored = [x.argval for x in dis.get_instructions(code) if x.opname.startswith("STORE_")]
+    names = [name for x in stored for name in (x if isinstance(x, tuple) else (x,))]
+    starred = [inspect.CO_VARARGS, inspect.CO_VARKEYWORDS]
+    n = code.co_argcount + code.co_kwonlyargcount + sum(bool(code.co_flags & x) for x in starred)
+    return dict.fromkeys([*code.co_varnames[:n], *code.co_freevars, *names])
 
 
 def members(x: Any) -> Iterator[tuple[str, Any]]:

@@ -145,7 +145,8 @@ class FunctionLowering(NamedLowering):
         self.made, self.detached = batches.made, batches.detached
         first = batches.first
         self.labels = {
-            batches.names[i]: most for i, most in label_ranges(first.output, first.batch)
+            batches.names[i]: (most, ignored)
+            for i, most, ignored in label_ranges(first.output, first.batch)
         }
         for i, x in enumerate(batches.first.batch):
             symbol = self.argument(x._array, str(x.name), fixed=not batches.has_samples(i))

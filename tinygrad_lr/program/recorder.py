@@ -46,13 +46,13 @@ class Mask(Tensor):
             ufunc = LOGICAL.get(ufunc, ufunc)
         return super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
 
-    def __and__(self, other: Any) -> Any:
+    def __and__(self: Any, other: Any) -> Any:
         return np.bitwise_and(self, other)
 
-    def __or__(self, other: Any) -> Any:
+    def __or__(self: Any, other: Any) -> Any:
         return np.bitwise_or(self, other)
 
-    def __xor__(self, other: Any) -> Any:
+    def __xor__(self: Any, other: Any) -> Any:
         return np.bitwise_xor(self, other)
 
     def __invert__(self) -> Any:
@@ -60,11 +60,11 @@ class Mask(Tensor):
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
-    def any(self, *args: Any, **kwargs: Any) -> Any:
+    def any(self: Any, *args: Any, **kwargs: Any) -> Any:
         """Whether any element is true."""
         return np.any(self, *args, **kwargs)
 
-    def all(self, *args: Any, **kwargs: Any) -> Any:
+    def all(self: Any, *args: Any, **kwargs: Any) -> Any:
         """Whether all elements are true."""
         return np.all(self, *args, **kwargs)
 

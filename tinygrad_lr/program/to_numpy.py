@@ -15,6 +15,7 @@ import numpy as np
 
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages.frames import user_frame
+from tinygrad_lr.messages.notebook import highlighted
 from tinygrad_lr.messages.origin import Instruction
 from tinygrad_lr.naming.names import find, nodes
 from tinygrad_lr.optim import Optimizer
@@ -179,6 +180,9 @@ class Program:
 
     def __repr__(self) -> str:
         return f"<program step({', '.join(self.inputs)})>"
+
+    def _repr_html_(self) -> str:
+        return highlighted(self.source)
 
 
 def to_numpy(

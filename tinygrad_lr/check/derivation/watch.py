@@ -298,7 +298,7 @@ class Watcher(Follower):
         if n == 0:
             blank = Change(("",), np.zeros(0), statement, n, scope.number)
             self.begun.append((len(self.changes), blank))
-        for name in statement.names - scope.locals.keys():
+        for name in statement.names.difference(scope.locals):
             if name in scope.globals:
                 self._look(name, scope.globals[name], 0)
 
