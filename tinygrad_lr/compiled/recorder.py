@@ -24,7 +24,7 @@ from tinygrad_lr.naming.names import nodes
 from tinygrad_lr.ops import add_reduce
 from tinygrad_lr.optim import SGD
 from tinygrad_lr.program.lowering import Lowering, trace_update
-from tinygrad_lr.program.named import label_ranges
+from tinygrad_lr.program.named import label_ranges, out_of_range
 from tinygrad_lr.program.recorder import Mask, RecordingError, Repeatable, run
 from tinygrad_lr.program.simplify import simplified
 from tinygrad_lr.program.symbols import Symbol, Trace, tree_leaves, tree_map
@@ -117,10 +117,7 @@ class Recorded(NamedTuple):
 
     def refuses(self, arrays: Sequence[Any]) -> bool:
         """Whether labels of a batch are out of range."""
-        for i, most in self.labels:
-            if not 0 <= arrays[i].min(initial=0) <= arrays[i].max(initial=0) <= most:
-                return True
-        return False
+        return any(out_of_range(arrays[i], most) for i, most in self.labels)
 
 
 def record(
@@ -158,8 +155,9 @@ def record(
     with np.errstate(all="ignore"):
         plan, names = _plan(recorded, output, state, clip_norm, None if guarded else fallback)
         others = tuple(recorded.others.values())
-        labels = list(label_ranges(output, batch))
-        del recorded, recorder, second, detached, output, batch
+        ranges = label_ranges(output)
+        labels = [(i, ranges[x]) for i, x in enumerate(batch) if x in ranges]
+        del recorded, recorder, second, detached, ranges, output, batch
         plan.release()
         program = _program(plan)
         for x in plan.batch:

@@ -262,7 +262,8 @@ class Trace:
 
     def __post_init__(self) -> None:
         self.shared: set[Any] = set()  # the Symbols that are used more than once
-        self.assumptions: dict[Symbol, Any] = {}  # axes along which labels should add up to 1
+        self.labels: set[Symbol] = set()  # arguments that are known to be classes of a loss
+        self.assumptions: dict[Symbol, int] = {}  # labels, and how many classes they are of
         self.derivations: dict[Symbol, tuple[Symbol, Symbol]] = {}  # what was simplified
         self._calls: dict[Hashable, Symbol] = {}  # all that were ever made
         self._rewritten: dict[Symbol, Any] = {}

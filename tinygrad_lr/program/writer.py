@@ -190,8 +190,8 @@ class Writer:
     def assumptions(self) -> list[str]:
         """Comments on what was assumed about the data."""
         return [
-            f"# as {ast.unparse(self.expression(labels))} adds up to 1 along axis {axis}"
-            for labels, axis in self.trace.assumptions.items()
+            f"# as {ast.unparse(self.expression(labels))} holds classes from 0 to {classes - 1}"
+            for labels, classes in self.trace.assumptions.items()
             if labels in set(self.order)
         ]
 
