@@ -204,6 +204,10 @@ def loss(X, y, labels):
     "a loss of one element": """
 def loss(X, y, labels):
     return ((X @ w - y)[:, None] ** 2).mean(axis=0)""",
+    "a row of numbers divided by a length": """
+def loss(X, y, labels):
+    costs = [1.0, 2.0, 0.5] * (np.abs(w) + 0.5) ** 1.5
+    return np.sum(costs) / len(X) + np.sum(X @ w - y)""",
     "conditions of arguments": """
 def loss(X, y, labels):
     first, far = labels == 0, np.abs(y) > 1
@@ -464,6 +468,19 @@ def test_labels_under_a_name_that_is_taken_are_checked():
     program = tg.to_numpy(lambda X, data: tg.cross_entropy(X @ W, data.reshape(-1)), X, labels)
     with pytest.raises(ValueError, match=r"data_2 has labels from -1"):
         program(X, labels - 1)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_numbers_that_fill_an_array_have_its_dtype(dtype):
+    W, w = leaf(normal(4, 3).astype(dtype), name="W"), leaf(normal(3).astype(dtype), name="w")
+
+    def loss(X):
+        z = X @ w @ (X @ w)
+        return np.sum(np.pad(W, 1)) + np.where(z > 0, z, 0.01 * z)
+
+    program = tg.to_numpy(loss, batch(9)[0].astype(dtype))
+    results = program(batch(5)[0].astype(dtype))
+    assert {np.asarray(x).dtype for x in results} == {np.dtype(dtype)}
 
 
 def closure():

@@ -120,7 +120,7 @@ def _numbers(x: Symbol) -> Any:
         if is_call(a, np.divide) and not (a.name or is_number(b)):
             numerator, denominator = a.args
             if is_number(numerator) and isinstance(denominator, Length):
-                return numerator * b / denominator
+                return x.trace.emit(np.divide, numerator * b, denominator)  # an array may be plain
     return None
 
 

@@ -208,7 +208,7 @@ def ordered(outputs: Iterable[Any]) -> list[Symbol]:
 def is_number(x: Any) -> bool:
     """Whether it is a number that is always the same."""
     if isinstance(x, Symbol):
-        return not (x.current.function or x.current.is_argument)
+        return not (x.current.function or x.current.is_argument or x.ndim)
     plain = isinstance(x, (int, float, np.number)) and not isinstance(x, (bool, Length))
     return plain or (isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "iuf")
 

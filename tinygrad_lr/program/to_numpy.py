@@ -326,7 +326,7 @@ def _program(
     requires = Requirements(data, before, lowering.place)
     if before:
         body.insert(0, f"# to be given with other data: {requires}")
-    outputs = [ast.unparse(writer.expression(x)) for x in returned]
+    outputs = [ast.unparse(writer.output(x)) for x in returned]
     modules = sorted(name for name in writer.modules if name.partition(".")[0] != "np")
     source = STEP.format(
         imports="".join(f"import {name}\n" for name in modules),
@@ -438,7 +438,7 @@ def _prove(
             f"to_numpy\n{program}"
         ) from error
     results = results if isinstance(results, tuple) else (results,)
-    exact = all(np.asarray(x).dtype != np.float32 for x in expected)
+    exact = all(np.asarray(x).dtype != np.float32 for x in (*expected, *results))
     rtol, rounding = (1e-7, 1e-12) if exact else (1e-3, 1e-5)
     noise = rounding * max(map(largest, grads.values()), default=0.0)  # of what cancels
     slopes = [np.inf, *(np.abs(grads[x]) for x in wrt)]
@@ -446,7 +446,8 @@ def _prove(
         near = np.isclose(x, y, rtol=rtol, atol=rtol * largest(y) + noise, equal_nan=True)
         # Adam makes whole steps of rounding
         near |= slope <= 1e3 * noise if optimizer else False
-        if not near.all() or np.asarray(x).dtype != y.dtype:
+        wider = y.dtype == np.float32 != getattr(x, "dtype", np.float32)
+        if not near.all() or wider:
             raise RecordingError(
                 f"the program would not be right for {batches.size} samples: it gives {x!r}, and "
                 f"the function {y!r}. This is a fault of to_numpy\n{program}"
