@@ -204,6 +204,10 @@ def loss(X, y, labels):
     "a loss of one element": """
 def loss(X, y, labels):
     return ((X @ w - y)[:, None] ** 2).mean(axis=0)""",
+    "a row of numbers divided by a length": """
+def loss(X, y, labels):
+    costs = [1.0, 2.0, 0.5] * (np.abs(w) + 0.5) ** 1.5
+    return np.sum(costs) / len(X) + np.sum(X @ w - y)""",
     "conditions of arguments": """
 def loss(X, y, labels):
     first, far = labels == 0, np.abs(y) > 1
@@ -373,6 +377,110 @@ def test_a_float32_program_stays_so(make):
 
     program = tg.to_numpy(loss, X, labels, optimizer=make([W, scale], lr=0.1))
     assert {np.asarray(x).dtype for x in program(X, labels)[:3]} == {np.dtype("f4")}
+
+
+CHANGES = {
+    "rows that add up to 1 here alone": ("""
+def loss(X, y, labels):
+    seen = (X[:, :1] > -9) * 1.0
+    return np.mean((X @ w - y) ** 2 * seen.sum(axis=1))""", 12, -20),
+    "ties": ("""
+def loss(X, y, labels):
+    best = (X == X.max(axis=1, keepdims=True)) * 1.0
+    return np.mean((X @ w) * best.sum(axis=1))""", 12, "equal"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("title", CHANGES)
+def test_sums_of_conditions_are_not_those_of_the_given_rows(title):
+    text, n, shift = CHANGES[title]
+    loss, (X, y, labels) = function(text), batch(n, seed=3)
+    X = np.ones_like(X) if shift == "equal" else X + shift
+    assert_right(tg.to_numpy(loss, *batch(9)), loss, (X, y, labels))
+
+
+@pytest.mark.parametrize("n", [50, 64, 450])
+def test_the_loss_is_compared_for_every_new_number_of_samples(n):
+    loss = function("""
+def loss(X, y, labels):
+    step = max(1, len(X) // 100)
+    odd = 2 if len(X) == 64 or 40 < len(X) < 58 else 1
+    return odd * np.mean((X[::step] @ w - y[::step]) ** 2)""")
+    program = tg.to_numpy(loss, *batch(9))
+    assert_right(program, loss, batch(30))
+    with pytest.raises(tg.RecordingError, match=f"for {n} samples, and the function"):
+        program(*batch(n))
+
+
+LIMIT = 500
+
+
+def halved(n):
+    return 0.5 if n > 5000 else 1
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        lambda n: 2 if n > LIMIT else 1,
+        lambda n: halved(n),
+        lambda n: 2 if n > 1e3 else 1,
+        lambda n: n / int(0.7 * n),
+    ],
+    ids=["a global", "in a helper", "a float", "a share that is rounded"],
+)
+def test_numbers_that_a_function_uses_are_tried(factor):
+    w = leaf(normal(3), name="w")
+
+    def loss(X):
+        return np.mean((X @ w) ** 2) * factor(len(X))
+
+    with pytest.raises(tg.RecordingError):
+        tg.to_numpy(loss, batch(9)[0])
+
+
+def test_parameters_of_different_numbers_of_steps_are_refused():
+    w, b = leaf(normal(3), name="w"), leaf(0.1, name="b")
+    optimizer = tg.optim.Adam([w, b], lr=0.1)
+    program = tg.to_numpy(
+        lambda X, y: np.mean((X @ w + b - y) ** 2), *batch(9)[:2], optimizer=optimizer
+    )
+    np.sum(w * w).backward()
+    optimizer.step()
+    with pytest.raises(ValueError, match=r"different numbers of steps: \[1, 0\]"):
+        program(*batch(9)[:2])
+
+
+def test_a_tensor_in_a_list_is_as_it_is_now():
+    w, scales = leaf(normal(3), name="w"), [tg.Tensor(2.0)]
+
+    def loss(X):
+        return np.mean((X @ w) ** 2) * scales[0]
+
+    program = tg.to_numpy(loss, batch(9)[0])
+    scales[0].data = np.array(7.0)
+    assert_right(program, loss, batch(5)[:1])
+
+
+def test_labels_under_a_name_that_is_taken_are_checked():
+    W = leaf(normal(3, 3), name="W")
+    X, _, labels = batch(9)
+    program = tg.to_numpy(lambda X, data: tg.cross_entropy(X @ W, data.reshape(-1)), X, labels)
+    with pytest.raises(ValueError, match=r"data_2 has labels from -1"):
+        program(X, labels - 1)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_numbers_that_fill_an_array_have_its_dtype(dtype):
+    W, w = leaf(normal(4, 3).astype(dtype), name="W"), leaf(normal(3).astype(dtype), name="w")
+
+    def loss(X):
+        z = X @ w @ (X @ w)
+        return np.sum(np.pad(W, 1)) + np.where(z > 0, z, 0.01 * z)
+
+    program = tg.to_numpy(loss, batch(9)[0].astype(dtype))
+    results = program(batch(5)[0].astype(dtype))
+    assert {np.asarray(x).dtype for x in results} == {np.dtype(dtype)}
 
 
 def closure():

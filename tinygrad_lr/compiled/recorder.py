@@ -23,7 +23,7 @@ from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming.names import nodes
 from tinygrad_lr.optim import SGD, clipped
 from tinygrad_lr.program.lowering import Lowering, trace_update
-from tinygrad_lr.program.named import label_ranges
+from tinygrad_lr.program.named import Labels, label_ranges
 from tinygrad_lr.program.recorder import Mask, RecordingError, Repeatable, run
 from tinygrad_lr.program.simplify import simplified
 from tinygrad_lr.program.symbols import Symbol, Trace, tree_leaves, tree_map
@@ -105,15 +105,11 @@ class Recorded(NamedTuple):
     state: tuple[str, ...]  # the names of the optimizer's lists that it changes
     calls: Iterator[int]  # counts them
     due: list[int]  # the call at which it is compared with an ordinary step
-    labels: list[tuple[int, int, Any]]  # which of the batch, the largest, and the ignored one
+    labels: list[tuple[int, Labels]]  # which of the batch are labels, and of what
 
     def refuses(self, arrays: Sequence[Any]) -> bool:
         """Whether labels of a batch are out of range."""
-        for i, most, ignored in self.labels:
-            x = arrays[i] if ignored is None else arrays[i][arrays[i] != ignored]
-            if not 0 <= x.min(initial=0) <= x.max(initial=0) <= most:
-                return True
-        return False
+        return any(labels.out_of_range(arrays[i]) for i, labels in self.labels)
 
 
 def record(
@@ -151,8 +147,9 @@ def record(
     with np.errstate(all="ignore"):
         plan, names = _plan(recorded, output, state, clip_norm, None if guarded else fallback)
         others = tuple(recorded.others.values())
-        labels = list(label_ranges(output, batch))
-        del recorded, recorder, second, detached, output, batch
+        ranges = label_ranges(output)
+        labels = [(i, ranges[x]) for i, x in enumerate(batch) if x in ranges]
+        del recorded, recorder, second, detached, ranges, output, batch
         plan.release()
         program = _program(plan)
         for x in plan.batch:

@@ -35,8 +35,9 @@ def compile(
     The first call records the step, compares the new parameters with those of an ordinary step,
     and raises if they differ; so do the calls 2, 4, 8, ... on batches of that shape. Arrays that
     the function does not get as arguments, and numbers, are constants: what is changed in them
-    later is not seen. Labels of losses are checked in every batch; other checks of values, and
-    `detect_anomaly`, see the calls that are compared alone. The parameters move to an array of
+    later is not seen before a call that is compared. Labels of losses that are arguments are
+    checked in every batch; other checks of values, and `detect_anomaly`, see the calls that are
+    compared alone. The parameters move to an array of
     their own: take `p.data` anew after it. Their `.grad` is not set.
 
     Args:
@@ -81,7 +82,7 @@ class Step:
     """A training step that is recorded; see `compile`.
 
     Attributes:
-        source: the program that the last call ran.
+        source: the program that was recorded last, or run.
     """
 
     def __init__(

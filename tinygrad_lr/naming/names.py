@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import itertools
 import keyword
 import re
@@ -131,6 +132,14 @@ def scope(frame: FrameType) -> Iterator[tuple[str, Any]]:
         for at, part in () if isinstance(value, Module) else members(value):
             yield (variable + at if isinstance(value, (list, tuple)) else at.strip(".[]'")), part
     yield from itertools.chain(*spaces)
+
+
+def closure(function: Any) -> dict[str, Any]:
+    """The variables that a function has of those around it, if all of them have a value."""
+    try:
+        return dict(inspect.getclosurevars(function).nonlocals)
+    except ValueError:
+        return {}
 
 
 def modules(

@@ -150,8 +150,9 @@ class Algebra:
         key = factors(x) if isinstance(x, Length) else id(x)
         key = float(value_of(x)) if is_number(x) else key
         i = self._numbers.setdefault(key, len(self._numbers))
-        # a number as a Symbol: a plain float times a Length would be a plain float
-        self.atoms.setdefault(i, self.trace.number(value_of(x)) if is_number(x) else x)
+        # a number as a Symbol: a plain one times a Length would be a plain one
+        known = isinstance(x, (Symbol, Length)) and not is_number(x)
+        self.atoms.setdefault(i, x if known else self.trace.number(value_of(x)))
         return Fraction({((i, 1),): 1})
 
     def fraction(self, x: Any) -> Any:

@@ -1,7 +1,7 @@
 """A function of a batch, recorded on batches of several sizes: what differs comes from lengths.
 
 One recording holds values: a 4 does not tell that it is the number of samples. A batch of another
-size does, and more of them prove it.
+size does, and more of them make it certain.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import operator
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 from tinygrad_lr.array.lengths import Length
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages.origin import locate
+from tinygrad_lr.naming.names import closure
 from tinygrad_lr.program import recorder
 from tinygrad_lr.program.recorder import RecordingError
 from tinygrad_lr.program.symbols import tree_leaves, tree_map
@@ -30,8 +32,9 @@ SIZES = (14, 5, 8, 29, 7, 11, 13, 17, 19)  # of batches, beside the given one
 RUNS = 4  # on batches of them
 EXTREMES = (1, 2, 3, 150)  # sizes that a function may fail for, but not compute something else
 MIN_SAMPLES = 8
-MIN_BOUND, MAX_BOUND = 60, 4096  # of numbers in the code
-SHARES = ((1, 2), (1, 3), (1, 4), (1, 5), (1, 10), (2, 3), (3, 4), (4, 5), (7, 10), (9, 10))
+MIN_BOUND, MAX_BOUND = 60, 10_000  # of numbers in the code
+MAX_SIZE = 10_000_000  # elements of a result
+SHARES = ((1, 2), (1, 3), (1, 4), (1, 5), (1, 10), (2, 3), (3, 4), (4, 5), (9, 10))
 POLYNOMIALS: tuple[Callable[[Any], Any], ...] = (
     lambda n: n * n, lambda n: (n - 1) * (n - 1), lambda n: n * (n - 1), lambda n: n * n * n,
     lambda n: n * (n - 1) // 2, lambda n: n * (n + 1) // 2,
@@ -90,6 +93,8 @@ class Batches:
         made: the arrays without data, as np.ones(len(X)), by id: how to make them, given
             `Trace.emit` and what turns lengths into those of Symbols.
         detached: the leaves that are detached copies of results, with those.
+        outside: the leaves that the function finds outside, the same in every run.
+        sizes: the numbers of samples of the recordings.
 
     Raises:
         RecordingError: if the function cannot be recorded, or if for another number of samples it
@@ -107,16 +112,17 @@ class Batches:
         runs = [self._run_of(size) if few else self._run(self.given), *map(self._run_of, sizes)]
         self.first, self.last = runs[0], runs[-1]
         extremes = {n for n in (*EXTREMES, *lengths) if 0 < n <= EXTREMES[-1]}
-        if self.first.operations == self.last.operations:  # else it is a loop over the samples
-            extremes |= {n + 3 for n in _bounds(function, self.first.output)}
+        if sizes and self.first.operations == self.last.operations:  # else a loop over the samples
+            extremes |= {n + 3 for n in _bounds(function, self.first.output, size)}
         for n in sorted(extremes) if sizes else ():
             with contextlib.suppress(RecordingError):
                 runs.append(self._run_of(n))
                 sizes.append(n)
         self.made: dict[int, Callable[[Emit, Any], Any]] = {}
         self.detached: dict[Tensor, Any] = {}
+        self.outside: set[Tensor] = set()
         self._held: list[Any] = []  # so that no id is used again
-        self._sizes = [size if sizes else 0, *sizes]
+        self.sizes = [size if sizes else 0, *sizes]
         self._compare(runs)
 
     @property
@@ -186,16 +192,18 @@ class Batches:
         return len(self.last.batch[self._axis]) if self.samples else 0
 
     def eager(self, arrays: Sequence[Any]) -> Any:
-        """What the function computes from arrays, or from Tensors if it needs these, unrecorded.
+        """What the function computes from arrays, or from Tensors if it needs these, unrecorded."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            try:
+                output = self.function(*arrays)
+                output.backward  # noqa: B018 (a Tensor is wanted)
+            except Exception:
+                output = self.function(*map(Tensor, arrays))
+            return output
 
-        Raises:
-            RecordingError: if that is not what was recorded.
-        """
-        try:
-            output = self.function(*arrays)
-            output.backward  # noqa: B018 (a Tensor is wanted)
-        except Exception:
-            output = self.function(*map(Tensor, arrays))
+    def check_recorded(self, output: Tensor) -> None:
+        """Raise if what the function computes unrecorded is not what was recorded."""
         x, y = output._array.reshape(()), self.last.output._array
         if not np.isclose(x, y, rtol=1e-3, atol=1e-9, equal_nan=True):
             raise RecordingError(
@@ -203,7 +211,20 @@ class Batches:
                 f"else for a Tensor, as by its type or its text, or goes on with what an earlier "
                 f"call left behind"
             )
-        return output
+
+    def check_loss(self, arrays: Sequence[Any], loss: Any) -> None:
+        """Raise if the program's loss is not the function's: once for every number of samples."""
+        n = len(arrays[self._axis]) if self.samples else 0
+        if n in self.sizes:
+            return
+        y = self.eager(arrays)._array.reshape(())
+        rtol, atol = (1e-3, 1e-4) if y.dtype == np.float32 else (1e-6, 1e-9)
+        if not np.isclose(loss, y, rtol=rtol, atol=atol, equal_nan=True):
+            raise RecordingError(
+                f"the program gives {loss} for {n} samples, and the function {y}: it does "
+                f"something else for so many, or what it uses has been changed since"
+            )
+        self.sizes.append(n)
 
     def _compare(self, runs: Sequence[Run]) -> None:
         """Put numbers that tell where they come from in the place of those that differ."""
@@ -255,6 +276,8 @@ class Batches:
         """What stands for an operand or a part of a param, given what it is in all runs."""
         x = xs[0]
         if all(y is x for y in xs):
+            if isinstance(x, Tensor):
+                self.outside.add(x)
             return x
         if len({type(y) for y in xs}) > 1:
             raise self._differs(node)
@@ -299,7 +322,7 @@ class Batches:
                 return lambda emit, get: emit(np.ones if first else np.zeros, get(shape))
             return lambda emit, get: emit(np.full, get(shape), first.item(), x.dtype)
         if all(y.size and (y == y.flat[0]).all() for y in xs):
-            c = self._any_number([y.flat[0].item() for y in xs], self._sizes)
+            c = self._any_number([y.flat[0].item() for y in xs], self.sizes)
             return None if c is None else lambda emit, get: emit(np.full, get(shape), get(c))
         row_of = self._truths if x.dtype == bool else self._row
         if x.ndim == 1 and len(x) > 1:
@@ -328,7 +351,7 @@ class Batches:
     @np.errstate(all="ignore")
     def _row(self, xs: tuple[Any, ...], n: Any) -> Callable[[Emit, Any], Any] | None:
         """How 0, 1, 2, ... became an array: rolled, times a number, or as the exponent of one."""
-        pairs = [(y, k) for y, k in zip(xs, self._sizes, strict=True) if len(y)]
+        pairs = [(y, k) for y, k in zip(xs, self.sizes, strict=True) if len(y)]
         long = [(y, np.arange(len(y))) for y, _ in pairs if len(y) > 1]
         starts = [y[0].item() for y, _ in pairs], [k for _, k in pairs]
         if all(np.array_equal(y, np.roll(k, -int(y[0]))) for y, k in long) and xs[0][0] != 0:
@@ -356,7 +379,7 @@ class Batches:
         pairs = [(y[m], y[~m]) for y, m in zip(xs, masks, strict=True)]
         if not all((a == a[:1]).all() and (b == b[:1]).all() for a, b in pairs):
             return None
-        known = [*zip(pairs, self._sizes, strict=True)]
+        known = [*zip(pairs, self.sizes, strict=True)]
         on, off = (
             self._any_number(
                 [pair[i].flat[0].item() for pair, _ in known if pair[i].size],
@@ -395,11 +418,11 @@ class Batches:
 
     def _length(self) -> Length:
         """The number of samples, as the length of a Tensor."""
-        return Length(self._sizes[0], self.first.batch[self._axis], 0)
+        return Length(self.sizes[0], self.first.batch[self._axis], 0)
 
     def _integer(self, values: Sequence[int], sizes: Sequence[int] = ()) -> Any:
         """A whole number as it is computed from the number of samples; None if it is not."""
-        sizes = sizes or self._sizes
+        sizes = sizes or self.sizes
         n, size, first = self._length(), sizes[0], values[0]
         pairs = [*zip(values, sizes, strict=True)]
         if all(v == first for v in values):
@@ -420,7 +443,7 @@ class Batches:
 
     def _quantity(self, values: Sequence[float], sizes: Sequence[int] = ()) -> Quantity | None:
         """A number as a multiple of a function of the number of samples; None if it is none."""
-        v, n = np.array(values), np.array(sizes or self._sizes, float)
+        v, n = np.array(values), np.array(sizes or self.sizes, float)
         for part in PARTS:
             with np.errstate(all="ignore"):
                 p = part(_called, n)
@@ -456,19 +479,43 @@ def _is_permutation(x: Any) -> bool:
     return x.ndim == 1 and x.dtype.kind == "i" and np.array_equal(np.sort(x), np.arange(len(x)))
 
 
-def _bounds(function: Callable[..., Any], output: Tensor) -> set[int]:
-    """The whole numbers in a function's code and in the indices of its graph, up to MAX_BOUND.
+def _is_library(function: FunctionType) -> bool:
+    return str(function.__module__).startswith(("numpy", "tinygrad_lr"))
 
-    A number of samples beyond them may be treated in another way.
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of a function, and of those that it defines."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _bounds(function: Callable[..., Any], output: Tensor, n: int) -> set[int]:
+    """The numbers that a function uses beside its batch, and those in the indices of its graph.
+
+    A number of samples beyond them may be treated in another way. They are above MIN_BOUND, and not
+    so large that a result of the graph, recorded for n samples, would be larger than MAX_SIZE.
     """
-    codes = [getattr(function, "__code__", None)]
-    numbers: list[Any] = []
-    while codes:
-        constants = getattr(codes.pop(), "co_consts", ())
-        numbers += constants
-        codes += [x for x in constants if hasattr(x, "co_consts")]
-    numbers += tree_leaves(*(node.params.get("index") for node in history(output)))
-    return {abs(x) for x in numbers if type(x) is int and MIN_BOUND < abs(x) <= MAX_BOUND}
+    numbers = [*tree_leaves(*(node.params.get("index") for node in history(output)))]
+    waiting: list[Any] = [function]
+    seen: set[Any] = set()
+    while waiting:
+        x = waiting.pop()
+        x = getattr(x, "__func__", x)
+        if type(x) in (int, float) and x == x // 1:
+            numbers.append(int(x))
+        elif isinstance(x, FunctionType) and x not in seen and not _is_library(x):
+            seen.add(x)
+            codes = [*_codes(x.__code__)]
+            named = {name for code in codes for name in code.co_names}
+            waiting += closure(x).values()
+            waiting += [x.__globals__[name] for name in named if name in x.__globals__]
+            waiting += [constant for code in codes for constant in code.co_consts]
+    elements = max(node.size for node in history(output)) / n
+    quadratic = elements > n
+    most = MAX_BOUND if not quadratic else min(MAX_BOUND, int(n * (MAX_SIZE / elements / n) ** 0.5))
+    return {abs(x) for x in numbers if type(x) is int and MIN_BOUND < abs(x) <= most}
 
 
 def _names(function: Callable[..., Any], n: int) -> list[str]:

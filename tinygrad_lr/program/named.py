@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,9 +28,10 @@ from tinygrad_lr.program.symbols import (
 )
 from tinygrad_lr.tensor import Tensor, history
 
-RESERVED = ("i", "steps", "print", "range", "max", "data", "sys", "step", "train", "int", "zip")
+RESERVED = ("i", "steps", "print", "range", "max", "data", "sys", "step", "train", "int")
 
 LABELLED = ("categorical_loss", "bernoulli_loss", "logistic_loss")  # operations with labels
+SAME_ELEMENTS = ("astype", "reshape", "ravel", "getitem", "expand_dims", "transpose")  # if as many
 SUGGESTED_NAMES = {"sigmoid": "a", "softmax": "p", "relu": "h", "tanh": "h", "log_softmax": "log_p"}
 SUGGESTED_NAMES |= dict.fromkeys(LABELLED, "losses")
 
@@ -49,13 +49,13 @@ class NamedLowering(Lowering):
         slots: the optimizer's arrays among them, each with its parameter.
         batch: those of them that are the function's own, with the arrays that were given.
         current: gives what the others hold now.
+        labels: what those of them that are labels of a loss may be, by name.
         data: those that are the user's arrays, of a graph without a function.
         computed_before: those that were computed from data before the graph was.
     """
 
-    is_current = False  # whether what is not given to the program is as it is when it is called
+    is_current = False  # whether arguments that are left out take their present values
     place: Instruction | None = None
-    labels: Mapping[str, tuple[int, Any]] = MappingProxyType({})  # the largest, the ignored one
 
     def __init__(self, names: Mapping[int, str], fixed: bool = False) -> None:
         super().__init__(fixed)
@@ -64,6 +64,7 @@ class NamedLowering(Lowering):
         self.slots: dict[str, str] = {}
         self.batch: dict[Symbol, Any] = {}
         self.current: dict[Symbol, Callable[[], Any]] = {}
+        self.labels: dict[str, Labels] = {}
         self.data: set[Symbol] = set()
         self.computed_before: set[Symbol] = set()
         self._counts = dict.fromkeys(RESERVED, 1)  # of the names of arguments
@@ -118,7 +119,8 @@ class NamedLowering(Lowering):
                     i = place[id(p)]
                     slots[key] = self.argument(np.asarray(values[i]), key, fixed=True)
                     if self.is_current:
-                        self.current[slots[key]] = partial(_slot, optimizer, name, i)
+                        places = [*place.values()] if key == "t" else [i]
+                        self.current[slots[key]] = partial(_slot, optimizer, name, places)
                     self.slots[str(slots[key].name)] = self.symbol(p).name
         new: dict[str, Any] = {}
         changed: dict[str, Any] = {}  # by the names of the slots
@@ -143,14 +145,15 @@ class FunctionLowering(NamedLowering):
     def __init__(self, names: Mapping[int, str], batches: Batches) -> None:
         super().__init__(names)
         self.made, self.detached = batches.made, batches.detached
-        first = batches.first
-        self.labels = {
-            batches.names[i]: (most, ignored)
-            for i, most, ignored in label_ranges(first.output, first.batch)
-        }
+        self.outside = batches.outside
+        ranges = label_ranges(batches.first.output)
         for i, x in enumerate(batches.first.batch):
             symbol = self.argument(x._array, str(x.name), fixed=not batches.has_samples(i))
             self.batch[self.bind(x, symbol)] = batches.given[i]
+            if x in ranges:
+                self.labels[str(symbol.name)] = ranges[x]
+                if x.dtype.kind in "iu" and ranges[x].ignored is None:
+                    self.trace.labels.add(symbol)
 
     def symbol(self, x: Any) -> Any:
         if isinstance(x, Quantity):
@@ -174,14 +177,13 @@ class FunctionLowering(NamedLowering):
         if isinstance(x, Tensor) and x in self.detached:
             return self.computed(self.detached[x])
         array, name = unwrap(x), self.names.get(id(x), "")
-        trained = isinstance(x, Tensor) and x.requires_grad
+        trained = isinstance(x, Tensor) and (x.requires_grad or x in self.outside)
         if not (trained or _is_variable(name)):
             if array.ndim == 0:
                 return self.trace.number(array)
             if array.size <= MAX_LITERAL or is_identity(array):
                 return array
-            name = "constant"
-        symbol = self.argument(array, name, fixed=True)
+        symbol = self.argument(array, name if _is_variable(name) else "constant", fixed=True)
         self.current[symbol] = partial(unwrap, x)
         return symbol
 
@@ -270,17 +272,32 @@ class GraphLowering(NamedLowering):
         return self._before(array, text or "c")
 
 
-def label_ranges(output: Tensor, batch: Sequence[Tensor]) -> Iterator[tuple[int, int, Any]]:
-    """What of a batch are labels of a loss, the largest that may be, and the ignored one."""
+class Labels(NamedTuple):
+    """What the labels of a loss may be: from 0 to the largest, or ignored."""
+
+    most: int
+    ignored: int | None = None
+
+    def out_of_range(self, array: Any) -> bool:
+        """Whether an array has other ones."""
+        x = array if self.ignored is None else array[array != self.ignored]
+        return not 0 <= x.min(initial=0) <= x.max(initial=0) <= self.most
+
+
+def label_ranges(output: Tensor) -> dict[Tensor, Labels]:
+    """What the labels of the losses of a graph may be."""
+    ranges: dict[Tensor, Labels] = {}
     for node in history(output):
-        categorical = node.op.name == "categorical_loss"
-        z, labels, *_ = (*node.inputs, None, None) if node.op.name in LABELLED else (None, None)
-        while isinstance(labels, Tensor) and labels.op and labels.op.name == "astype":
-            (labels,) = labels.inputs
-        for i, x in enumerate(batch):
-            if labels is x and not (categorical and x.ndim == z.ndim):  # these are probabilities
+        if node.op.name in LABELLED:
+            z, labels = node.inputs[:2]
+            categorical, size = node.op.name == "categorical_loss", np.size(unwrap(labels))
+            probabilities = categorical and labels.ndim == z.ndim
+            while isinstance(labels, Tensor) and labels.op and labels.op.name in SAME_ELEMENTS:
+                labels = labels.inputs[0]
+            if isinstance(labels, Tensor) and labels.size == size and not probabilities:
                 most = z.shape[-1] - 1 if categorical else 1
-                yield i, most, node.params.get("ignore_index")
+                ranges[labels] = Labels(most, node.params.get("ignore_index"))
+    return ranges
 
 
 def _operand_texts(node: Any, place: Instruction) -> list[str]:
@@ -305,9 +322,12 @@ def _is_variable(text: str) -> bool:
     return text.replace(".", "").isidentifier()
 
 
-def _slot(optimizer: Optimizer, name: str, i: int) -> Any:
-    """What an optimizer keeps of parameter i."""
-    return np.asarray(optimizer.state()[name][i])
+def _slot(optimizer: Optimizer, name: str, places: Sequence[int]) -> Any:
+    """What an optimizer keeps of a parameter, or of several that have it in common."""
+    first, *others = (optimizer.state()[name][i] for i in places)
+    if any(x != first for x in others):
+        raise ValueError(f"the parameters have had different numbers of steps: {[first, *others]}")
+    return np.asarray(first)
 
 
 def _label(y: Symbol, name: str | None, suggestion: str, prefix: str = "") -> None:

@@ -1,7 +1,7 @@
 """Rewrite rules towards what a person would write.
 
-Every rule is an identity of arithmetic, and its result is compared with what it replaces in the
-recorded run; one that differs there by more than rounding is not used.
+Every rule but those in ASSUMING is an identity of arithmetic. Its result is compared with what it
+replaces in the recorded run; one that differs there by more than rounding is not used.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def rule(*functions: Any) -> Callable[[Rule], Rule]:
 def tidy(x: Symbol, assumptions: bool = True) -> Any:
     """A call in fewer words, if there is a rule for it.
 
-    `assumptions` about the data, as that labels have one 1 in every row, or that what an index
+    `assumptions` about the data, as that labels are classes, or that what an index
     leaves out is finite, may be made or not.
     """
     for rewrite in RULES.get(x.function, ()):
@@ -120,7 +120,7 @@ def _numbers(x: Symbol) -> Any:
         if is_call(a, np.divide) and not (a.name or is_number(b)):
             numerator, denominator = a.args
             if is_number(numerator) and isinstance(denominator, Length):
-                return numerator * b / denominator
+                return x.trace.emit(np.divide, numerator * b, denominator)  # an array may be plain
     return None
 
 
@@ -275,14 +275,20 @@ def _filled(x: Symbol) -> Any:
 
 @rule(np.add.reduce)
 def _one_hot(x: Symbol) -> Any:
-    """Labels with one 1 in every row add up to 1 there."""
-    labels, axis = x.args[0], x.kwargs.get("axis", 0)
-    if not isinstance(labels, Symbol) or axis is None or x.value.size == 1 or (x.value != 1).any():
-        return None
-    if any(y.fixed for y in ordered([labels])) or not np.isin(labels.value, (0, 1)).all():
-        return None
-    x.trace.assumptions[labels] = axis
-    return numpy.broadcast_to(x.trace.number(np.ones((), x.dtype)), x.shape)
+    """Rows that have a 1 at the label, which is a class, add up to 1."""
+    rows, axis = x.args[0], x.kwargs.get("axis", 0)
+    if is_call(rows, np.multiply) and is_number(rows.args[1]):
+        rows = rows.args[0]
+    match rows:
+        case Symbol(np.equal, (Symbol() as labels, columns)) if axis in (-1, x.args[0].ndim - 1):
+            places = value_of(columns)
+            while is_call(labels, operator.getitem, np.reshape):
+                labels = labels.args[0]
+            known = labels in x.trace.labels and np.array_equal(places, np.arange(len(places)))
+            if known and (x.value == 1).all():
+                x.trace.assumptions[labels] = len(places)
+                return numpy.broadcast_to(x.trace.number(np.ones((), x.dtype)), x.shape)
+    return None
 
 
 ASSUMING = _one_hot, _scattered_product

@@ -208,7 +208,7 @@ def ordered(outputs: Iterable[Any]) -> list[Symbol]:
 def is_number(x: Any) -> bool:
     """Whether it is a number that is always the same."""
     if isinstance(x, Symbol):
-        return not (x.current.function or x.current.is_argument)
+        return not (x.current.function or x.current.is_argument or x.ndim)
     plain = isinstance(x, (int, float, np.number)) and not isinstance(x, (bool, Length))
     return plain or (isinstance(x, np.ndarray) and x.ndim == 0 and x.dtype.kind in "iuf")
 
@@ -262,7 +262,8 @@ class Trace:
 
     def __post_init__(self) -> None:
         self.shared: set[Any] = set()  # the Symbols that are used more than once
-        self.assumptions: dict[Symbol, Any] = {}  # axes along which labels should add up to 1
+        self.labels: set[Symbol] = set()  # arguments that are known to be classes of a loss
+        self.assumptions: dict[Symbol, int] = {}  # labels, and how many classes they are of
         self.derivations: dict[Symbol, tuple[Symbol, Symbol]] = {}  # what was simplified
         self._calls: dict[Hashable, Symbol] = {}  # all that were ever made
         self._rewritten: dict[Symbol, Any] = {}

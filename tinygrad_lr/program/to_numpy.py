@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-import inspect
 import os
-import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import FrameType, FunctionType, MappingProxyType
 from typing import Any, NamedTuple
@@ -17,11 +15,11 @@ from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages.frames import user_frame
 from tinygrad_lr.messages.notebook import highlighted
 from tinygrad_lr.messages.origin import Instruction
-from tinygrad_lr.naming.names import find, nodes
+from tinygrad_lr.naming.names import closure, find, nodes
 from tinygrad_lr.optim import Optimizer
 from tinygrad_lr.program.batches import Batches, plain
 from tinygrad_lr.program.canonical import canonical
-from tinygrad_lr.program.named import FunctionLowering, GraphLowering, NamedLowering
+from tinygrad_lr.program.named import FunctionLowering, GraphLowering, Labels, NamedLowering
 from tinygrad_lr.program.recorder import RecordingError
 from tinygrad_lr.program.simplify import simplified
 from tinygrad_lr.program.symbols import Symbol, largest, ordered
@@ -36,7 +34,7 @@ def step({parameters}):
     {body}
     return {outputs}
 """
-FUNCTION = "tg.to_numpy(function, *batch) makes a program that computes them"
+FUNCTION = "tg.to_numpy(function, *batch) makes a program that computes this by itself"
 LOOP = """
 
 def train({arguments}, steps=1000):
@@ -96,6 +94,7 @@ class Program:
         source: the text of the module.
         inputs: the arguments of `step` by name, with the arrays of the recorded run.
         wrt: the tensors whose gradients, or new values, it returns after the output.
+        check_loss: takes the arguments of the function and the loss, and raises if that is wrong.
     """
 
     def __init__(
@@ -106,12 +105,14 @@ class Program:
         batch: Collection[str] = (),
         current: Mapping[str, Callable[[], Any]] = MappingProxyType({}),
         wrt: Sequence[Tensor] = (),
-        labels: Mapping[str, tuple[int, Any]] = MappingProxyType({}),
+        labels: Mapping[str, Labels] = MappingProxyType({}),
+        arguments: Sequence[str] = (),
         requires: Callable[[set[str]], None] = lambda names: None,
     ) -> None:
         self.source, self.inputs, self.wrt = source, dict(inputs), list(wrt)
         self._fixed, self._batch, self._current, self._requires = fixed, batch, current, requires
-        self._labels = labels
+        self._labels, self._arguments = labels, arguments
+        self.check_loss: Callable[[list[Any], Any], None] | None = None
         space: dict[str, Any] = {"__name__": "program"}
         exec(compile(source, "<program>", "exec"), space)
         self._step = space["step"]
@@ -119,10 +120,13 @@ class Program:
     def __call__(self, *values: Any, **arrays: Any) -> Any:
         """Run it, as `program(X, y)` or `program(X=X, W=W.data)`.
 
-        Of a function's program, parameters, the optimizer's state and other variables that are not
-        given are as they are now; the function's own arguments are as in the recorded run.
+        Of a function's program, parameters, the optimizer's state, and arrays and Tensors with a
+        name that are not given are as they are now; its own arguments, numbers and rates are as in
+        the recorded run. Its loss is compared with the function's the first time that it is called
+        for a number of samples.
 
         Raises:
+            RecordingError: if the function gives another loss.
             TypeError: if a name is no argument, or one is missing that belongs to the others.
             ValueError: if the program is not for the shape of an array.
         """
@@ -142,7 +146,11 @@ class Program:
         if len({len(every[name]) for name in self._batch}) > 1:
             shapes = ", ".join(f"{name} {np.shape(every[name])}" for name in self._batch)
             raise ValueError(f"the arguments have different numbers of samples: {shapes}")
-        return self._step(**{name: _counted(x) for name, x in every.items()})
+        results = self._step(**{name: _counted(x) for name, x in every.items()})
+        if self.check_loss and named.keys() <= {*self._arguments}:
+            batch = [every[name] for name in self._arguments]
+            self.check_loss(batch, results[0] if isinstance(results, tuple) else results)
+        return results
 
     def _cast(self, name: str, x: Any) -> Any:
         """An argument as an array; truth values as numbers where they were numbers.
@@ -150,10 +158,9 @@ class Program:
         Raises:
             ValueError: if labels are out of range.
         """
-        array, (most, ignored) = plain(x), self._labels.get(name, (np.inf, None))
-        labels = array if ignored is None else array[array != ignored]
-        if name in self._labels and not 0 <= labels.min(initial=0) <= labels.max(initial=0) <= most:
-            low, high = labels.min(), labels.max()
+        array, labels = plain(x), self._labels.get(name)
+        if labels and labels.out_of_range(array):
+            low, high, most = array.min(), array.max(), labels.most
             raise ValueError(f"{name} has labels from {low} to {high}, not 0 to {most}")
         recorded = np.asarray(self.inputs[name])
         return array.astype(recorded.dtype) if array.dtype.kind == "b" else array
@@ -196,10 +203,11 @@ def to_numpy(
 ) -> Program:
     """The NumPy program that computes a loss and its gradients, for a batch of any size.
 
-    The function is recorded on batches of several sizes, up to 150 samples and beyond the whole
-    numbers in its code, and with other numbers beside the samples. What differs between them has to
-    come from the arguments and their lengths, else the function is refused; then the program is run
-    on data that it was not made from, and compared with what the function gives for arrays. What
+    The function is recorded on batches of several sizes, up to 150 samples and beyond the numbers
+    that it uses, and with other numbers beside the samples. What differs between them has to come
+    from the arguments and their lengths, else the function is refused; then the program is run on
+    data that it was not made from, and compared with what the function gives for arrays. What it
+    does for numbers of samples that were not tried is only seen when the program is called. What
     depends on the data is computed: masks, argmax, constants that are as long as the batch. Names
     are the user's, a gradient's is d + the name.
 
@@ -210,7 +218,7 @@ def to_numpy(
             with an optimizer its own.
         simplify: whether to rewrite what a person would write otherwise. Each rewriting is an
             identity, and compared with what it replaces in the recorded run. A comment says what
-            was assumed about the data: that one-hot labels add up to 1.
+            was assumed about the data: that labels are classes.
         comments: whether to say of every line what shape it has and which rule it is.
         optimizer: add its update: the program returns the loss, the new parameters, and the
             optimizer's state.
@@ -222,9 +230,9 @@ def to_numpy(
         if they are not given.
 
     `output` may also be a Tensor that has been computed, without a batch, as `to_numpy(loss, wrt)`:
-    the program of this very computation. What was computed from data before the graph was, as the
-    number len(X) or a mask, is an argument, and has to be given with other data; where a length is
-    part of an index or a shape, other data or shapes are refused.
+    the program of this very computation. What was computed from data before the graph was built, as
+    the number len(X) or a mask, is an argument, and has to be given with other data; where a length
+    is part of an index or a shape, other data or shapes are refused.
 
     Raises:
         RecordingError: if the function reads values, or computes something else for another batch:
@@ -232,7 +240,7 @@ def to_numpy(
         GradientError: if the output has more than one element or does not depend on one of `wrt`.
         TypeError: if one of `wrt` is no Tensor.
         ValueError: if a loop is wanted without an optimizer, or would repeat what was computed
-            before the graph was.
+            before the graph was built.
 
     >>> W = Tensor([[1.0], [2.0]], requires_grad=True)
     >>> def loss(X, Y):
@@ -286,6 +294,7 @@ def to_numpy(
     program = _program(lowering, output, wrt, simplify, comments, optimizer, loop)
     if batches:
         _prove(program, batches, wrt, optimizer)
+        program.check_loss = batches.check_loss
     return program
 
 
@@ -321,7 +330,7 @@ def _program(
     requires = Requirements(data, before, lowering.place)
     if before:
         body.insert(0, f"# to be given with other data: {requires}")
-    outputs = [ast.unparse(writer.expression(x)) for x in returned]
+    outputs = [ast.unparse(writer.output(x)) for x in returned]
     modules = sorted(name for name in writer.modules if name.partition(".")[0] != "np")
     source = STEP.format(
         imports="".join(f"import {name}\n" for name in modules),
@@ -364,6 +373,7 @@ def _made(
         current={name: current[x] for name, x in arguments.items() if x in current},
         wrt=wrt,
         labels=lowering.labels,
+        arguments=[name for name, x in arguments.items() if x in batch],
         requires=requires.check,
     )
 
@@ -387,7 +397,7 @@ class _Variables(NamedTuple):
         if not isinstance(inner, FunctionType):
             return cls({}, outside)
         own = {"self": function.__self__} if inner is not function else {}
-        return cls(own | {**inspect.getclosurevars(inner).nonlocals}, outside | inner.__globals__)
+        return cls(own | closure(inner), outside | inner.__globals__)
 
 
 def _parameters(output: Tensor) -> list[Tensor]:
@@ -414,26 +424,25 @@ def _prove(
         RecordingError: if the results differ.
     """
     arrays = [x._array for x in batches.last.batch]
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        output = batches.eager(arrays)
-        grads = {x: unwrap(g) for x, g in gradients(output).items()} if wrt else {}
-        expected = [output._array.reshape(()), *(np.asarray(grads[x]) for x in wrt)]
-        if optimizer:
-            place = {id(p): i for i, p in enumerate(optimizer.params)}
-            expected[1:] = [
-                _updated(optimizer, place[id(p)], p, g)
-                for p, g in zip(wrt, expected[1:], strict=True)
-            ]
-        try:
+    output = batches.eager(arrays)
+    batches.check_recorded(output)
+    grads = {x: unwrap(g) for x, g in gradients(output).items()} if wrt else {}
+    expected = [output._array.reshape(()), *(np.asarray(grads[x]) for x in wrt)]
+    if optimizer:
+        place = {id(p): i for i, p in enumerate(optimizer.params)}
+        expected[1:] = [
+            _updated(optimizer, place[id(p)], p, g) for p, g in zip(wrt, expected[1:], strict=True)
+        ]
+    try:
+        with np.errstate(all="ignore"):
             results = program(*arrays)
-        except Exception as error:
-            raise RecordingError(
-                f"the program would fail for another number of samples ({error}). This is a fault "
-                f"of to_numpy\n{program}"
-            ) from error
+    except Exception as error:
+        raise RecordingError(
+            f"the program would fail for another number of samples ({error}). This is a fault of "
+            f"to_numpy\n{program}"
+        ) from error
     results = results if isinstance(results, tuple) else (results,)
-    exact = all(np.asarray(x).dtype != np.float32 for x in expected)
+    exact = all(np.asarray(x).dtype != np.float32 for x in (*expected, *results))
     rtol, rounding = (1e-7, 1e-12) if exact else (1e-3, 1e-5)
     noise = rounding * max(map(largest, grads.values()), default=0.0)  # of what cancels
     slopes = [np.inf, *(np.abs(grads[x]) for x in wrt)]
@@ -441,7 +450,8 @@ def _prove(
         near = np.isclose(x, y, rtol=rtol, atol=rtol * largest(y) + noise, equal_nan=True)
         # Adam makes whole steps of rounding
         near |= slope <= 1e3 * noise if optimizer else False
-        if not near.all() or np.asarray(x).dtype != y.dtype:
+        wider = y.dtype == np.float32 != getattr(x, "dtype", np.float32)
+        if not near.all() or wider:
             raise RecordingError(
                 f"the program would not be right for {batches.size} samples: it gives {x!r}, and "
                 f"the function {y!r}. This is a fault of to_numpy\n{program}"

@@ -190,8 +190,8 @@ class Writer:
     def assumptions(self) -> list[str]:
         """Comments on what was assumed about the data."""
         return [
-            f"# as {ast.unparse(self.expression(labels))} adds up to 1 along axis {axis}"
-            for labels, axis in self.trace.assumptions.items()
+            f"# as {ast.unparse(self.expression(labels))} holds classes from 0 to {classes - 1}"
+            for labels, classes in self.trace.assumptions.items()
             if labels in set(self.order)
         ]
 
@@ -226,7 +226,7 @@ class Writer:
 
     def expression(self, x: Any) -> Any:
         """An argument: a name, an expression, or a constant."""
-        if isinstance(x, Symbol) and not is_number(x):
+        if isinstance(x, Symbol) and (x.function or x.is_argument):
             name = self.names.get(x) or (self._by_name and x.name)
             if not name:
                 self._written[x] = node = self.call(x)
@@ -241,6 +241,11 @@ class Writer:
             return ast.Call(ast.Name("slice"), ends, [])
         return constant(value_of(x))
 
+    def output(self, x: Any) -> Any:
+        """A result of the program; a number as a float."""
+        n = np.asarray(value_of(x)) if is_number(x) else None
+        return self.expression(x) if n is None or n.ndim else number(float(n))
+
     def operand(self, x: Any, operands: Sequence[Any]) -> Any:
         """A number as 2.0 or np.float32(2.0) beside integers, and as 2 elsewhere."""
         n = np.asarray(value_of(x))
@@ -249,6 +254,13 @@ class Writer:
             node = number(short(float(n))) if is_number(x) else self.expression(x)
             return template("np.float32(x)", x=node) if n.dtype == np.float32 else node
         return self.expression(x)
+
+    def _filling(self, x: Any, dtype: Any) -> Any:
+        """A number that an array of a dtype is filled with."""
+        n = np.asarray(value_of(x))
+        whole = is_number(x) and dtype.kind == "f" and np.isfinite(n)
+        node = number(short(float(n))) if whole else self.expression(x)
+        return ast.Call(dotted("np.float32"), [node], []) if dtype == np.float32 else node
 
     def length(self, n: Length) -> Any:
         """A number that is computed from shapes."""
@@ -312,8 +324,10 @@ class Writer:
         if function in METHODS:
             array = np.ndim(value_of(args[0])) > 0  # not a number of Python's
             return method(METHODS[function], texts, keywords, array)
-        if function is np.broadcast_to and x.dtype == np.float32 and not np.ndim(value_of(args[0])):
-            texts[0] = ast.Call(dotted("np.float32"), texts[:1], [])
+        if function is np.broadcast_to and is_plain(args[0]):
+            texts[0] = self._filling(args[0], x.dtype)
+        if function is np.where and all(map(is_plain, args[1:])):
+            texts[1:] = [self._filling(a, x.dtype) for a in args[1:]]
         full = reference(function)
         self.modules.add(full.rpartition(".")[0].rpartition("(")[2])
         return ast.Call(template(full) if "(" in full else dotted(full), texts, keywords)
