@@ -8,6 +8,7 @@ LayerNorm   The last axes with mean 0 and variance 1.
 BatchNorm   Each feature with mean 0 and variance 1 over the batch.
 Dropout     Some elements are 0 in training.
 Flatten     Each sample in one row.
+Buffer      A Tensor that is saved with a Module, but not trained.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from tinygrad_lr.state import fitted, read, write
 from tinygrad_lr.tensor import Tensor
 
 __all__ = [
-    "BatchNorm", "Dense", "Dropout", "Embedding", "Flatten", "LayerNorm", "Module", "Sequential",
+    "BatchNorm", "Buffer", "Dense", "Dropout", "Embedding", "Flatten", "LayerNorm", "Module",
+    "Sequential",
 ]  # fmt: skip
 Layer = Callable[[Any], Any]
 Rng: TypeAlias = "np.random.Generator | int | None"  # not loaded before it is used

@@ -164,8 +164,7 @@ class ArrayMethods(Value, metaclass=_Listing):
     var, std, prod, dot = map(_method, ("var", "std", "prod", "dot"))
     diagonal, trace, squeeze = map(_method, ("diagonal", "trace", "squeeze"))
     swapaxes, ravel, flatten = map(_method, ("swapaxes", "ravel", "ravel"))
-    # A __getattr__ would slow down all attributes.
-    for _name in FOREIGN.split():
+    for _name in FOREIGN.split():  # a __getattr__ would slow down all attributes
         locals()[_name] = ForeignName()
 
     def clip(self, min: Any = None, max: Any = None) -> Any:

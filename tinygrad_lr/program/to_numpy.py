@@ -6,7 +6,7 @@ import ast
 import copy
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from types import FrameType, FunctionType, MappingProxyType
+from types import CodeType, FrameType, FunctionType, MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -388,6 +388,7 @@ class _Variables(NamedTuple):
 
     f_locals: Mapping[str, Any]
     f_globals: Mapping[str, Any]
+    f_code: CodeType
 
     @classmethod
     def of(cls, function: Any, frame: FrameType) -> Any:
@@ -395,9 +396,9 @@ class _Variables(NamedTuple):
         inner = getattr(function, "__func__", function)
         outside = {**frame.f_globals, **frame.f_locals}
         if not isinstance(inner, FunctionType):
-            return cls({}, outside)
+            return cls({}, outside, frame.f_code)
         own = {"self": function.__self__} if inner is not function else {}
-        return cls(own | closure(inner), outside | inner.__globals__)
+        return cls(own | closure(inner), outside | inner.__globals__, inner.__code__)
 
 
 def _parameters(output: Tensor) -> list[Tensor]:
