@@ -117,7 +117,9 @@ def binary_cross_entropy_with_logits(
 
 def _one_hot(labels: Array, columns: Array) -> Array:
     """A row for each label, True in the column of its class, of as many as an array has."""
-    return labels[..., None] == np.arange(columns.shape[-1], like=unwrap(columns))
+    array = unwrap(columns)
+    like = {"like": array} if hasattr(array, "__array_function__") else {}  # a symbol's own length
+    return labels[..., None] == np.arange(columns.shape[-1], **like)
 
 
 def class_shares(z: Array, t: Array, weight: Array) -> Array:
