@@ -146,7 +146,9 @@ def binary_cross_entropy_with_logits(
 
 def _one_hot(labels: Array, columns: Array, ignore_index: int | None) -> Array:
     """A row per label, True in the column of its class, of as many as an array has; if any."""
-    rows = labels[..., None] == np.arange(columns.shape[-1], like=unwrap(columns))
+    array = unwrap(columns)
+    like = {"like": array} if hasattr(array, "__array_function__") else {}  # a symbol's own length
+    rows = labels[..., None] == np.arange(columns.shape[-1], **like)
     return rows if ignore_index is None else rows * (labels != ignore_index)[..., None]
 
 

@@ -787,8 +787,8 @@ def test_functions_without_a_derivative_take_tensors_by_name_while_all_is_record
     assert larger.op.formula == "a > b"
     with recorders.recording(Repeatable):
         order = np.argsort(a=t)
-        with pytest.raises(TypeError, match=r"np\.count_nonzero reads .* t "):
-            np.count_nonzero(a=t)
+        with pytest.raises(TypeError, match=r"np\.nonzero reads .* t "):
+            np.nonzero(a=t)
     assert_array_equal(order.data, [1, 2, 0])
     assert not order.requires_grad and order.inputs == (t,)
 

@@ -162,6 +162,9 @@ class Algebra:
             if not (4 * n).is_integer():  # it shall be written as it is
                 return self.atom(x)
             return Fraction({(): int(n) if n.is_integer() else Rational(n)} if n else {})
+        if isinstance(x, Length) and (n := factors(x)[0]) != 1:  # 2 * len(X): what divides it
+            lengths = [f for f in multiplied(x) if isinstance(f, Length)]
+            return Fraction({(): Rational(n)}) * self.atom(functools.reduce(operator.mul, lengths))
         plain = not isinstance(x, Symbol) or x.function not in ARITHMETIC or _is_mask(x)
         if plain or self.is_atom(x):
             return self.atom(x)

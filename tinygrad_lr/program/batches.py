@@ -495,7 +495,8 @@ def _bounds(function: Callable[..., Any], output: Tensor, n: int) -> set[int]:
     """The numbers that a function uses beside its batch, and those in the indices of its graph.
 
     A number of samples beyond them may be treated in another way. They are above MIN_BOUND, and not
-    so large that a result of the graph, recorded for n samples, would be larger than MAX_SIZE.
+    so large that a result of the graph, recorded for n samples, would be larger than MAX_SIZE, or
+    that it would take long.
     """
     numbers = [*tree_leaves(*(node.params.get("index") for node in history(output)))]
     waiting: list[Any] = [function]
@@ -512,9 +513,11 @@ def _bounds(function: Callable[..., Any], output: Tensor, n: int) -> set[int]:
             waiting += closure(x).values()
             waiting += [x.__globals__[name] for name in named if name in x.__globals__]
             waiting += [constant for code in codes for constant in code.co_consts]
-    elements = max(node.size for node in history(output)) / n
+    nodes = history(output)
+    elements = max((node.size for node in nodes), default=1) / n
     quadratic = elements > n
     most = MAX_BOUND if not quadratic else min(MAX_BOUND, int(n * (MAX_SIZE / elements / n) ** 0.5))
+    most = min(most, MAX_SIZE // max(1, len(nodes)))
     return {abs(x) for x in numbers if type(x) is int and MIN_BOUND < abs(x) <= most}
 
 

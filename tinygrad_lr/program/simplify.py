@@ -291,7 +291,20 @@ def _one_hot(x: Symbol) -> Any:
     return None
 
 
-ASSUMING = _one_hot, _scattered_product
+@rule(np.add)
+def _chosen(x: Symbol) -> Any:
+    """d times what a condition chooses, if both parts are multiplied by d or else by 0."""
+    for left, right in commuted(x):
+        match left, right:
+            case (
+                Symbol(np.multiply, (Symbol(np.where, (c, 0, d)), a)),
+                Symbol(np.multiply, (Symbol(np.where, (other, e, 0)), b)),
+            ) if c is other and d is e:
+                return d * numpy.where(c, b, a)
+    return None
+
+
+ASSUMING = _one_hot, _scattered_product, _chosen  # the latter two that the rest is finite
 
 
 class _Improvement:

@@ -255,11 +255,11 @@ def to_numpy(
     def step(X, Y, W):
         # forward
         Z = X @ W
-        u = Z - Y
-        loss = np.mean(u ** 2)
+        r = Z - Y
+        loss = np.mean(r ** 2)
         # backward
-        # because 1 / len(X) * 2 * (Z - Y) = 2 * u / len(X)
-        dZ = 2 * u / len(X)
+        # because 1 / len(X) * 2 * (Z - Y) = 2 * r / len(X)
+        dZ = 2 * r / len(X)
         dW = X.T @ dZ
         return loss, dW
     <BLANKLINE>

@@ -33,8 +33,7 @@ from tinygrad_lr.program.symbols import (
 REDUCED: dict[Any, str] = {np.add.reduce: "sum", np.maximum.reduce: "max", np.minimum.reduce: "min"}
 METHODS = REDUCED | {np.mean: "mean", np.reshape: "reshape", astype: "astype"}
 TEMPORARY = {
-    "exp": "e", "sum": "total", "max": "top", "tanh": "h", "maximum": "h", "equal": "one_hot",
-    "arange": "rows",
+    "exp": "e", "sum": "total", "max": "top", "tanh": "h", "maximum": "h", "arange": "rows",
 }  # fmt: skip
 WIDTH, MAX_DEPTH = 96, 20  # characters of a line, calls within each other
 
@@ -114,10 +113,14 @@ class Writer:
         if x.suggested_name:
             return x.suggested_name
         inner = [a.function for a in x.args if isinstance(a, Symbol)]
-        if np.equal in inner and x.function is np.multiply:
+        if is_one_hot(x) or (x.function is np.multiply and any(map(is_one_hot, x.args))):
             return "one_hot"
         if np.maximum.reduce in inner and x.function is np.subtract:
             return "shifted"
+        if x.function is np.subtract and any(is_data(a) for a in x.args):
+            return "r"
+        if x.dtype == bool:
+            return "mask"
         return TEMPORARY.get(name_of(x.function), "u")
 
     def _shorten(self) -> None:
@@ -357,6 +360,17 @@ def is_cheap(x: Symbol) -> bool:
         return True
     named = sum(isinstance(a, Symbol) and a.name is not None for a in x.args)
     return x.function in (np.add, np.subtract) and named == 1 and any(map(is_number, x.args))
+
+
+def is_data(x: Any) -> bool:
+    """Whether it is an argument with samples."""
+    return isinstance(x, Symbol) and x.is_argument and not x.fixed
+
+
+def is_one_hot(x: Any) -> bool:
+    """Whether it compares labels with the numbers of the classes."""
+    columns: Any = value_of(x.args[1]) if is_call(x, np.equal) else 0
+    return np.ndim(columns) == 1 and np.array_equal(columns, np.arange(len(columns)))
 
 
 def is_plain(x: Any, depth: int = 4) -> bool:
