@@ -97,6 +97,11 @@ def samples(n: int) -> Any:
     return loss, [rng.normal(size=(n, 3)), rng.normal(size=n)], [w]
 
 
+def backward(loss: Callable[..., Any], *batch: Any) -> None:
+    """An ordinary forward and backward pass."""
+    loss(*batch).backward()
+
+
 def seconds(function: Callable[..., Any], *arguments: Any, **options: Any) -> str:
     """The processor time that a call takes, with the name of the error that it ends with."""
     start, end = time.process_time(), ""
@@ -117,7 +122,7 @@ def main(names: Sequence[str], sizes: Sequence[int]) -> None:
             loss, batch, params = case(n)
             step = tg.compile(loss, tg.optim.SGD(params, lr=1e-6))
             times = [
-                seconds(lambda *arrays: loss(*arrays).backward(), *map(tg.Tensor, batch)),  # noqa: B023
+                seconds(backward, loss, *map(tg.Tensor, batch)),
                 seconds(tg.to_numpy, loss, *batch, simplify=False),
                 seconds(tg.to_numpy, loss, *batch),
                 seconds(step, *batch),

@@ -979,7 +979,7 @@ def test_zero_times_nan_is_nan(loss, bad, rows):
     runs = []
     for kind in (eager, tg.compile):
         w = Tensor([0.5, 0.5], requires_grad=True)
-        step = kind(lambda x: loss(x, w), tg.optim.SGD([w], lr=0.01))  # noqa: B023
+        step = kind(lambda x, w=w: loss(x, w), tg.optim.SGD([w], lr=0.01))
         x = np.ones(rows)
         losses = [step(x), step(x)]
         w.data[0] = bad
@@ -1004,7 +1004,7 @@ def test_a_view_of_a_buffer_keeps_it(loss, rows):
     runs = []
     for kind in (eager, tg.compile):
         W = Tensor(np.random.default_rng(1).normal(size=(6, 6)), requires_grad=True)
-        step = kind(lambda x: loss(x, W), tg.optim.Adam([W], lr=0.01))  # noqa: B023
+        step = kind(lambda x, W=W: loss(x, W), tg.optim.Adam([W], lr=0.01))
         rng = np.random.default_rng(2)
         losses = [step(0.3 * rng.normal(size=(rows, 6))) for _ in range(6)]
         runs.append([*losses, *W.data.ravel()])
@@ -1034,10 +1034,14 @@ def test_every_rate_may_change_between_steps(name, units, dtype):
     make, changes = RATES[name]
     runs, programs = [], 0
     for kind in (eager, tg.compile):
-        W = Tensor(RNG.normal(size=(3, units)) * 0 + 0.3, dtype=dtype, requires_grad=True)
+        W = Tensor(np.full((3, units), 0.3), dtype=dtype, requires_grad=True)
         optimizer = make([W])
         x, y = X.astype(dtype), Y.astype(dtype)
-        step = kind(lambda x, y: tg.mse_loss(np.tanh(x @ W), y * np.ones(W.shape[1])), optimizer)  # noqa: B023
+
+        def loss(x, y, W=W):
+            return tg.mse_loss(np.tanh(x @ W), y * np.ones(W.shape[1]))
+
+        step = kind(loss, optimizer)
         losses = [step(Tensor(x) if kind is eager else x, y) for _ in range(3)]
         for rate, values in changes.items():
             for value in values:
@@ -1158,7 +1162,7 @@ def test_long_computations(loss, x):
     runs = []
     for kind in (eager, tg.compile):
         w = Tensor(0.3, requires_grad=True)
-        step = kind(lambda x: loss(x, w), tg.optim.SGD([w], lr=1e-6))  # noqa: B023
+        step = kind(lambda x, w=w: loss(x, w), tg.optim.SGD([w], lr=1e-6))
         runs.append([*(step(x) for _ in range(3)), w.item()])
     assert_allclose(*runs, rtol=1e-9)
 

@@ -470,6 +470,48 @@ def test_labels_under_a_name_that_is_taken_are_checked():
         program(X, labels - 1)
 
 
+def test_the_loss_is_compared_whatever_is_given():
+    w = leaf(normal(3), name="w")
+
+    def loss(X):
+        return np.mean((X @ w) ** 2) * (3 if len(X) == 64 else 1)
+
+    program = tg.to_numpy(loss, batch(9)[0])
+    assert_right(program, loss, batch(33)[:1])
+    with pytest.raises(tg.RecordingError, match="for 64 samples"):
+        program(X=batch(64)[0], w=2 * w.data)
+
+
+def test_values_that_are_read_beyond_a_number_of_samples_are_refused():
+    w = leaf(normal(3), name="w")
+
+    def loss(X):
+        scale = float(np.max(X.data)) if len(X) > 400 else 1
+        return scale * np.mean((X @ w) ** 2)
+
+    with pytest.raises(tg.RecordingError, match=r"X\.data|data reads the values"):
+        tg.to_numpy(loss, batch(9)[0])
+
+
+def test_a_table_that_is_too_short_for_many_samples_is_no_fault():
+    w, table = leaf(normal(3), name="w"), tg.Tensor(np.arange(100.0), name="table")
+
+    def loss(X):
+        return np.mean(table[: len(X)] * (X @ w)) + 0 * 100
+
+    program = tg.to_numpy(loss, batch(9)[0])
+    assert_right(program, loss, batch(33)[:1])
+
+
+@pytest.mark.parametrize("how", [lambda c: float(f"{c:.3f}"), lambda c: len(str(c)), hash])
+def test_numbers_alone_are_arguments_or_refused(how):
+    w = leaf(1.5, name="w")
+    program = tg.to_numpy(lambda c: (w * c) ** 2, 0.5)
+    assert_right(program, lambda c: (w * c) ** 2, [2.0])
+    with pytest.raises(tg.RecordingError):
+        tg.to_numpy(lambda c: w**2 * how(c), 0.5)
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_numbers_that_fill_an_array_have_its_dtype(dtype):
     W, w = leaf(normal(4, 3).astype(dtype), name="W"), leaf(normal(3).astype(dtype), name="w")

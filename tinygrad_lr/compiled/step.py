@@ -37,8 +37,8 @@ def compile(
     the function does not get as arguments, and numbers, are constants: what is changed in them
     later is not seen before a call that is compared. Labels of losses that are arguments are
     checked in every batch; other checks of values, and `detect_anomaly`, see the calls that are
-    compared alone. The parameters move to an array of
-    their own: take `p.data` anew after it. Their `.grad` is not set.
+    compared alone. The parameters move to an array of their own: take `p.data` anew after it. Their
+    `.grad` is not set.
 
     Args:
         loss: called with Tensors of the batch; gives a Tensor with one element.

@@ -1,7 +1,7 @@
 """A function of a batch, recorded on batches of several sizes: what differs comes from lengths.
 
 One recording holds values: a 4 does not tell that it is the number of samples. A batch of another
-size does, and more of them make it certain.
+size does; more of them leave little to accident.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import itertools
 import operator
+import sysconfig
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -20,6 +21,7 @@ import numpy as np
 
 from tinygrad_lr.array.lengths import Length
 from tinygrad_lr.array.protocols import unwrap
+from tinygrad_lr.messages.frames import OWN_FILES
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming.names import closure
 from tinygrad_lr.program import recorder
@@ -32,7 +34,8 @@ SIZES = (14, 5, 8, 29, 7, 11, 13, 17, 19)  # of batches, beside the given one
 RUNS = 4  # on batches of them
 EXTREMES = (1, 2, 3, 150)  # sizes that a function may fail for, but not compute something else
 MIN_SAMPLES = 8
-MIN_BOUND, MAX_BOUND = 60, 10_000  # of numbers in the code
+MIN_BOUND, MAX_BOUND, MAX_BOUNDS = 60, 10_000, 6  # of numbers in the code, and how many
+INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
 MAX_SIZE = 10_000_000  # elements of a result
 SHARES = ((1, 2), (1, 3), (1, 4), (1, 5), (1, 10), (2, 3), (3, 4), (4, 5), (9, 10))
 POLYNOMIALS: tuple[Callable[[Any], Any], ...] = (
@@ -66,6 +69,10 @@ class Quantity(float):
 
     n: Length
     compute: Callable[[Emit, Any], Any]
+
+
+class SizeError(RecordingError):
+    """A function fails for a number of samples, whether it is recorded or not."""
 
 
 class Run(NamedTuple):
@@ -109,20 +116,21 @@ class Batches:
         sizes = [n for n in SIZES if n not in lengths][: (RUNS + 1) * bool(self.samples)]
         few = 0 < self.samples < MIN_SAMPLES  # for which too much would be equal by accident
         size = sizes.pop(0) if few else self.samples
-        runs = [self._run_of(size) if few else self._run(self.given), *map(self._run_of, sizes)]
+        seeds = sizes or range(RUNS)  # of other numbers, if there are no samples
+        runs = [self._run_of(size) if few else self._run(self.given), *map(self._run_of, seeds)]
         self.first, self.last = runs[0], runs[-1]
         extremes = {n for n in (*EXTREMES, *lengths) if 0 < n <= EXTREMES[-1]}
         if sizes and self.first.operations == self.last.operations:  # else a loop over the samples
             extremes |= {n + 3 for n in _bounds(function, self.first.output, size)}
         for n in sorted(extremes) if sizes else ():
-            with contextlib.suppress(RecordingError):
+            with contextlib.suppress(SizeError):
                 runs.append(self._run_of(n))
                 sizes.append(n)
         self.made: dict[int, Callable[[Emit, Any], Any]] = {}
         self.detached: dict[Tensor, Any] = {}
         self.outside: set[Tensor] = set()
         self._held: list[Any] = []  # so that no id is used again
-        self.sizes = [size if sizes else 0, *sizes]
+        self.sizes = [size, *sizes] if sizes else [0] * len(runs)
         self._compare(runs)
 
     @property
@@ -169,9 +177,10 @@ class Batches:
             except Exception as failure:
                 error = error or failure
         self._run(self.given)
-        raise RecordingError(
+        raise SizeError(
             f"the function fails for {n} samples: {error}. Every argument whose first axis is "
-            f"{self.samples} long was taken for samples; what is none belongs outside"
+            f"{self.samples} long was taken for samples; one that holds none should be a variable "
+            f"outside of the function"
         ) from error
 
     def _run(self, arrays: Sequence[Any]) -> Run:
@@ -195,12 +204,10 @@ class Batches:
         """What the function computes from arrays, or from Tensors if it needs these, unrecorded."""
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            try:
-                output = self.function(*arrays)
-                output.backward  # noqa: B018 (a Tensor is wanted)
-            except Exception:
-                output = self.function(*map(Tensor, arrays))
-            return output
+            with contextlib.suppress(Exception):
+                if isinstance(output := self.function(*arrays), Tensor):
+                    return output
+            return self.function(*map(Tensor, arrays))
 
     def check_recorded(self, output: Tensor) -> None:
         """Raise if what the function computes unrecorded is not what was recorded."""
@@ -212,12 +219,12 @@ class Batches:
                 f"call left behind"
             )
 
-    def check_loss(self, arrays: Sequence[Any], loss: Any) -> None:
-        """Raise if the program's loss is not the function's: once for every number of samples."""
+    def check_loss(self, arrays: Sequence[Any], compute: Callable[[], Any]) -> None:
+        """Raise if what computes a loss does not give the function's: once for every size."""
         n = len(arrays[self._axis]) if self.samples else 0
         if n in self.sizes:
             return
-        y = self.eager(arrays)._array.reshape(())
+        loss, y = compute(), self.eager(arrays)._array.reshape(())
         rtol, atol = (1e-3, 1e-4) if y.dtype == np.float32 else (1e-6, 1e-9)
         if not np.isclose(loss, y, rtol=rtol, atol=atol, equal_nan=True):
             raise RecordingError(
@@ -422,11 +429,12 @@ class Batches:
 
     def _integer(self, values: Sequence[int], sizes: Sequence[int] = ()) -> Any:
         """A whole number as it is computed from the number of samples; None if it is not."""
-        sizes = sizes or self.sizes
-        n, size, first = self._length(), sizes[0], values[0]
-        pairs = [*zip(values, sizes, strict=True)]
+        sizes, first = sizes or self.sizes, values[0]
         if all(v == first for v in values):
             return first
+        if not self.samples:
+            return None
+        n, size, pairs = self._length(), sizes[0], [*zip(values, sizes, strict=True)]
         a = (values[1] - first) // (sizes[1] - size)
         if a and all(v - a * k == first - a * size for v, k in pairs):
             return _plus(n if a == 1 else -n if a == -1 else a * n, first - a * size)
@@ -444,7 +452,7 @@ class Batches:
     def _quantity(self, values: Sequence[float], sizes: Sequence[int] = ()) -> Quantity | None:
         """A number as a multiple of a function of the number of samples; None if it is none."""
         v, n = np.array(values), np.array(sizes or self.sizes, float)
-        for part in PARTS:
+        for part in PARTS if self.samples else ():
             with np.errstate(all="ignore"):
                 p = part(_called, n)
                 slope = (v[1] - v[0]) / (p[1] - p[0])
@@ -480,7 +488,9 @@ def _is_permutation(x: Any) -> bool:
 
 
 def _is_library(function: FunctionType) -> bool:
-    return str(function.__module__).startswith(("numpy", "tinygrad_lr"))
+    """Whether a function is installed, or of this package."""
+    file = function.__code__.co_filename
+    return file in OWN_FILES or file.startswith(INSTALLED)
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
@@ -496,7 +506,7 @@ def _bounds(function: Callable[..., Any], output: Tensor, n: int) -> set[int]:
 
     A number of samples beyond them may be treated in another way. They are above MIN_BOUND, and not
     so large that a result of the graph, recorded for n samples, would be larger than MAX_SIZE, or
-    that it would take long.
+    that it would take long; of many the largest, as what changes at others has changed there.
     """
     numbers = [*tree_leaves(*(node.params.get("index") for node in history(output)))]
     waiting: list[Any] = [function]
@@ -518,7 +528,8 @@ def _bounds(function: Callable[..., Any], output: Tensor, n: int) -> set[int]:
     quadratic = elements > n
     most = MAX_BOUND if not quadratic else min(MAX_BOUND, int(n * (MAX_SIZE / elements / n) ** 0.5))
     most = min(most, MAX_SIZE // max(1, len(nodes)))
-    return {abs(x) for x in numbers if type(x) is int and MIN_BOUND < abs(x) <= most}
+    bounds = {abs(x) for x in numbers if type(x) is int and MIN_BOUND < abs(x) <= most}
+    return set(sorted(bounds)[-MAX_BOUNDS:])
 
 
 def _names(function: Callable[..., Any], n: int) -> list[str]:

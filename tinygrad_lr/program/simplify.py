@@ -23,6 +23,7 @@ from tinygrad_lr.program.symbols import (
     Trace,
     is_call,
     is_number,
+    is_one_hot,
     ordered,
     same,
     substitute,
@@ -279,15 +280,13 @@ def _one_hot(x: Symbol) -> Any:
     rows, axis = x.args[0], x.kwargs.get("axis", 0)
     if is_call(rows, np.multiply) and is_number(rows.args[1]):
         rows = rows.args[0]
-    match rows:
-        case Symbol(np.equal, (Symbol() as labels, columns)) if axis in (-1, x.args[0].ndim - 1):
-            places = value_of(columns)
-            while is_call(labels, operator.getitem, np.reshape):
-                labels = labels.args[0]
-            known = labels in x.trace.labels and np.array_equal(places, np.arange(len(places)))
-            if known and (x.value == 1).all():
-                x.trace.assumptions[labels] = len(places)
-                return numpy.broadcast_to(x.trace.number(np.ones((), x.dtype)), x.shape)
+    if axis in (-1, x.args[0].ndim - 1) and is_one_hot(rows):
+        labels, columns = rows.args
+        while is_call(labels, operator.getitem, np.reshape):
+            labels = labels.args[0]
+        if labels in x.trace.labels and (x.value == 1).all():
+            x.trace.assumptions[labels] = np.size(value_of(columns))
+            return numpy.broadcast_to(x.trace.number(np.ones((), x.dtype)), x.shape)
     return None
 
 

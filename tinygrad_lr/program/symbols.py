@@ -223,6 +223,12 @@ def is_call(x: Any, *functions: Function) -> bool:
     return isinstance(x, Symbol) and x.function in functions
 
 
+def is_one_hot(x: Any) -> bool:
+    """Whether it compares labels with the numbers of the classes."""
+    columns: Any = value_of(x.args[1]) if is_call(x, np.equal) else 0
+    return np.ndim(columns) == 1 and np.array_equal(columns, np.arange(len(columns)))
+
+
 def value_of(x: Any) -> Any:
     """The array that a Symbol is in the recorded run, and anything else as it is."""
     return x.value if isinstance(x, Symbol) else int(x) if isinstance(x, Length) else x

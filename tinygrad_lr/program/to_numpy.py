@@ -79,8 +79,8 @@ class Requirements(NamedTuple):
         needed = self.before | self.data if data else self.before if names else set()
         if missing := ", ".join(sorted(needed - names)):
             raise TypeError(
-                f"with other data the program needs {missing} as well, which was computed from the "
-                f"recorded ones; {FUNCTION}"
+                f"with other data the program needs {missing} as well: data belong together, and "
+                f"so does what was computed from them; {FUNCTION}"
             )
 
     def __str__(self) -> str:
@@ -94,7 +94,7 @@ class Program:
         source: the text of the module.
         inputs: the arguments of `step` by name, with the arrays of the recorded run.
         wrt: the tensors whose gradients, or new values, it returns after the output.
-        check_loss: takes the arguments of the function and the loss, and raises if that is wrong.
+        check_loss: takes the function's arguments and what gives the loss; raises if it is wrong.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Program:
         self.source, self.inputs, self.wrt = source, dict(inputs), list(wrt)
         self._fixed, self._batch, self._current, self._requires = fixed, batch, current, requires
         self._labels, self._arguments = labels, arguments
-        self.check_loss: Callable[[list[Any], Any], None] | None = None
+        self.check_loss: Callable[[list[Any], Callable[[], Any]], None] | None = None
         space: dict[str, Any] = {"__name__": "program"}
         exec(compile(source, "<program>", "exec"), space)
         self._step = space["step"]
@@ -146,11 +146,24 @@ class Program:
         if len({len(every[name]) for name in self._batch}) > 1:
             shapes = ", ".join(f"{name} {np.shape(every[name])}" for name in self._batch)
             raise ValueError(f"the arguments have different numbers of samples: {shapes}")
-        results = self._step(**{name: _counted(x) for name, x in every.items()})
-        if self.check_loss and named.keys() <= {*self._arguments}:
-            batch = [every[name] for name in self._arguments]
-            self.check_loss(batch, results[0] if isinstance(results, tuple) else results)
-        return results
+        if self.check_loss:
+            batch = {name: every[name] for name in self._arguments}
+            own = self.inputs | current | batch  # with the parameters that the function has
+            self.check_loss([*batch.values()], lambda: self._loss(own))
+        return self._run(every)
+
+    def _run(self, arguments: Mapping[str, Any]) -> Any:
+        """What the function gives; whole numbers are Python's, which float32 stays so beside."""
+        return self._step(
+            **{
+                name: x.item() if np.ndim(x) == 0 and np.asarray(x).dtype.kind == "i" else x
+                for name, x in arguments.items()
+            }
+        )
+
+    def _loss(self, arguments: Mapping[str, Any]) -> Any:
+        results = self._run(arguments)
+        return results[0] if isinstance(results, tuple) else results
 
     def _cast(self, name: str, x: Any) -> Any:
         """An argument as an array; truth values as numbers where they were numbers.
@@ -204,12 +217,12 @@ def to_numpy(
     """The NumPy program that computes a loss and its gradients, for a batch of any size.
 
     The function is recorded on batches of several sizes, up to 150 samples and beyond the numbers
-    that it uses, and with other numbers beside the samples. What differs between them has to come
-    from the arguments and their lengths, else the function is refused; then the program is run on
-    data that it was not made from, and compared with what the function gives for arrays. What it
-    does for numbers of samples that were not tried is only seen when the program is called. What
-    depends on the data is computed: masks, argmax, constants that are as long as the batch. Names
-    are the user's, a gradient's is d + the name.
+    in its code and that of the functions it names, and with other numbers beside the samples. What
+    differs between them has to come from the arguments and their lengths, else the function is
+    refused; then the program is run on data that it was not made from, and compared with what the
+    function gives for arrays. What it does for numbers of samples that were not tried is only seen
+    when the program is called. What depends on the data is computed: masks, argmax, constants that
+    are as long as the batch. Names are the user's, a gradient's is d + the name.
 
     Args:
         output: a function of the batch, as for `compile`; gives a Tensor with one element.
@@ -217,8 +230,8 @@ def to_numpy(
         wrt: the tensors whose gradients are wanted; default all parameters that the loss reaches,
             with an optimizer its own.
         simplify: whether to rewrite what a person would write otherwise. Each rewriting is an
-            identity, and compared with what it replaces in the recorded run. A comment says what
-            was assumed about the data: that labels are classes.
+            identity for finite numbers, and compared with what it replaces in the recorded run. A
+            comment says what was assumed about the data: that labels are classes.
         comments: whether to say of every line what shape it has and which rule it is.
         optimizer: add its update: the program returns the loss, the new parameters, and the
             optimizer's state.
@@ -232,7 +245,8 @@ def to_numpy(
     `output` may also be a Tensor that has been computed, without a batch, as `to_numpy(loss, wrt)`:
     the program of this very computation. What was computed from data before the graph was built, as
     the number len(X) or a mask, is an argument, and has to be given with other data; where a length
-    is part of an index or a shape, other data or shapes are refused.
+    is part of an index or a shape, other data or shapes are refused. Arrays of variables are taken
+    for data, so that with other parameters alone they are as they were.
 
     Raises:
         RecordingError: if the function reads values, or computes something else for another batch:
@@ -343,7 +357,7 @@ def _program(
             raise ValueError(f"the loop would repeat {requires}: {FUNCTION}")
         arrays = {name: x.value for name, x in arguments.items()}
         source += training(arrays, [outputs[0], *state], len(wrt), lowering.slots)
-    return _made(source, lowering, arguments, wrt, requires)
+    return _with_defaults(source, lowering, arguments, wrt, requires)
 
 
 def _arguments(lowering: NamedLowering, writer: Writer) -> dict[str, Symbol]:
@@ -354,7 +368,7 @@ def _arguments(lowering: NamedLowering, writer: Writer) -> dict[str, Symbol]:
     return {names[x]: x for x in order if x in names}
 
 
-def _made(
+def _with_defaults(
     source: str,
     lowering: NamedLowering,
     arguments: Mapping[str, Symbol],
@@ -376,11 +390,6 @@ def _made(
         arguments=[name for name, x in arguments.items() if x in batch],
         requires=requires.check,
     )
-
-
-def _counted(x: Any) -> Any:
-    """A whole number as Python's, which float32 stays float32 beside."""
-    return x.item() if np.ndim(x) == 0 and np.asarray(x).dtype.kind == "i" else x
 
 
 class _Variables(NamedTuple):

@@ -24,6 +24,7 @@ from tinygrad_lr.program.symbols import (
     is_call,
     is_identity,
     is_number,
+    is_one_hot,
     lengths_in,
     ordered,
     symbols_in,
@@ -365,12 +366,6 @@ def is_cheap(x: Symbol) -> bool:
 def is_data(x: Any) -> bool:
     """Whether it is an argument with samples."""
     return isinstance(x, Symbol) and x.is_argument and not x.fixed
-
-
-def is_one_hot(x: Any) -> bool:
-    """Whether it compares labels with the numbers of the classes."""
-    columns: Any = value_of(x.args[1]) if is_call(x, np.equal) else 0
-    return np.ndim(columns) == 1 and np.array_equal(columns, np.arange(len(columns)))
 
 
 def is_plain(x: Any, depth: int = 4) -> bool:
