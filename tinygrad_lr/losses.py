@@ -153,11 +153,11 @@ def _one_hot(labels: Array, columns: Array, ignore_index: int | None) -> Array:
 
 
 def class_shares(
-    z: Array, t: Array, weight: Array, label_smoothing: float, ignore_index: int | None
+    z: Array, t: Array, weight: Array, label_smoothing: float | None, ignore_index: int | None
 ) -> Array:
     """Target probabilities, or labels as such, smoothed, times the weights of the classes."""
     shares = by_columns(t if t.ndim == z.ndim else _one_hot(t, z, ignore_index))
-    if label_smoothing:
+    if label_smoothing is not None:
         shares = astype(shares, np.result_type(z.dtype, np.float32))
         others = 1.0 if ignore_index is None else shares.sum(axis=-1, keepdims=True)
         shares = shares * (1 - label_smoothing) + others * (label_smoothing / z.shape[-1])
@@ -173,13 +173,19 @@ def _categorical_rule(g: Array, y: Array, z: Array, *args: Array, **params: Any)
     "categorical_loss(z, t, weight)",
     _categorical_rule,
     lambda g, y, z, t, weight, label_smoothing, ignore_index: (
-        -g[..., None] * log_softmax(z) * (weight * (1 - label_smoothing))
+        -g[..., None]
+        * log_softmax(z)
+        * (weight if label_smoothing is None else weight * (1 - label_smoothing))
     ),
     None,
 )
 @np.errstate(invalid="ignore")  # 0 * -inf, for a class ruled out by its logit, is discarded
 def _categorical_loss(
-    z: Array, t: Array, weight: Array, label_smoothing: float = 0.0, ignore_index: int | None = None
+    z: Array,
+    t: Array,
+    weight: Array,
+    label_smoothing: float | None = None,
+    ignore_index: int | None = None,
 ) -> Array:
     """-sum(weight * t * log(softmax(z))) over the last axis, exact for every z."""
     shares = class_shares(z, t, weight, label_smoothing, ignore_index)
@@ -254,7 +260,7 @@ def cross_entropy(
         _check_classes(unwrap(target), shape, ignore_index)
     else:
         target, ignore_index = _target("cross_entropy", logits, target), None
-    losses = _categorical_loss(logits, target, weight, label_smoothing, ignore_index)
+    losses = _categorical_loss(logits, target, weight, label_smoothing or None, ignore_index)
     if weighted and labelled and reduction == "mean":
         return _weighted_mean(losses, target, weight, ignore_index)
     return _reduce(losses, reduction)

@@ -43,6 +43,8 @@ standardized({a}, -1) ; mixed({a}, {b}) ; mixed({a}, {a}) ; mixed(mixed({a}, {b}
 {a}.round(1) * 0.1 + {a} ; {a}.tanh() ; {a}.sigmoid() ; {a}.softmax() ; {a} - {a}.mean()
 np.exp({a} - np.max({a}, axis=-1, keepdims=True)) ; {a} / np.sqrt(np.sum({a} ** 2) + 0.1)
 {a} + 1 - {a} ** 2 / 2 ; np.maximum({a}, 0) ** 2 ; {a} * tg.sigmoid(1.5 * {a})
+tg.silu({a}) ; tg.leaky_relu({a}) ; tg.leaky_relu({a}, 0.2) ; tg.gelu({a})
+tg.gelu({a}, approximate="tanh")
 """)
 BINARY = alternatives("""
 {a} + {b} ; {a} - {b} ; {a} * {b} ; {a} / (1 + {b} ** 2) ; {a} / (1 + np.abs({b}))
