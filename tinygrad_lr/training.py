@@ -7,6 +7,7 @@ import math
 import os
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -80,44 +81,32 @@ def fit(
     _check_types(loss, optimizer, metrics)
     arrays, n = _samples(X, y)
     others = _samples(*validation)[0] if validation else []
-    metrics, m = dict(metrics or {}), len(arrays[0])
     messages.check_count("epochs", epochs)
-    messages.check_count("batch_size", m if batch_size is None else batch_size)
-    if "loss" in metrics:
-        raise ValueError("a metric cannot be named 'loss': the history holds the loss there")
+    messages.check_count("batch_size", len(arrays[0]) if batch_size is None else batch_size)
     generator = np.random.default_rng(rng)
-    step = None
-    if compile:
-        from tinygrad_lr.compiled.step import Step  # here, as it would triple the time to import
 
-        step = Step(lambda *batch: loss(model(*batch[:n]), *batch[n:]), optimizer, clip_norm)
+    def evaluate(*batch: Any) -> dict[str, Any]:
+        pred = model(*batch[:n])
+        values = {"loss": loss(pred, *batch[n:])}
+        return values | _metrics(metrics, pred, batch[n:])
+
+    def train(*batch: Any) -> dict[str, Any]:
+        values = evaluate(*batch)
+        optimizer.zero_grad()
+        values["loss"].backward()
+        if clip_norm is not None:
+            optim.clip_grad_norm(optimizer.params, clip_norm)
+        optimizer.step()
+        return values
+
+    step = _compiled(model, loss, n, optimizer, clip_norm) if compile else train
     history: History = {}
     for _ in _progress(epochs, history, verbose):
-        seen = []
         with nn.mode_of(model, training=True):
-            for rows in _batches(m, batch_size, generator):
-                batch = [a[rows] for a in arrays]
-                if step:
-                    seen.append((len(rows), {"loss": step(*batch)}))
-                    continue
-                pred = model(*batch[:n])
-                value = loss(pred, *batch[n:])
-                optimizer.zero_grad()
-                value.backward()
-                if clip_norm is not None:
-                    optim.clip_grad_norm(optimizer.params, clip_norm)
-                optimizer.step()
-                seen.append((len(rows), _values(value, metrics, pred, batch[n:])))
-        _append(history, seen)
+            _append(history, "", step, _batches(arrays, batch_size, generator))
         if validation:
-            seen = []
             with nn.mode_of(model, training=False), no_grad():
-                for rows in _batches(len(others[0]), batch_size):
-                    batch = [a[rows] for a in others]
-                    pred = model(*batch[:n])
-                    value = loss(pred, *batch[n:])
-                    seen.append((len(rows), _values(value, metrics, pred, batch[n:])))
-            _append(history, seen, "val_")
+                _append(history, "val_", evaluate, _batches(others, batch_size))
         _warn_of_divergence(history["loss"])
         if callback and callback(history):
             break
@@ -185,18 +174,31 @@ def load(path: str | os.PathLike[str], **parts: Any) -> None:
             part.load_state_dict(own)
 
 
-def _values(value: Tensor, metrics: Metrics, pred: Any, target: Any) -> dict[str, float]:
-    """The loss and the metrics of a batch."""
+def _compiled(
+    model: Any, loss: Any, n: int, optimizer: optim.Optimizer, clip_norm: float | None
+) -> Callable[..., dict[str, Any]]:
+    """A compiled step for batches of n inputs and their targets."""
+    from tinygrad_lr.compiled.step import Step  # here, as it would triple the time to import
+
+    step = Step(lambda *batch: loss(model(*batch[:n]), *batch[n:]), optimizer, clip_norm)
+    return lambda *batch: {"loss": step(*batch)}
+
+
+def _metrics(metrics: Metrics | None, pred: Any, target: Any) -> dict[str, float]:
+    """The metrics of a batch, which are functions of arrays."""
     pred = tuple(map(unwrap, pred)) if isinstance(pred, tuple) else unwrap(pred)
-    return {"loss": value.item()} | {name: float(f(pred, *target)) for name, f in metrics.items()}
+    return {name: float(f(pred, *target)) for name, f in (metrics or {}).items()}
 
 
-def _append(history: History, seen: list[tuple[int, dict[str, float]]], prefix: str = "") -> None:
-    """Append means over the samples, given how many each batch had and its own means."""
-    m = sum(n for n, _ in seen)
-    for name in seen[0][1]:
-        mean = sum(n * values[name] for n, values in seen) / m
-        history.setdefault(prefix + name, []).append(mean)
+def _append(history: History, prefix: str, step: Callable[..., Any], batches: Any) -> None:
+    """Append the means over all samples of what a step gives for each batch."""
+    totals, m = defaultdict[str, float](float), 0
+    for batch in batches:
+        m += len(batch[0])
+        for name, value in step(*batch).items():
+            totals[name] += len(batch[0]) * float(unwrap(value))
+    for name, total in totals.items():
+        history.setdefault(prefix + name, []).append(total / m)
 
 
 def _samples(X: Any, y: Any) -> tuple[list[npt.NDArray[Any]], int]:
@@ -220,16 +222,17 @@ def _check_types(loss: Any, optimizer: Any, metrics: Any) -> None:
             f"metrics is a dict of functions of (prediction, target), not {metrics!r}: "
             f'{{"accuracy": lambda p, t: np.mean(p.argmax(axis=1) == t)}}'
         )
+    if "loss" in (metrics or {}):
+        raise ValueError("a metric cannot be named 'loss': the history holds the loss there")
 
 
 def _batches(
-    m: int, batch_size: int | None, generator: np.random.Generator | None = None
-) -> list[npt.NDArray[np.intp]]:
-    """The numbers of the rows of each batch: all in order, or shuffled by a generator."""
-    if batch_size is None:
-        return [np.arange(m)]
-    rows = generator.permutation(m) if generator else np.arange(m)
-    return np.split(rows, range(batch_size, m, batch_size))
+    arrays: list[npt.NDArray[Any]], size: int | None, generator: np.random.Generator | None = None
+) -> Iterator[list[npt.NDArray[Any]]]:
+    """So many rows of all arrays at a time: in order, or shuffled by a generator."""
+    m = len(arrays[0])
+    rows = np.arange(m) if size is None or generator is None else generator.permutation(m)
+    return ([a[part] for a in arrays] for part in np.split(rows, range(size or m, m, size or m)))
 
 
 def _warn_of_divergence(losses: list[float]) -> None:
