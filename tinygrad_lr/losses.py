@@ -133,6 +133,7 @@ def binary_cross_entropy_with_logits(
     >>> loss.item(), z.grad.tolist()
     (5000.0, [0.5, 0.0])
     """
+    logits = _value(logits)
     target = _target("binary_cross_entropy_with_logits", logits, target)
     _check_labels("binary_cross_entropy_with_logits", logits, target)
     _check_logits("binary_cross_entropy_with_logits", logits, "sigmoid")
@@ -244,6 +245,8 @@ def cross_entropy(
         raise ValueError(f"cross_entropy: logits have the shape (C,) or (m, C), not {shape}")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is in [0, 1], not {label_smoothing!r}")
+    if not isinstance(ignore_index, (int, np.integer, type(None))):
+        raise TypeError(f"cross_entropy: ignore_index is an integer label, not {ignore_index!r}")
     if isinstance(weight, Tensor) and weight.requires_grad:
         raise messages.param_requires_gradient(weight, "the weight", "cross_entropy")
     weighted, labelled = weight is not None, target.shape != shape
@@ -259,7 +262,9 @@ def cross_entropy(
     if labelled:
         _check_classes(unwrap(target), shape, ignore_index)
     else:
-        target, ignore_index = _target("cross_entropy", logits, target), None
+        target = _target("cross_entropy", logits, target)
+        if ignore_index is not None:
+            raise ValueError("cross_entropy: ignore_index= is for labels, not for probabilities")
     losses = _categorical_loss(logits, target, weight, label_smoothing or None, ignore_index)
     if weighted and labelled and reduction == "mean":
         return _weighted_mean(losses, target, weight, ignore_index)
@@ -308,7 +313,11 @@ def _weighted(losses: Array, weight: Array | None, name: str = "weight") -> Arra
     if weight is None:
         return losses
     weight = _value(weight)
-    if np.broadcast_shapes(weight.shape, losses.shape) != losses.shape:
+    try:
+        fits = np.broadcast_shapes(weight.shape, losses.shape) == losses.shape
+    except ValueError:
+        fits = False
+    if not fits:
         raise ValueError(f"{name} has the shape {weight.shape}, and the losses {losses.shape}")
     return losses * weight.astype(losses.dtype)
 

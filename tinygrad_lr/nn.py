@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import math
 import os
+import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
@@ -49,12 +51,17 @@ INITIALIZERS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Any]] =
     "zeros": lambda rng, shape: np.zeros(shape),
 }
 WATCHED: list[dict[int, tuple[int, ...]]] = []  # shapes of results, by the Module's id
+ASKED: list[dict[Module, None]] = []  # the Modules that were asked for their mode
+_mode: ContextVar[bool | None] = ContextVar("mode", default=None)  # of all Modules, if any
 
 
 class Buffer(Tensor):
-    """A Tensor of a Module that is saved with it but never trained, as a running mean."""
+    """A Tensor of a Module that is saved with it but is no parameter, such as a running mean."""
 
     __slots__ = ()
+
+    def __init__(self, data: Any, dtype: npt.DTypeLike | None = None) -> None:
+        super().__init__(data, dtype=dtype)
 
 
 class _Forward(Protocol[P, R]):
@@ -78,7 +85,7 @@ class Module(Explained):
     (Tensor(6., op=multiply), {'slope': Tensor(2., requires_grad=True)})
     """
 
-    training = True
+    _training = True
 
     def __call__(self: _Forward[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         result = self.forward(*args, **kwargs)
@@ -107,6 +114,18 @@ class Module(Explained):
                 inner = [(f"{path}.{key}" if path else str(key), child) for key, child in pairs]
                 waiting += reversed(inner)
 
+    @property
+    def training(self) -> bool:
+        """Whether Dropout and BatchNorm work as in training."""
+        for modules in ASKED:
+            modules[self] = None
+        mode = _mode.get()
+        return self._training if mode is None else mode
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self._training = mode
+
     def named_tensors(self) -> dict[str, Tensor]:
         """Every leaf of the model by its path, each once, trained or not.
 
@@ -130,7 +149,7 @@ class Module(Explained):
         shapes: dict[int, tuple[int, ...]] = {}
         WATCHED.append(shapes)
         try:
-            with mode_of(self, False), no_grad():
+            with mode(training=False), no_grad():
                 self(*inputs)
         finally:
             WATCHED[:] = [other for other in WATCHED if other is not shapes]
@@ -171,6 +190,7 @@ class Module(Explained):
     def __str__(self) -> str:
         return type(self).__name__
 
+    @reprlib.recursive_repr()
     def __repr__(self) -> str:
         kinds = (Module, Tensor, list, tuple, dict)
         parts = {name: x for name, x in vars(self).items() if isinstance(x, kinds)}
@@ -203,8 +223,8 @@ class Module(Explained):
         """Set all tensors to the values of a `state_dict`.
 
         Raises:
-            ValueError: if a name is missing or unknown, or a value has the wrong shape or dtype.
-                The model is then unchanged.
+            ValueError: if a name is missing or unknown, or a value has the wrong shape or another
+                kind of numbers; float64 becomes float32. The model is then unchanged.
         """
         own = self.named_tensors()
         new = fitted(type(self).__name__, {name: t._array for name, t in own.items()}, state)
@@ -218,7 +238,7 @@ class Module(Explained):
         return self
 
     def eval(self) -> Self:
-        """Let Dropout and BatchNorm in it work as for predictions: `train(False)`."""
+        """Let Dropout and BatchNorm work as for predictions: `train(False)`."""
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
@@ -229,11 +249,20 @@ class Module(Explained):
         return self
 
     def predict(self, *inputs: Any, batch_size: int | None = None) -> Any:
-        """The result for samples in rows as an array, as after `eval()`, so many rows at a time."""
-        n = batch_size or len(inputs[0]) or 1
-        starts = range(0, max(len(inputs[0]), 1), n)
-        with mode_of(self, training=False), no_grad():
-            return np.concatenate([unwrap(self(*(x[i : i + n] for x in inputs))) for i in starts])
+        """The result as an array, or a tuple of arrays, as after `eval()`, without gradients.
+
+        Args:
+            inputs: samples in rows.
+            batch_size: how many rows at a time; default all of them.
+        """
+        m = len(inputs[0])
+        n = m or 1 if batch_size is None else batch_size
+        messages.check_count("batch_size", n)
+        with mode(training=False), no_grad():
+            parts = [self(*(x[i : i + n] for x in inputs)) for i in range(0, m or 1, n)]
+        if isinstance(parts[0], tuple):
+            return tuple(np.concatenate(list(map(unwrap, x))) for x in zip(*parts, strict=True))
+        return np.concatenate(list(map(unwrap, parts)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the `state_dict` to exactly this path, in NumPy's .npz format."""
@@ -249,18 +278,13 @@ class Module(Explained):
 
 
 @contextmanager
-def mode_of(model: Any, training: bool) -> Iterator[None]:
-    """Let a model work as in training, or not, and every Module in it as before afterwards."""
-    modules = [m for _, m in model.named_modules()] if isinstance(model, Module) else []
-    before = [{name: x for name, x in vars(m).items() if name == "training"} for m in modules]
+def mode(training: bool | None) -> Iterator[None]:
+    """Let all Modules work as in training, or not, in this thread or task; None changes nothing."""
+    token = _mode.set(training)
     try:
-        for module in modules:
-            module.training = training
         yield
     finally:
-        for module, mode in zip(modules, before, strict=True):
-            del module.training
-            vars(module).update(mode)
+        _mode.reset(token)
 
 
 def _in_dtype_of(x: Any, parameter: Tensor) -> Any:
@@ -358,12 +382,12 @@ class Sequential(Module):
         if len(layers) == 1 and isinstance(layers[0], (list, tuple)):
             layers = tuple(layers[0])
         for layer in layers:
-            if not callable(layer):
+            if not callable(layer) or isinstance(layer, type):
                 raise TypeError(f"Sequential: a layer is a Module or a function, not {layer!r}")
         self.layers = list(layers)
 
-    def __getitem__(self, i: int) -> Any:
-        return self.layers[i]
+    def __getitem__(self, i: int | slice) -> Any:
+        return Sequential(self.layers[i]) if isinstance(i, slice) else self.layers[i]
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -414,15 +438,28 @@ class Dropout(Module):
             raise ValueError(f"Dropout: p is in [0, 1], not {p!r}")
         self.p, self.draws = p, Buffer([np.random.default_rng(rng).integers(2**63), 0])
 
-    def forward(self, x: Any) -> Any:
+    def __str__(self) -> str:
+        return f"Dropout {self.p}"
+
+    def __repr__(self) -> str:
+        return f"Dropout({self.p})"
+
+    def forward(self, x: Any) -> Tensor:
         """Any shape."""
+        value: Tensor = x if isinstance(x, Tensor) else Tensor(x)
         if not self.training or self.p == 0:
-            return x
-        x = x if isinstance(x, Tensor) else Tensor(x)
-        shape = current().read(x, "Dropout").shape
+            return value
+        shape = current().read(value, "Dropout").shape
         kept = np.random.default_rng(self.draws._array).random(shape) >= self.p
         self.draws.data = self.draws._array + [0, 1]
-        return x * Tensor(kept / (1 - self.p or 1), dtype=x.dtype if x.dtype in FLOATS else None)
+        dtype = value.dtype if value.dtype in FLOATS else None
+        return value * Tensor(kept / (1 - self.p or 1), dtype=dtype)
+
+
+@ops.operation("W[ids]", lambda g, y, W, ids: ops.add_at(g, ids, W.shape), None)
+def _lookup(W: Any, ids: Any) -> Any:
+    """The rows of W with these numbers."""
+    return W[ids]
 
 
 class Embedding(Module):
@@ -440,29 +477,38 @@ class Embedding(Module):
         W = np.random.default_rng(rng).normal(size=(num_embeddings, embedding_dim))
         self.W = Tensor(W, requires_grad=True, dtype=dtype)
 
-    def forward(self, x: Any) -> Any:
+    def __repr__(self) -> str:
+        return f"Embedding({self.W.shape[0]}, {self.W.shape[1]})"
+
+    def forward(self, x: Any) -> Tensor:
         """(...) of integers in [0, num_embeddings) -> (..., embedding_dim); else an IndexError."""
         ids, n = np.asarray(unwrap(x)), len(self.W)
         low, high = ids.min(initial=0), ids.max(initial=0)
         if ids.dtype.kind not in "iu" or low < 0 or high >= n:
             what = f"{ids.dtype} from {low} to {high}"
             raise IndexError(f"Embedding takes integers from 0 to {n - 1}, not {what}")
-        return ops.getitem(self.W, x if isinstance(x, Tensor) else ids)
+        rows: Tensor = _lookup(self.W, x if isinstance(x, Tensor) else ids)
+        return rows
 
 
 class _Norm(Module):
     def __init__(self, shape: Any, eps: float, dtype: Dtype) -> None:
+        messages.check_rate(f"{type(self).__name__}: eps", eps)
         self.gamma = Tensor(np.ones(shape), requires_grad=True, dtype=dtype)
         self.beta = Tensor(np.zeros(shape), requires_grad=True, dtype=dtype)
         self.eps, self.shape = eps, self.gamma.shape
 
     def _check(self, x: Any, own: tuple[int, ...], expected: str) -> Any:
         if own != self.shape:
-            raise ShapeError(f"{self} takes {expected}, but the input is {np.shape(x)}")
+            raise ShapeError(f"{self!r} takes {expected}, but the input is {np.shape(x)}")
         return _in_dtype_of(x, self.gamma)
 
     def __str__(self) -> str:
         return f"{type(self).__name__} {', '.join(map(str, self.shape))}"
+
+    def __repr__(self) -> str:
+        shape = self.shape[0] if len(self.shape) == 1 else self.shape
+        return f"{type(self).__name__}({shape})"
 
 
 class LayerNorm(_Norm):
@@ -478,14 +524,17 @@ class LayerNorm(_Norm):
         self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5, dtype: Dtype = np.float64
     ) -> None:
         super().__init__(normalized_shape, eps, dtype)
+        if not self.shape:
+            raise ValueError("LayerNorm: normalized_shape has at least one axis")
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """(..., *normalized_shape) -> the same shape."""
         axes = tuple(range(-len(self.shape), 0))
-        x = self._check(x, np.shape(x)[axes[0] :], f"(..., {str(self.shape)[1:]}")
+        x = self._check(x, np.shape(x)[axes[0] :], f"(..., {', '.join(map(str, self.shape))})")
         x = x - ops.mean(x, axes, keepdims=True)
         std = ops.sqrt(ops.mean(ops.square(x), axes, keepdims=True) + self.eps)
-        return x / std * self.gamma + self.beta
+        normalized: Tensor = x / std * self.gamma + self.beta
+        return normalized
 
 
 class BatchNorm(_Norm):
@@ -509,29 +558,31 @@ class BatchNorm(_Norm):
         dtype: Dtype = np.float64,
     ) -> None:
         messages.check_count("BatchNorm: num_features", num_features)
+        messages.check_rate("BatchNorm: momentum", momentum, at_most=1)
         super().__init__(num_features, eps, dtype)
         self.momentum, track = momentum, track_running_stats
         self.running_mean: Any = Buffer(np.zeros(num_features), dtype=dtype) if track else None
         self.running_var: Any = Buffer(np.ones(num_features), dtype=dtype) if track else None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """(m, num_features, ...) -> the same; ValueError for one number per feature in training."""
         x = self._check(x, np.shape(x)[1:2], f"(m, {self.shape[0]}, ...)")
         row, axes = (*self.shape, *[1] * (x.ndim - 2)), (0, *range(2, x.ndim))
         center, variance = self.running_mean, self.running_var
         if self.training or center is None:
+            n = ops.count_reduced(unwrap(x), axes)
+            if n < 2 and self.training:
+                raise ValueError(f"{self!r}: training takes more than one number per feature")
             center = ops.mean(x, axes)
             variance = ops.mean(ops.square(x - center.reshape(row)), axes)
             if self.running_mean is not None:
-                self._track(x, center, variance, ops.count_reduced(unwrap(x), axes))
+                self._track(x, center, variance, n)
         std = ops.sqrt(variance.reshape(row) + self.eps)
-        return (x - center.reshape(row)) / std * self.gamma.reshape(row) + self.beta.reshape(row)
+        normalized: Tensor = (x - center.reshape(row)) / std * self.gamma.reshape(row)
+        return normalized + self.beta.reshape(row)
 
     def _track(self, x: Any, center: Any, variance: Any, n: int) -> None:
-        if n < 2:
-            raise ValueError(f"{self}: training takes more than one number per feature")
-        if isinstance(x, Tensor):
-            current().read(x, "BatchNorm")
+        current().read(x if isinstance(x, Tensor) else Tensor(x), "BatchNorm")
         for kept, new in ((self.running_mean, center), (self.running_var, variance * n / (n - 1))):
             kept.data = (1 - self.momentum) * kept._array + self.momentum * unwrap(new)
 
@@ -539,10 +590,11 @@ class BatchNorm(_Norm):
 class Flatten(Module):
     """Each sample in one row: (m, ...) -> (m, n)."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """(m, ...) -> (m, n)."""
-        m, *rest = x.shape
-        return ops.reshape(x, (m, math.prod(rest)))
+        m, *rest = np.shape(x)
+        rows: Tensor = ops.reshape(x, (m, math.prod(rest)))
+        return rows
 
 
 def _chosen(what: str, choice: Any, table: Mapping[str, Any]) -> Any:
@@ -558,7 +610,7 @@ def _name(function: Any) -> str:
     return getattr(function, "__name__", None) or repr(function)
 
 
-if not TYPE_CHECKING:  # as in Module
+if not TYPE_CHECKING:  # a type checker would take every name for one that is there
 
     def __getattr__(name: str) -> Any:
         raise messages.missing_name("tinygrad_lr.nn", name)

@@ -71,7 +71,8 @@ class Op:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            hints = [f"; here it is {RENAMED[name]}" for name in kwargs if name in RENAMED]
+            here = [RENAMED[name] for name in kwargs if RENAMED.get(name) in self.params]
+            hints = [f"; here it is {name}" for name in here]
             raise TypeError(f"{self.name}: {error}{''.join(hints)}") from None
         bound.apply_defaults()
         return bound.args[:n], {name: bound.arguments[name] for name in self.params}

@@ -4,6 +4,7 @@ Optimizer          Updates parameters by their gradients; optimizers are subclas
 SGD                Gradient descent, with momentum.
 Adam               Steps of about lr in every coordinate.
 AdamW              Adam with decoupled weight decay.
+Schedule           Sets the learning rate; schedules are subclasses.
 LambdaLR           A learning rate times a function of the number of steps.
 StepLR             A learning rate that falls every so many steps.
 CosineAnnealingLR  A learning rate that falls as a cosine, after a warm-up.
@@ -25,8 +26,8 @@ from tinygrad_lr.state import Stateful
 from tinygrad_lr.tensor import Tensor
 
 __all__ = [
-    "SGD", "Adam", "AdamW", "CosineAnnealingLR", "LambdaLR", "Optimizer", "StepLR",
-    "clip_grad_norm",
+    "SGD", "Adam", "AdamW", "CosineAnnealingLR", "LambdaLR", "Optimizer", "Schedule",
+    "StepLR", "clip_grad_norm",
 ]  # fmt: skip
 
 
@@ -70,7 +71,8 @@ class Optimizer(Stateful):
 
     def __repr__(self) -> str:
         rates = {name: x for name, x in vars(self).items() if not isinstance(x, list)}
-        texts = [f"{len(self.params)} parameters", *(f"{k}={x!r}" for k, x in rates.items())]
+        n = len(self.params)
+        texts = [f"{n} parameter{'s' if n > 1 else ''}", *(f"{k}={x!r}" for k, x in rates.items())]
         return f"{type(self).__name__}({', '.join(texts)})"
 
     def zero_grad(self) -> None:
@@ -130,6 +132,7 @@ class SGD(Optimizer):
         super().__init__(params, lr)
         messages.check_rate("momentum", momentum)
         messages.check_rate("weight_decay", weight_decay)
+        messages.check_rate("dampening", dampening)
         if nesterov and (not momentum or dampening):
             raise ValueError("nesterov looks ahead, so it needs momentum > 0 and dampening 0")
         self.momentum, self.weight_decay, self.nesterov = momentum, weight_decay, nesterov
@@ -190,7 +193,7 @@ class Adam(Optimizer):
         messages.check_rate("betas[1]", betas[1], below=1)
         messages.check_rate("eps", eps)
         messages.check_rate("weight_decay", weight_decay)
-        self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
+        self.betas, self.eps, self.weight_decay = tuple(betas), eps, weight_decay
         self.amsgrad, self.maximize = amsgrad, maximize
         self.steps = [0] * len(self.params)
         self.means = [np.zeros(p.shape, p.dtype) for p in self.params]
@@ -243,7 +246,7 @@ def clipped(grads: Sequence[Any], max_norm: float) -> tuple[Any, list[Any]]:
     return norm, [g * factor for g in grads]
 
 
-def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
+def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float) -> float:
     """Scale gradients so that their norm, as of one vector, is at most max_norm; the norm before.
 
     To be called between `backward()` and `step()` (Pascanu et al. 2013, arXiv:1211.5063); `fit`
@@ -254,7 +257,9 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     >>> clip_grad_norm([w], max_norm=1.0), w.grad.round(5).tolist()
     (10.0, [0.6, 0.8])
     """
-    messages.check_rate("max_norm", max_norm)
+    if max_norm != math.inf:  # to measure alone
+        messages.check_rate("max_norm", max_norm)
+    params = [params] if isinstance(params, Tensor) else params
     trained = [p for p in params if p.grad is not None]
     norm, grads = clipped([p.grad for p in trained], max_norm)
     for p, g in zip(trained, grads, strict=True):
@@ -262,10 +267,32 @@ def clip_grad_norm(params: Iterable[Tensor], max_norm: float) -> float:
     return float(norm)
 
 
-class LambdaLR(Stateful):
-    """A schedule: lr is its first value times lr_lambda(n), where n counts the calls of step().
+class Schedule(Stateful):
+    """Sets `optimizer.lr`, which ordinary and compiled steps read: its first value times a factor.
 
-    It sets `optimizer.lr`, which ordinary and compiled steps read.
+    Schedules are subclasses with a `factor`. An optimizer has one: every one sets lr anew.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer, self.base_lr, self.last_epoch = optimizer, optimizer.lr, -1
+        self.step()
+
+    def factor(self, n: int) -> float:
+        """What lr is multiplied by after n calls of step()."""
+        raise NotImplementedError(f"{type(self).__name__} does not define factor(self, n)")
+
+    def step(self) -> None:
+        """Set the next learning rate."""
+        lr = self.base_lr * self.factor(self.last_epoch + 1)
+        messages.check_rate(f"{type(self).__name__}: lr", lr)
+        self.optimizer.lr, self.last_epoch = lr, self.last_epoch + 1
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(lr={self.optimizer.lr:g}, last_epoch={self.last_epoch})"
+
+
+class LambdaLR(Schedule):
+    """A schedule: lr is its first value times lr_lambda(n) after n calls of step().
 
     >>> sgd = SGD([Tensor(1.0, requires_grad=True)], lr=0.8)
     >>> halving = LambdaLR(sgd, lambda n: 0.5 ** n)
@@ -275,26 +302,30 @@ class LambdaLR(Stateful):
     """
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
-        self.optimizer, self.lr_lambda = optimizer, lr_lambda
-        self.base_lr, self.last_epoch = optimizer.lr, -1
-        self.step()
+        self.lr_lambda = lr_lambda
+        super().__init__(optimizer)
 
-    def step(self) -> None:
-        """Set the next learning rate."""
-        self.last_epoch += 1
-        self.optimizer.lr = self.base_lr * self.lr_lambda(self.last_epoch)
+    def factor(self, n: int) -> float:
+        """What lr_lambda gives."""
+        return self.lr_lambda(n)
 
 
-class StepLR(LambdaLR):
-    """A schedule: lr is multiplied by gamma after every step_size calls of step()."""
+class StepLR(Schedule):
+    """A schedule: lr is its first value times gamma for each step_size calls of step()."""
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
         messages.check_count("step_size", step_size)
-        super().__init__(optimizer, lambda n: gamma ** (n // step_size))
+        self.step_size, self.gamma = step_size, gamma
+        super().__init__(optimizer)
+
+    def factor(self, n: int) -> float:
+        """A power of gamma."""
+        power: float = self.gamma ** (n // self.step_size)
+        return power
 
 
-class CosineAnnealingLR(LambdaLR):
-    """A schedule: lr falls to eta_min along half a cosine in T_max calls of step().
+class CosineAnnealingLR(Schedule):
+    """A schedule: lr falls to eta_min along half a cosine in T_max calls of step(), then rises.
 
     Before, it grows in warmup equal steps from lr / (warmup + 1). arXiv:1608.03983.
     """
@@ -303,13 +334,17 @@ class CosineAnnealingLR(LambdaLR):
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, warmup: int = 0
     ) -> None:
         messages.check_count("T_max", T_max)
-        low = eta_min / (optimizer.lr or 1)
+        messages.check_count("warmup", warmup, least=0)
+        messages.check_rate("eta_min", eta_min)
+        self.T_max, self.eta_min, self.warmup = T_max, eta_min, warmup
+        super().__init__(optimizer)
 
-        def factor(n: int) -> float:
-            cosine = math.cos(math.pi * (n - warmup) / T_max)
-            return (n + 1) / (warmup + 1) if n < warmup else low + (1 - low) * (1 + cosine) / 2
-
-        super().__init__(optimizer, factor)
+    def factor(self, n: int) -> float:
+        """The linear warm-up, then the cosine."""
+        if n < self.warmup:
+            return (n + 1) / (self.warmup + 1)
+        low = self.eta_min / (self.base_lr or 1)
+        return low + (1 - low) * (1 + math.cos(math.pi * (n - self.warmup) / self.T_max)) / 2
 
 
 def _check_parameter(p: Any) -> None:

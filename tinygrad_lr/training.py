@@ -9,7 +9,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +46,8 @@ def fit(
     """Train a model on samples in rows.
 
     Args:
-        model: maps rows of X to predictions; in the validation it works as after `eval()`.
+        model: maps rows of X to predictions. It works as after `train()`, but layers that are in
+            eval mode on their own stay so; all are in eval mode during the validation.
         X, y: (m, ...) inputs and targets; tuples of arrays if the model or the loss takes several.
         loss: loss(prediction, target), a mean over the rows.
         optimizer: holds the model's parameters.
@@ -58,8 +59,10 @@ def fit(
         validation: (X, y) of other samples, on which loss and metrics are taken after every epoch.
         callback: called with the history after every epoch; True ends the training.
         clip_norm: limits the norm of the gradients, as `clip_grad_norm` does.
-        compile: run the steps as `compile` does; metrics are then taken in the validation alone.
-        verbose: True for a bar (of tqdm) or lines on stderr; default a bar after a second.
+        compile: run the steps as `compile` does, which refuses what Dropout and BatchNorm do in
+            training; metrics are then taken in the validation alone.
+        verbose: True for a bar in terminals and notebooks that have tqdm, else for lines on stderr;
+            default the same in terminals and notebooks alone, after a second.
 
     Returns:
         The mean over the samples for every epoch, in lists under "loss" and the metrics' names,
@@ -68,7 +71,7 @@ def fit(
     Raises:
         TypeError: if loss, optimizer or metrics have the wrong type.
         ValueError: if X and y differ in length, a count is not a whole number of at least 1, or
-            a metric is named "loss".
+            a metric has a name of the history: "loss", or "val_" and more.
 
     >>> import tinygrad_lr as tg
     >>> X = np.arange(8.0).reshape(8, 1)
@@ -78,45 +81,48 @@ def fit(
     >>> len(history["loss"]), model(np.array([[12.0]])).data.round(2)
     (500, array([[25.]]))
     """
-    _check_types(loss, optimizer, metrics)
+    _check_types(loss, optimizer, metrics, validation, callback)
     arrays, n = _samples(X, y)
-    others = _samples(*validation)[0] if validation else []
+    others = _samples(*validation, "validation: ")[0] if validation else []
     messages.check_count("epochs", epochs)
     messages.check_count("batch_size", len(arrays[0]) if batch_size is None else batch_size)
     generator = np.random.default_rng(rng)
+    evaluated = isinstance(model, nn.Module) and not model.training
 
-    def evaluate(*batch: Any) -> dict[str, Any]:
+    def evaluate(*batch: Any) -> tuple[Tensor, dict[str, float]]:
         pred = model(*batch[:n])
-        values = {"loss": loss(pred, *batch[n:])}
-        return values | _metrics(metrics, pred, batch[n:])
+        value = loss(pred, *batch[n:])
+        return value, {"loss": value.item()} | _metrics(metrics, pred, batch[n:])
 
-    def train(*batch: Any) -> dict[str, Any]:
-        values = evaluate(*batch)
+    def train(*batch: Any) -> tuple[Tensor, dict[str, float]]:
+        value, numbers = evaluate(*batch)
         optimizer.zero_grad()
-        values["loss"].backward()
+        value.backward()
         if clip_norm is not None:
             optim.clip_grad_norm(optimizer.params, clip_norm)
         optimizer.step()
-        return values
+        return value, numbers
 
     step = _compiled(model, loss, n, optimizer, clip_norm) if compile else train
     history: History = {}
-    for _ in _progress(epochs, history, verbose):
-        with nn.mode_of(model, training=True):
-            _append(history, "", step, _batches(arrays, batch_size, generator))
-        if validation:
-            with nn.mode_of(model, training=False), no_grad():
-                _append(history, "val_", evaluate, _batches(others, batch_size))
-        _warn_of_divergence(history["loss"])
-        if callback and callback(history):
-            break
+    with _Progress(epochs, verbose) as progress:
+        for _ in range(epochs):
+            with nn.mode(training=True if evaluated else None):
+                _append(history, "", step, _batches(arrays, batch_size, generator))
+            if validation:
+                with nn.mode(training=False), no_grad():
+                    _append(history, "val_", evaluate, _batches(others, batch_size))
+            _warn_of_divergence(history["loss"])
+            progress.show(history)
+            if callback and callback(history):
+                break
     return history
 
 
 class EarlyStopping(state.Stateful):
     """A callback of `fit` that ends a training after so many epochs without progress.
 
-    What is monitored in the history shall fall, or rise if maximize is True. The weights of the
+    What is monitored in the history should fall, or rise if maximize is True. The weights of the
     best epoch are kept in `best`: `model.load_state_dict(stop.best)` goes back to them.
     """
 
@@ -131,6 +137,9 @@ class EarlyStopping(state.Stateful):
         self.model, self.patience, self.monitor = model, patience, monitor
         self.maximize, self.best = maximize, model.state_dict()
         self.value, self.wait = -math.inf if maximize else math.inf, 0
+
+    def __repr__(self) -> str:
+        return f"EarlyStopping({self.monitor}={self.value:.4g}, {self.wait} of {self.patience})"
 
     def __call__(self, history: History) -> bool:
         """Look at the last epoch; whether to end. KeyError if the history has no such value."""
@@ -147,41 +156,68 @@ def save(path: str | os.PathLike[str], **parts: Any) -> None:
 
     With the same parts, made as before, `load` goes on exactly from there.
 
+    Raises:
+        TypeError: for what has no `state_dict` and is no `numpy.random.Generator`.
+
     >>> save("now.npz", model=model, adam=adam, schedule=schedule, rng=rng)     # doctest: +SKIP
     """
-    import json  # here and in `load`, as the package itself needs none
-
-    arrays = {}
-    for name, part in parts.items():
-        if isinstance(part, np.random.Generator):
-            text = json.dumps(part.bit_generator.state, default=lambda x: x.tolist())
-            arrays[f"{name}:"] = np.array(text)
-        else:
-            arrays |= {f"{name}:{key}": x for key, x in part.state_dict().items()}
-    state.write(path, arrays)
+    state.write(path, {f"{n}:{k}": x for n, part in parts.items() for k, x in _state(part).items()})
 
 
 def load(path: str | os.PathLike[str], **parts: Any) -> None:
-    """Set parts of a training to what `save` wrote; ValueError if one is missing or differs."""
+    """Set parts of a training to what `save` wrote.
+
+    Raises:
+        ValueError: if a part is not in the file, or not named here, or does not fit. All parts are
+            then as before.
+    """
+    saved: dict[str, dict[str, Any]] = {}
+    for key, array in state.read(path).items():
+        name, _, inner = key.partition(":")
+        saved.setdefault(name, {})[inner] = array
+    before = {name: _state(part) for name, part in parts.items()}
+    if saved.keys() != parts.keys():
+        raise ValueError(f"{os.fspath(path)} has the parts {[*saved]}, not {[*parts]}")
+    try:
+        for name, part in parts.items():
+            _set_state(part, saved[name])
+    except ValueError as error:
+        for name, part in parts.items():
+            _set_state(part, before[name])
+        raise ValueError(f"{name}: {error}") from error
+
+
+def _state(part: Any) -> Mapping[str, Any]:
+    """The arrays of a part, by name; those of a Generator are the text of its state."""
+    import json  # here and below, as the package itself needs none
+
+    if isinstance(part, np.random.Generator):
+        return {"": np.array(json.dumps(part.bit_generator.state, default=lambda x: x.tolist()))}
+    if not isinstance(part, (nn.Module, state.Stateful)):
+        raise TypeError(
+            f"a part of a training is a Module, an Optimizer, a Schedule, an EarlyStopping or a "
+            f"numpy.random.Generator, not {part!r}"
+        )
+    return part.state_dict()
+
+
+def _set_state(part: Any, arrays: Mapping[str, Any]) -> None:
     import json
 
-    arrays = state.read(path)
-    for name, part in parts.items():
-        own = {k.partition(":")[2]: x for k, x in arrays.items() if k.startswith(f"{name}:")}
-        if isinstance(part, np.random.Generator):
-            part.bit_generator.state = json.loads(str(own.get("", "{}")))
-        else:
-            part.load_state_dict(own)
+    if isinstance(part, np.random.Generator):
+        part.bit_generator.state = json.loads(str(arrays.get("", "{}")))
+    else:
+        part.load_state_dict(arrays)
 
 
 def _compiled(
     model: Any, loss: Any, n: int, optimizer: optim.Optimizer, clip_norm: float | None
-) -> Callable[..., dict[str, Any]]:
-    """A compiled step for batches of n inputs and their targets."""
+) -> Callable[..., tuple[float, dict[str, float]]]:
+    """A compiled step for batches of n inputs and their targets, as fit's own."""
     from tinygrad_lr.compiled.step import Step  # here, as it would triple the time to import
 
     step = Step(lambda *batch: loss(model(*batch[:n]), *batch[n:]), optimizer, clip_norm)
-    return lambda *batch: {"loss": step(*batch)}
+    return lambda *batch: (value := step(*batch), {"loss": value})
 
 
 def _metrics(metrics: Metrics | None, pred: Any, target: Any) -> dict[str, float]:
@@ -191,39 +227,46 @@ def _metrics(metrics: Metrics | None, pred: Any, target: Any) -> dict[str, float
 
 
 def _append(history: History, prefix: str, step: Callable[..., Any], batches: Any) -> None:
-    """Append the means over all samples of what a step gives for each batch."""
+    """Append the means over all samples of the numbers that a step gives for each batch."""
     totals, m = defaultdict[str, float](float), 0
     for batch in batches:
         m += len(batch[0])
-        for name, value in step(*batch).items():
-            totals[name] += len(batch[0]) * float(unwrap(value))
+        for name, number in step(*batch)[1].items():
+            totals[name] += len(batch[0]) * number
     for name, total in totals.items():
         history.setdefault(prefix + name, []).append(total / m)
 
 
-def _samples(X: Any, y: Any) -> tuple[list[npt.NDArray[Any]], int]:
+def _samples(X: Any, y: Any, where: str = "") -> tuple[list[npt.NDArray[Any]], int]:
     """The arrays of inputs and targets, and how many are inputs."""
     inputs = [np.asarray(x) for x in (X if isinstance(X, tuple) else (X,))]
     targets = [np.asarray(t) for t in (y if isinstance(y, tuple) else (y,))]
+    if not inputs or not targets or not all(a.ndim for a in inputs + targets):
+        raise TypeError(f"{where}X and y are arrays with samples in rows, or tuples of some")
     if len({len(a) for a in (*inputs, *targets)}) > 1 or not len(inputs[0]):
         x, t = (", ".join(str(len(a)) for a in group) for group in (inputs, targets))
-        raise ValueError(f"X has {x} rows and y {t}: one target per sample, at least one")
+        raise ValueError(f"{where}X has {x} rows and y {t}: one target per sample, at least one")
     return inputs + targets, len(inputs)
 
 
-def _check_types(loss: Any, optimizer: Any, metrics: Any) -> None:
+def _check_types(loss: Any, optimizer: Any, metrics: Any, validation: Any, callback: Any) -> None:
     if not callable(loss) or not isinstance(optimizer, optim.Optimizer):
         raise TypeError(
             f"loss is a function, as mse_loss, and optimizer an object, as "
             f"Adam(model.parameters()), not {loss!r} and {optimizer!r}"
         )
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback is a function of the history, not {callback!r}")
+    if validation is not None and not (isinstance(validation, tuple) and len(validation) == 2):
+        raise TypeError("validation is a pair of other samples (X, y)")
     if not isinstance(metrics or {}, Mapping):
         raise TypeError(
             f"metrics is a dict of functions of (prediction, target), not {metrics!r}: "
             f'{{"accuracy": lambda p, t: np.mean(p.argmax(axis=1) == t)}}'
         )
-    if "loss" in (metrics or {}):
-        raise ValueError("a metric cannot be named 'loss': the history holds the loss there")
+    for name in metrics or {}:
+        if name == "loss" or name.startswith("val_"):
+            raise ValueError(f"a metric cannot be named {name!r}, which the history uses itself")
 
 
 def _batches(
@@ -245,19 +288,40 @@ def _warn_of_divergence(losses: list[float]) -> None:
         )
 
 
-def _progress(epochs: int, history: History, verbose: bool | None) -> Iterator[int]:
-    """The numbers of the epochs, with a bar, or with lines that are a second apart."""
-    numbers, bar, last = range(epochs), None, time.monotonic()
-    if (sys.stderr.isatty() or "ipykernel" in sys.modules) and verbose is not False:
-        with contextlib.suppress(ImportError):
-            from tqdm.auto import tqdm  # an extra: the package itself imports NumPy alone
+class _Progress:
+    """A bar of tqdm, or lines on stderr that are a second apart; see `fit`."""
 
-            bar = tqdm(numbers, delay=0 if verbose else 1, unit="epoch")
-    for epoch in numbers if bar is None else bar:
-        yield epoch
+    def __init__(self, epochs: int, verbose: bool | None) -> None:
+        interactive = sys.stderr.isatty() or "ipykernel" in sys.modules
+        self.epochs, self.verbose, self.line, self.bar = epochs, verbose, "", None
+        self.quiet = not (interactive if verbose is None else verbose)
+        self.last = time.monotonic()
+        if interactive and not self.quiet:
+            with contextlib.suppress(ImportError):
+                from tqdm.auto import tqdm  # an extra: the package itself imports NumPy alone
+
+                self.bar = tqdm(total=epochs, delay=0 if verbose else 1, unit="epoch")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def show(self, history: History) -> None:
+        """Show the last epoch, if the last line is a second old."""
         means = ", ".join(f"{name} {values[-1]:.4g}" for name, values in history.items())
-        if bar is not None:
-            bar.set_postfix_str(means, refresh=False)
-        elif verbose and (time.monotonic() - last > 1 or epoch + 1 == epochs):
-            print(f"epoch {epoch + 1} of {epochs}: {means}", file=sys.stderr, flush=True)
-            last = time.monotonic()
+        if self.bar is not None:
+            self.bar.set_postfix_str(means, refresh=False)
+            self.bar.update()
+        elif not self.quiet:
+            self.line = f"epoch {len(history['loss'])} of {self.epochs}: {means}"
+            if time.monotonic() - self.last > 1:
+                self._print()
+
+    def _print(self) -> None:
+        print(self.line, file=sys.stderr, flush=True)
+        self.line, self.last, self.verbose = "", time.monotonic(), True
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.close()
+        if self.line and self.verbose:  # the last epoch, if it or another is to be seen
+            self._print()

@@ -26,7 +26,8 @@ def surroundings():
         "units": 3, "in_features": 4, "rng": np.random.default_rng(0), "shape": (2, 3),
         "data": [1.0, 2.0], "mask": np.ones((2, 3), bool), "layers": [layer],
         "pred": normal(5), "target": np.ones(5), "logits": normal(5, 3), "W": W, "U": U, "w": w,
-        "labels": np.array([0, 1, 2, 1, 0]), "steps": [normal(2, 3)], "h": np.zeros((2, 3)),
+        "labels": np.array([0, 1, 2, 1, 0]), "axis": 1, "low": 0,
+        "high": 4, "dtype": np.float64, "steps": [normal(2, 3)], "h": np.zeros((2, 3)),
     }  # fmt: skip
 
 
@@ -34,12 +35,20 @@ def run(name, code):
     values = surroundings()
     if "pred" in code and "binary" in code:
         values["pred"] = np.full(5, 0.5)
+    if "squares" in code:
+        values["squares"] = [np.zeros(p.shape) for p in values["params"]]
+    if "x.shape" in code:
+        values["x"] = leaf(normal(5, 2, 4, 6))
+    if "W[k]" in code:
+        values |= {"W": [np.eye(3)] * 4, "U": [np.eye(3)] * 4, "b": [np.ones(3)] * 4, "c": 0}
     if "c, h // 2" in code:
         values |= {"x": leaf(normal(5, 2, 4, 6)), "m": 5, "c": 2, "h": 4, "w": 6}
     if "einsum" in code:
         values |= {"x": normal(5, 2, 6, 8), "K": leaf(normal(3, 2, 3, 3)), "h": 4, "w": 6}
     if "tg.grad(loss" in code:
         values["loss"] = values["model"](values["X"]).sum()
+    if "p.grad" in code:
+        tg.mean(values["model"](values["X"])).backward()
     if "with_logits" in code:
         values["logits"] = normal(5)
     if name in ("mm", "bmm", "cat"):

@@ -584,15 +584,20 @@ def bars(monkeypatch):
     """The options of the calls of a stand-in for tqdm."""
     calls = []
 
-    class Bar(list):
+    class Bar:
+        def __init__(self, **options):
+            calls.append(options | {"n": 0})
+
         def set_postfix_str(self, text, refresh):
             calls[-1]["text"] = text
 
-    def bar(epochs, **options):
-        calls.append(options)
-        return Bar(epochs)
+        def update(self):
+            calls[-1]["n"] += 1
 
-    monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=bar))
+        def close(self):
+            calls[-1]["closed"] = True
+
+    monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=Bar))
     return calls
 
 
@@ -603,7 +608,11 @@ def set_terminal(monkeypatch, there):
 def test_progress_bar_on_a_terminal(monkeypatch, bars):
     set_terminal(monkeypatch, True)
     assert len(sgd_fit(Dense(3, 1), epochs=3)["loss"]) == 3
-    assert len(bars) == 1 and bars[0]["delay"] > 0 and bars[0]["text"].startswith("loss ")
+    (bar,) = bars
+    assert bar["delay"] > 0 and bar["text"].startswith("loss ")
+    assert bar["n"] == bar["total"] == 3 and bar["closed"]
+    sgd_fit(Dense(3, 1), epochs=5, callback=lambda history: len(history["loss"]) == 2)
+    assert bars[1]["n"] == 2 and bars[1]["closed"]
 
 
 def test_no_progress_bar_without_a_terminal(monkeypatch, bars, capsys):

@@ -240,14 +240,19 @@ def test_files_of_other_trainings_are_refused(tmp_path):
     path = tmp_path / "training.npz"
     parts, _ = training()
     tg.save(path, model=parts["model"], rng=parts["rng"])
-    with pytest.raises(ValueError, match=r"this state does not fit AdamW: .*lr is missing"):
+    with pytest.raises(ValueError, match=r"has the parts \['model', 'rng'\], not \['adam'\]"):
         tg.load(path, adam=parts["adam"])
-    with pytest.raises(ValueError, match=r"this state does not fit Dense: .*W is missing"):
-        tg.load(path, model=nn.Dense(2, 2))
-    with pytest.raises(ValueError):
-        tg.load(path, generator=np.random.default_rng())
-    with pytest.raises(ValueError):
-        tg.load(path, rng=np.random.Generator(np.random.MT19937()))
+    model, rng = network(), np.random.default_rng(5)
+    before, draw = model.state_dict(), rng.bit_generator.state
+    with pytest.raises(ValueError, match=r"^model: this state does not fit Dense: .*W is missing"):
+        tg.load(path, rng=rng, model=nn.Dense(2, 2))
+    with pytest.raises(ValueError, match=r"^rng: "):
+        tg.load(path, model=model, rng=np.random.Generator(np.random.MT19937()))
+    for name, x in model.state_dict().items():  # what had been loaded before is as it was
+        np.testing.assert_array_equal(x, before[name])
+    assert rng.bit_generator.state == draw
+    with pytest.raises(TypeError, match="a part of a training is a Module"):
+        tg.save(path, epoch=3)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match="damaged"):
         tg.load(path, model=parts["model"])

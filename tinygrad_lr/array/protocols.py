@@ -115,7 +115,7 @@ def _comparison(ufunc: np.ufunc, compare: Callable[[Any, Any], Any]) -> Callable
 class ForeignName:
     """A name of another library's: the error says what it is here, and `dir` leaves it out."""
 
-    def __set_name__(self, owner: type, name: str) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
 
     def __get__(self, instance: Any, owner: type) -> Any:
@@ -164,8 +164,6 @@ class ArrayMethods(Value, metaclass=_Listing):
     var, std, prod, dot = map(_method, ("var", "std", "prod", "dot"))
     diagonal, trace, squeeze = map(_method, ("diagonal", "trace", "squeeze"))
     swapaxes, ravel, flatten = map(_method, ("swapaxes", "ravel", "ravel"))
-    for _name in FOREIGN.split():  # a __getattr__ would slow down all attributes
-        locals()[_name] = ForeignName()
 
     def clip(self, min: Any = None, max: Any = None) -> Any:
         """Limited to [min, max]."""
@@ -195,12 +193,12 @@ class ArrayMethods(Value, metaclass=_Listing):
 
     def argmax(self: Any, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the largest element, in an array of integers."""
-        messages.check_arguments("argmax", kwargs)
+        messages.check_arguments("argmax", kwargs, ("axis", "keepdims"))
         return np.argmax(self, axis, **kwargs)
 
     def argmin(self: Any, axis: int | None = None, **kwargs: Any) -> Any:
         """The index of the smallest element, in an array of integers."""
-        messages.check_arguments("argmin", kwargs)
+        messages.check_arguments("argmin", kwargs, ("axis", "keepdims"))
         return np.argmin(self, axis, **kwargs)
 
     def tolist(self) -> Any:
@@ -232,3 +230,7 @@ class ArrayMethods(Value, metaclass=_Listing):
 
     def __format__(self, spec: str) -> str:
         return format(self._array.item(), spec) if spec else str(self)
+
+
+for _foreign in FOREIGN.split():  # a __getattr__ would slow down all attributes
+    setattr(ArrayMethods, _foreign, ForeignName(_foreign))

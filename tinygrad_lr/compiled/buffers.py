@@ -232,7 +232,8 @@ class BufferedProgram:
     def _number(self, x: Symbol) -> str:
         """A number, as an expression of numbers, or a sum over an array."""
         function, args = x.function, x.args
-        if function in ELEMENTWISE and all(np.ndim(value_of(a)) == 0 for a in args):
+        of_numbers = all(np.ndim(value_of(a)) == 0 for a in args)
+        if function in ELEMENTWISE and of_numbers:
             safe = function not in (np.divide, np.power) or x in self.rates or is_number(args[1])
             numbers = map(self._scalar, args)
             if function in SIGNS and safe and x.value.dtype != bool:
@@ -245,6 +246,8 @@ class BufferedProgram:
             return f"{self._line(args[0])}.dot({ones})"
         if function is np.vdot and self._by_columns(args[0]) == self._by_columns(args[1]):
             return f"{self._line(args[0])}.dot({self._line(args[1])})"
+        if isinstance(function, np.ufunc) and of_numbers:  # gives a number, or a float of Python's
+            return self._new_array(x)
         return f"{self._new_array(x)}[()]"
 
     def _line(self, x: Any) -> str:

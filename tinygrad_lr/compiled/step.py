@@ -18,6 +18,7 @@ from tinygrad_lr.compiled.recorder import Recorded, record
 from tinygrad_lr.functional import grad
 from tinygrad_lr.messages import TensorWarning
 from tinygrad_lr.messages.notebook import highlighted
+from tinygrad_lr.nn import ASKED, Module
 from tinygrad_lr.optim import SGD, Adam, Optimizer, clipped
 from tinygrad_lr.program.recorder import RecordingError
 from tinygrad_lr.program.symbols import largest
@@ -101,6 +102,7 @@ class Step:
         self.source, self.clip_norm = "", clip_norm
         self._idle = [True]  # empty during a step
         self._state = PackedState(optimizer)
+        self._modal: dict[Module, None] = {}  # the Modules whose mode matters
         self._recorded: dict[Any, tuple[Recorded, Any, Any]] = {}  # by shapes and rates
         self._step, self._many = self._other, no_steps
         self._eaches = 0  # calls of each
@@ -189,7 +191,12 @@ class Step:
         elif len(self._recorded) >= MAX_PROGRAMS:
             return self._ordinary(arrays)
         else:
-            recorded = record(self.loss, self._state, arrays, self.clip_norm)
+            ASKED.append(self._modal)
+            try:
+                recorded = record(self.loss, self._state, arrays, self.clip_norm)
+            finally:
+                ASKED[:] = [modules for modules in ASKED if modules is not self._modal]
+            key = self._key(arrays)
             loss = self._compare(recorded, arrays)
             step, many = self._guarded(recorded, *key), no_steps
             if isinstance(recorded.program, FloatProgram) and not recorded.others:
@@ -219,11 +226,12 @@ class Step:
         grads = list(map(unwrap, grad(value, self.params)))
         return grads if self.clip_norm is None else clipped(grads, self.clip_norm)[1]
 
-    def _key(self, arrays: Sequence[Any]) -> tuple[Any, Any]:
-        """What a recorded step holds for: shapes with dtypes, and settings that are no rates."""
+    def _key(self, arrays: Sequence[Any]) -> tuple[Any, Any, Any]:
+        """What a step is recorded for: shapes with dtypes, settings that are no rates, modes."""
         rates, settings = self._state.rates(), self._state.settings()
         kinds = tuple((x.shape, x.dtype) for x in arrays)
-        return kinds, tuple((name, name in rates or x) for name, x in settings.items())
+        fixed = tuple((name, name in rates or x) for name, x in settings.items())
+        return kinds, fixed, tuple((m, m.training) for m in self._modal)
 
     def _run(self, recorded: Recorded, arrays: Sequence[Any]) -> float:
         """A step, wherever the parameters and the state are now."""
@@ -236,7 +244,7 @@ class Step:
             )
         others = [x._array for x in recorded.others]
         rates = self._state.rates().values()
-        loss: float = recorded.program.run(*rates, steps[0], *arrays, *others)
+        loss = float(recorded.program.run(*rates, steps[0], *arrays, *others))
         steps[:] = [steps[0] + 1] * len(steps)
         return loss
 
@@ -300,7 +308,9 @@ class Step:
             values[:] = state[name]
         return eager
 
-    def _guarded(self, recorded: Recorded, kinds: Any, settings: Any, many: bool = False) -> Any:
+    def _guarded(
+        self, recorded: Recorded, kinds: Any, settings: Any, modes: Any, many: bool = False
+    ) -> Any:
         """A function that runs a program if all is as it was when that was recorded.
 
         At calls 2, 4, 8, ... it compares. It is compiled from a text, since loops would take longer
@@ -314,7 +324,7 @@ class Step:
 
         def check(batch: Sequence[Any]) -> float:
             arrays = list(map(array_of, batch))
-            fits = self._key(arrays) == (kinds, settings)
+            fits = self._key(arrays) == (kinds, settings, modes)
             fits = fits and all(p.requires_grad for p in self.params)
             return self._compare(recorded, arrays) if fits else self._other(batch)
 
@@ -341,6 +351,7 @@ class Step:
                 for p, x in zip(params, state.data.arrays, strict=True)
             ),
             *(f"not {p}.requires_grad" for p in params),
+            *(f"{hold(m)}.training is not {mode}" for m, mode in modes),
         ]
         for name in recorded.state:
             for i, x in enumerate(state.slots[name].arrays):

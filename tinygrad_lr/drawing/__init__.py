@@ -10,7 +10,7 @@ from tinygrad_lr.drawing.dot import picture
 from tinygrad_lr.drawing.render import Picture, RendererNotFound
 from tinygrad_lr.drawing.trace import graph
 from tinygrad_lr.naming.names import nodes
-from tinygrad_lr.nn import Module
+from tinygrad_lr.nn import Module, mode
 from tinygrad_lr.tensor import Tensor
 
 MAX_OPEN_CARDS = 40  # of a graph whose layers are drawn open
@@ -72,7 +72,8 @@ def draw(
             f"{type(output).__name__}; .data, .numpy() and .item() are cut off from the graph"
         )
     model = output if isinstance(output, Module) else None
-    result: Any = output if model is None else model(*inputs)
+    with mode(training=False):
+        result: Any = output if model is None else model(*inputs)
     if depth is None and (model is not None or len(nodes([result])) > MAX_OPEN_CARDS):
         depth = 1
     cards = graph(result, gradients, derivatives, wrt, depth, model)

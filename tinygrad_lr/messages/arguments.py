@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import re
 from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -16,18 +17,20 @@ from tinygrad_lr.ops import RENAMED
 F = TypeVar("F", bound=Callable[..., Any])
 KEYWORDS = RENAMED | {  # for arguments of PyTorch, Keras and scikit-learn
     "learning_rate": "lr", "beta_1": "betas=(beta_1, beta_2)", "beta_2": "betas=(beta_1, beta_2)",
-    "epsilon": "eps", "decay": "weight_decay", "clipnorm": "clip_norm, of fit and compile",
+    "epsilon": "eps", "beta1": "betas=(beta1, beta2)", "beta2": "betas=(beta1, beta2)",
+    "global_clipnorm": "clip_norm",
     "use_bias": "bias", "kernel_initializer": "init", "out_features": "units",
-    "input_shape": "in_features", "seed": "rng", "random_state": "rng", "rate": "p",
+    "input_dim": "in_features", "seed": "rng", "random_state": "rng", "rate": "p",
     "validation_data": "validation", "callbacks": "callback", "num_warmup_steps": "warmup",
 }  # fmt: skip
 
 
-def check_arguments(name: str, keywords: Iterable[str], own: Container[str] = ()) -> None:
+def check_arguments(name: str, keywords: Iterable[str], own: Container[str]) -> None:
     """Raise TypeError, with what to write instead, for another library's name of an argument."""
     for word in keywords:
-        if word in KEYWORDS and word not in own:
-            raise TypeError(f"{name} has no argument {word}=; here it is {KEYWORDS[word]}")
+        here = KEYWORDS.get(word, "")
+        if word not in own and re.split(r"\W", here)[0] in own:
+            raise TypeError(f"{name} has no argument {word}=; here it is {here}")
 
 
 def explained(function: F) -> F:
@@ -46,6 +49,8 @@ class Explained:
     """Constructors that do so, and objects that say what other libraries' attributes are here."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        if cls.__init__ is object.__init__ and (args or kwargs):
+            raise TypeError(f"{cls.__name__}() takes no arguments")
         own = inspect.signature(cls.__init__).parameters if kwargs else {}
         if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
             check_arguments(cls.__name__, kwargs, own)
@@ -57,16 +62,19 @@ class Explained:
             raise messages.missing_name(f"a {type(self).__name__}", name)
 
 
-def check_count(name: str, n: Any) -> None:
-    """Raise ValueError for anything but a whole number of at least 1."""
-    if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"{name} is a whole number of at least 1, not {n!r}")
+def check_count(name: str, n: Any, least: int = 1) -> None:
+    """Raise ValueError for anything but a whole number of at least 1, or another least."""
+    if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < least:
+        raise ValueError(f"{name} is a whole number of at least {least}, not {n!r}")
 
 
-def check_rate(name: str, value: Any, below: float = math.inf) -> None:
-    """Raise ValueError for anything but a number in [0, below)."""
-    if not isinstance(value, (int, float, np.number)) or not 0 <= value < below:
-        kind, limit = ("finite ", "") if below == math.inf else ("", f" and below {below}")
+def check_rate(name: str, value: Any, below: float = math.inf, at_most: float = math.inf) -> None:
+    """Raise ValueError for anything but a number in [0, below) and [0, at_most]."""
+    number = isinstance(value, (int, float, np.number))
+    if not number or not 0 <= value <= at_most or value >= below:
+        limit = f" and below {below}" if below < math.inf else ""
+        limit += f" and at most {at_most}" if at_most < math.inf else ""
+        kind = "" if limit else "finite "
         raise ValueError(f"{name} is a {kind}number of at least 0{limit}, not {value!r}")
 
 

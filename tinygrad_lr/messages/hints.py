@@ -13,18 +13,35 @@ NORM = "np.sqrt(np.sum(t ** 2))"
 FIT = "tg.fit(model, X, y, loss, optimizer, epochs)"
 CONV = (
     'sum(np.einsum("mchw,dc->mdhw", x[:, :, i:i + h, j:j + w], K[:, :, i, j]) '
-    "for i in range(3) for j in range(3))  # a Module of your own with K (d, c, 3, 3)"
+    "for i in range(3) for j in range(3))  # K is (d, c, 3, 3), and (h, w) the size of the result"
 )
-RNN = "for x in steps: h = np.tanh(x @ W + h @ U + b)  # a Module of your own"
+POOLED = "m, c, h // 2, 2, w // 2, 2"
+POOL = "  # x is (m, c, h, w)"
+RNN = "for x in steps: h = np.tanh(x @ W + h @ U + b)"
+LSTM = (
+    "for x in steps: i, f, o = [tg.sigmoid(x @ W[k] + h @ U[k] + b[k]) for k in (0, 1, 2)]; "
+    "c = f * c + i * np.tanh(x @ W[3] + h @ U[3] + b[3]); h = o * np.tanh(c)"
+)
+GRU = (
+    "for x in steps: r, z = [tg.sigmoid(x @ W[k] + h @ U[k] + b[k]) for k in (0, 1)]; "
+    "h = (1 - z) * np.tanh(x @ W[2] + r * (h @ U[2]) + b[2]) + z * h"
+)
+RMSPROP = (
+    "for p, s in zip(params, squares): s[...] = 0.99 * s + 0.01 * p.grad ** 2; "
+    "p.data -= 0.01 * p.grad / (np.sqrt(s) + 1e-8)"
+)
 CLASSES = "tg.cross_entropy(logits, labels)"
-NOTHING = "pass  # everything is computed on the CPU, in the dtype of the layers"
+NOTHING = "x  # as it is: all is on the CPU, and dtype= of a layer or a Tensor chooses float32"
 HINTS = {  # for names of PyTorch, Keras and NumPy: code that runs
     "view": "t.reshape(shape)", "permute": "t.transpose(1, 0)", "t": "t.T", "clone": "t.copy()",
     "abs": "abs(t)", "pow": "t ** p", "norm": NORM, "add_": "t.data += x", "mul_": "t.data *= x",
-    "zero_": "t.data[...] = 0", "mm": "a @ b", "bmm": "a @ b", "clamp": "np.clip(t, 0, 1)",
-    "unsqueeze": "t[:, None]  # or np.expand_dims(t, axis)", "numel": "t.size",
+    "zero_": "t.data[...] = 0", "mm": "a @ b", "bmm": "a @ b", "clamp": "np.clip(t, low, high)",
+    "unsqueeze": "np.expand_dims(t, axis)", "numel": "t.size",
     "cat": "np.concatenate([a, b], axis=0)", "requires_grad_": "t.requires_grad = True",
-    "float": "t.astype(np.float32)", "double": "t.astype(np.float64)", "long": "t.data.astype(int)",
+    "float": "t.astype(np.float32)  # or dtype=np.float32 for a layer",
+    "double": "t.astype(np.float64)  # or dtype=np.float64 for a layer", "type": "t.astype(dtype)",
+    "randint": "rng.integers(low, high, shape)", "full": "np.full(shape, x)",
+    "modules": "[m for _, m in model.named_modules()]", "long": "t.data.astype(int)",
     "masked_fill": "np.where(mask, x, t)", "expand": "np.broadcast_to(t, shape)",
     "cuda": NOTHING, "cpu": NOTHING, "to": NOTHING, "device": NOTHING,
     "tensor": "tg.Tensor(data)", "as_tensor": "tg.Tensor(data)", "from_numpy": "tg.Tensor(data)",
@@ -40,17 +57,20 @@ HINTS = {  # for names of PyTorch, Keras and NumPy: code that runs
     "Sequential": "tg.nn.Sequential(*layers)", "ModuleList": "list(layers)",
     "ModuleDict": "dict(first=layer)", "register_buffer": "model.mean = tg.nn.Buffer(data)",
     "Linear": "tg.nn.Dense(in_features, units)", "Identity": "tg.nn.Sequential()",
-    "Conv1d": CONV, "Conv2d": CONV, "RNN": RNN, "LSTM": RNN, "GRU": RNN,
-    "MaxPool2d": "x.reshape(m, c, h // 2, 2, w // 2, 2).max(axis=(3, 5))",
-    "AvgPool2d": "x.reshape(m, c, h // 2, 2, w // 2, 2).mean(axis=(3, 5))",
+    "Conv2d": CONV, "RNN": RNN, "LSTM": LSTM, "GRU": GRU,
+    "MaxPool2d": f"x.reshape({POOLED}).max(axis=(3, 5)){POOL}",
+    "AvgPool2d": f"x.reshape({POOLED}).mean(axis=(3, 5)){POOL}",
     **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "BatchNormalization"), "tg.nn.BatchNorm(n)"),
-    "LayerNormalization": "tg.nn.LayerNorm(n)", "Dropout2d": "tg.nn.Dropout(0.5)",
+    "LayerNormalization": "tg.nn.LayerNorm(n)",
+    "Dropout2d": "x * (rng.random((*x.shape[:2], 1, 1)) >= 0.5) / 0.5",
     **{
         name: f'tg.nn.Dense(n, units, activation="{name.lower()}")  # or tg.{name.lower()}'
         for name in ("ReLU", "Sigmoid", "Tanh", "Softmax", "Softplus", "GELU", "SiLU")
     },
     "LeakyReLU": "tg.leaky_relu", "LogSoftmax": "tg.log_softmax",
     "MSELoss": "tg.mse_loss(pred, target)", "HuberLoss": "tg.huber_loss(pred, target)",
+    "SmoothL1Loss": "tg.huber_loss(pred, target)  # at its default beta = 1",
+    "clip_grad_value_": "for p in params: p.grad = np.clip(p.grad, -1, 1)",
     "L1Loss": "np.mean(np.abs(pred - target))", "l1_loss": "np.mean(np.abs(pred - target))",
     "BCELoss": "tg.binary_cross_entropy(pred, target)",
     "BCEWithLogitsLoss": "tg.binary_cross_entropy_with_logits(logits, target)",
@@ -58,8 +78,9 @@ HINTS = {  # for names of PyTorch, Keras and NumPy: code that runs
     "lr_scheduler": "tg.optim.StepLR(optimizer, step_size=10)",
     "ExponentialLR": "tg.optim.LambdaLR(optimizer, lambda n: 0.9 ** n)",
     "get_last_lr": "optimizer.lr", "param_groups": "optimizer.lr", "learning_rate": "optimizer.lr",
-    "ReduceLROnPlateau": "optimizer.lr /= 10", "RMSprop": "tg.optim.Adam(params, betas=(0, 0.99))",
-    "DataLoader": FIT + "  # which takes batch_size=", "evaluate": "model.predict(X)",
+    "ReduceLROnPlateau": "optimizer.lr /= 10", "RMSprop": RMSPROP,
+    "DataLoader": FIT + "  # which takes batch_size=",
+    "evaluate": "loss(model.predict(X), y).item()",
     "fit": FIT, "compile": FIT, "add": "tg.nn.Sequential(*layers)",
     "weight": "layer.W  # (in_features, units); gamma of a normalization",
     "bias": "layer.b  # beta of a normalization",
@@ -74,6 +95,7 @@ ARGUMENTS = {  # for arguments of NumPy's functions
     "out": "a result is a new Tensor: write `x = x + t`, not `x += t`, where x is an array",
     "where": "use np.where(condition, a, b)",
     "dtype": "use .astype(...)",
+    "correction": "it is ddof= here",
     "initial": "combine it with the result",
 }
 

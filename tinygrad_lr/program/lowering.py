@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_lr import messages
 from tinygrad_lr.array.lengths import Length
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages import GradientError
@@ -98,7 +99,8 @@ class Lowering:
         for x in wrt:
             if x not in grads:
                 raise GradientError(
-                    f"{output!r} does not depend on {x!r}: it has no gradient there"
+                    f"{messages.describe(output)} does not depend on {messages.describe(x)}, so it "
+                    f"has no gradient there"
                 )
         return [self.symbol(output), *(grads[x] for x in wrt)]
 

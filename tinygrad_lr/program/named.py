@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -30,7 +31,7 @@ from tinygrad_lr.tensor import Tensor, history
 
 RESERVED = ("i", "steps", "print", "range", "max", "data", "sys", "step", "train", "int")
 
-LABELLED = ("categorical_loss", "bernoulli_loss", "logistic_loss")  # operations with labels
+LABELLED = ("categorical_loss", "bernoulli_loss", "logistic_loss", "lookup")  # with labels
 SAME_ELEMENTS = ("astype", "reshape", "ravel", "getitem", "expand_dims", "transpose")  # if as many
 SUGGESTED_NAMES = {"sigmoid": "a", "softmax": "p", "relu": "h", "tanh": "h", "log_softmax": "log_p"}
 SUGGESTED_NAMES |= dict.fromkeys(LABELLED, "losses")
@@ -292,10 +293,11 @@ def label_ranges(output: Tensor) -> dict[Tensor, Labels]:
             z, labels = node.inputs[:2]
             categorical, size = node.op.name == "categorical_loss", np.size(unwrap(labels))
             probabilities = categorical and labels.ndim == z.ndim
+            axis = {"categorical_loss": -1, "lookup": 0}.get(node.op.name)
             while isinstance(labels, Tensor) and labels.op and labels.op.name in SAME_ELEMENTS:
                 labels = labels.inputs[0]
             if isinstance(labels, Tensor) and labels.size == size and not probabilities:
-                most = z.shape[-1] - 1 if categorical else 1
+                most = 1 if axis is None else z.shape[axis] - 1
                 ranges[labels] = Labels(most, node.params.get("ignore_index"))
     return ranges
 
@@ -319,7 +321,8 @@ def _has_literals(place: Instruction) -> bool:
 
 
 def _is_variable(text: str) -> bool:
-    return text.replace(".", "").isidentifier()
+    """Whether a text is a name, as w, layers.0.W or weights[0]."""
+    return re.fullmatch(r"[^\W\d]\w*(\.\w+|\[\w+\])*", text) is not None
 
 
 def _slot(optimizer: Optimizer, name: str, places: Sequence[int]) -> Any:

@@ -92,7 +92,8 @@ class Repeatable(RecordAll):
         if reader in OF_TRAINING:
             raise RecordingError(
                 f"a recorded step cannot do what {reader} does in training, which "
-                f"{OF_TRAINING[reader]}. After model.eval() it does not\n  {locate(caller())}"
+                f"{OF_TRAINING[reader]}. In eval mode it does not: layer.eval()\n  "
+                f"{locate(caller())}"
             )
         index = "As an index of an array a: tg.Tensor(a)[i]. " * (tensor.dtype.kind in "iu")
         error = RecordingError(
