@@ -27,6 +27,7 @@ from typing import Any, overload
 from numpy.typing import ArrayLike
 
 {imports}
+from tinygrad_lr.losses import Reduction
 from tinygrad_lr.ops import Axis
 
 __all__ = [

@@ -32,6 +32,7 @@ from tinygrad_lr.training import EarlyStopping as EarlyStopping
 from tinygrad_lr.training import fit as fit
 from tinygrad_lr.training import load as load
 from tinygrad_lr.training import save as save
+from tinygrad_lr.losses import Reduction
 from tinygrad_lr.ops import Axis
 
 __all__ = [
@@ -135,34 +136,34 @@ __all__ = [
 __version__: str
 
 @overload
-def binary_cross_entropy(pred: ArrayLike, target: ArrayLike, reduction: str = "mean", weight: ArrayLike | None = None) -> Any:
+def binary_cross_entropy(pred: ArrayLike, target: ArrayLike, reduction: Reduction = "mean", weight: ArrayLike | None = None) -> Any:
     """-(target * log(pred) + (1 - target) * log(1 - pred)) for probabilities."""
 @overload
-def binary_cross_entropy(pred: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: str = "mean", weight: Tensor | ArrayLike | None = None) -> Tensor: ...
+def binary_cross_entropy(pred: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: Reduction = "mean", weight: Tensor | ArrayLike | None = None) -> Tensor: ...
 
 @overload
-def binary_cross_entropy_with_logits(logits: ArrayLike, target: ArrayLike, reduction: str = "mean", weight: Any | None = None, pos_weight: Any | None = None) -> Any:
+def binary_cross_entropy_with_logits(logits: ArrayLike, target: ArrayLike, reduction: Reduction = "mean", weight: Any | None = None, pos_weight: Any | None = None) -> Any:
     """`binary_cross_entropy(sigmoid(logits), target)`, exact where the sigmoid rounds to 0 or 1."""
 @overload
-def binary_cross_entropy_with_logits(logits: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: str = "mean", weight: Any | None = None, pos_weight: Any | None = None) -> Tensor: ...
+def binary_cross_entropy_with_logits(logits: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: Reduction = "mean", weight: Any | None = None, pos_weight: Any | None = None) -> Tensor: ...
 
 @overload
-def cross_entropy(logits: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None, reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0) -> Any:
+def cross_entropy(logits: ArrayLike, target: ArrayLike, weight: ArrayLike | None = None, reduction: Reduction = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0) -> Any:
     """-log(softmax(logits)) of the target class."""
 @overload
-def cross_entropy(logits: Tensor | ArrayLike, target: Tensor | ArrayLike, weight: Tensor | ArrayLike | None = None, reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0) -> Tensor: ...
+def cross_entropy(logits: Tensor | ArrayLike, target: Tensor | ArrayLike, weight: Tensor | ArrayLike | None = None, reduction: Reduction = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0) -> Tensor: ...
 
 @overload
-def huber_loss(pred: ArrayLike, target: ArrayLike, reduction: str = "mean", delta: float = 1.0) -> Any:
+def huber_loss(pred: ArrayLike, target: ArrayLike, reduction: Reduction = "mean", delta: float = 1.0) -> Any:
     """Half the squared difference up to delta, beyond it a line (Huber 1964)."""
 @overload
-def huber_loss(pred: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: str = "mean", delta: float = 1.0) -> Tensor: ...
+def huber_loss(pred: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: Reduction = "mean", delta: float = 1.0) -> Tensor: ...
 
 @overload
-def mse_loss(pred: ArrayLike, target: ArrayLike, reduction: str = "mean") -> Any:
+def mse_loss(pred: ArrayLike, target: ArrayLike, reduction: Reduction = "mean") -> Any:
     """Squared difference."""
 @overload
-def mse_loss(pred: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: str = "mean") -> Tensor: ...
+def mse_loss(pred: Tensor | ArrayLike, target: Tensor | ArrayLike, reduction: Reduction = "mean") -> Tensor: ...
 
 @overload
 def add(a: ArrayLike, b: ArrayLike) -> Any:

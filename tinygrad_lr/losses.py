@@ -6,7 +6,7 @@ have equal shapes, because (n,) against (n, 1) would broadcast to n * n differen
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -31,8 +31,10 @@ from tinygrad_lr.ops import (
 )
 from tinygrad_lr.tensor import Tensor
 
+Reduction = Literal["mean", "sum", "none"]
 
-def mse_loss(pred: Array, target: Array, reduction: str = "mean") -> Array:
+
+def mse_loss(pred: Array, target: Array, reduction: Reduction = "mean") -> Array:
     """Squared difference.
 
     >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0])).item()
@@ -42,7 +44,9 @@ def mse_loss(pred: Array, target: Array, reduction: str = "mean") -> Array:
     return _reduce(square(pred - target), reduction)
 
 
-def huber_loss(pred: Array, target: Array, reduction: str = "mean", delta: float = 1.0) -> Array:
+def huber_loss(
+    pred: Array, target: Array, reduction: Reduction = "mean", delta: float = 1.0
+) -> Array:
     """Half the squared difference up to delta, beyond it a line (Huber 1964).
 
     >>> huber_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), "none").tolist()
@@ -70,7 +74,7 @@ def _bernoulli_loss(p: Array, t: Array) -> Array:
 
 
 def binary_cross_entropy(
-    pred: Array, target: Array, reduction: str = "mean", weight: Array | None = None
+    pred: Array, target: Array, reduction: Reduction = "mean", weight: Array | None = None
 ) -> Array:
     """-(target * log(pred) + (1 - target) * log(1 - pred)) for probabilities.
 
@@ -112,7 +116,7 @@ def _logistic_loss(z: Array, t: Array) -> Array:
 def binary_cross_entropy_with_logits(
     logits: Array,
     target: Array,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     weight: Any = None,
     pos_weight: Any = None,
 ) -> Array:
@@ -212,7 +216,7 @@ def cross_entropy(
     logits: Array,
     target: Array,
     weight: Array | None = None,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
 ) -> Array:
@@ -361,7 +365,7 @@ def _check_logits(loss: str, logits: Array, activation: str) -> None:
         )
 
 
-def _reduce(losses: Array, reduction: str) -> Array:
+def _reduce(losses: Array, reduction: Reduction) -> Array:
     if reduction == "mean":
         return mean(losses)
     if reduction == "sum":

@@ -19,7 +19,17 @@ import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeAlias, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    get_args,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +53,11 @@ Rng: TypeAlias = "np.random.Generator | int | None"  # not loaded before it is u
 Dtype = npt.DTypeLike
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
-NAMES = "sigmoid", "relu", "softplus", "softmax", "log_softmax", "leaky_relu", "gelu", "silu"
-ACTIVATIONS = {"tanh": ops.tanh} | {name: getattr(activations, name) for name in NAMES}
+Activation = Literal[
+    "tanh", "sigmoid", "relu", "softplus", "softmax", "log_softmax", "leaky_relu", "gelu", "silu"
+]
+Initializer = Literal["glorot_uniform", "he_normal", "zeros"]
+ACTIVATIONS = {name: getattr(activations, name) for name in get_args(Activation)}
 INITIALIZERS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Any]] = {
     "glorot_uniform": lambda rng, shape: rng.uniform(-(a := np.sqrt(6 / sum(shape))), a, shape),
     "he_normal": lambda rng, shape: rng.normal(0, np.sqrt(2 / shape[0]), shape),
@@ -326,11 +339,11 @@ class Dense(Module):
         self,
         in_features: int,
         units: int,
-        activation: Layer | str | None = None,
+        activation: Layer | Activation | None = None,
         bias: bool = True,
         rng: Rng = None,
         dtype: npt.DTypeLike = np.float64,
-        init: str | Callable[[np.random.Generator, tuple[int, int]], Any] = "glorot_uniform",
+        init: Initializer | Callable[..., Any] = "glorot_uniform",
     ) -> None:
         messages.check_count("Dense: in_features", in_features)
         messages.check_count("Dense: units", units)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import _GeneratorContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -85,7 +85,7 @@ class NoGrad(Nested):
     grad_enabled = False
 
 
-def no_grad() -> AbstractContextManager[None]:
+def no_grad() -> _GeneratorContextManager[None]:
     """Compute without recording, in this thread or task; a context manager and a decorator.
 
     >>> from tinygrad_lr import Tensor

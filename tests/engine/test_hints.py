@@ -1,5 +1,7 @@
 """What other libraries' names are here: every hint that is code runs, and every name gives one."""
 
+import inspect
+import re
 import warnings
 
 import numpy as np
@@ -132,6 +134,25 @@ def test_arguments_of_other_libraries(word, call):
     with pytest.raises(TypeError) as error:
         call(**{word: 1})
     assert f"{word}" in str(error.value) and f"here it is {KEYWORDS[word]}" in str(error.value)
+
+
+CALLABLES = {
+    name: function
+    for module in (tg, nn, tg.optim)
+    for name, function in ((n, getattr(module, n)) for n in dir(module))
+    if callable(function) and not (isinstance(function, type) and issubclass(function, Exception))
+}
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_an_argument_that_a_message_names_is_there(name):
+    function = CALLABLES[name]
+    own = inspect.signature(function).parameters
+    for word in KEYWORDS.keys() - own:
+        with pytest.raises((TypeError, AttributeError, ValueError)) as error:
+            function(1.0, **{word: 1})
+        if named := re.search(r"here it is (\w+)", str(error.value)):
+            assert named[1] in own, f"{name}({word}=): {error.value}"
 
 
 def test_a_model_of_ones_own_may_have_such_arguments():

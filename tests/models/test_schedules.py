@@ -140,6 +140,52 @@ def test_clipping_as_in_pytorch(torch, max_norm, kind):
         np.testing.assert_allclose(x, y, rtol=1e-8, atol=1e-10)
 
 
+def test_one_tensor_is_clipped_and_an_infinite_limit_measures_alone():
+    w = leaf(np.array([3.0, 4.0]))
+    (w * w).sum().backward()
+    assert clip_grad_norm(w, np.inf) == 10.0 and w.grad.tolist() == [6.0, 8.0]
+    assert clip_grad_norm(w, 1.0) == 10.0
+    np.testing.assert_allclose(w.grad, [0.6, 0.8], rtol=1e-6)
+
+
+def test_rates_of_schedules():
+    def made(lr):
+        sgd = SGD([leaf(1.0)], lr=lr)
+        return sgd, CosineAnnealingLR(sgd, 10, eta_min=0.1)
+
+    (sgd, schedule), (other, again) = made(1.0), made(0.5)
+    for _ in range(3):
+        schedule.step()
+    other.load_state_dict(sgd.state_dict())
+    again.load_state_dict(schedule.state_dict())
+    for _ in range(7):
+        again.step()
+    assert other.lr == pytest.approx(0.1, rel=1e-12)
+    with pytest.raises(ValueError, match="does not fit CosineAnnealingLR: T_max is missing"):
+        schedule.load_state_dict(StepLR(sgd, 3).state_dict())
+    before = sgd.lr
+    for factor in (-1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="LambdaLR: lr is a finite number of at least 0"):
+            LambdaLR(sgd, lambda n, factor=factor: factor)
+    assert sgd.lr == before
+    for options in ({"warmup": -1}, {"warmup": 1.5}, {"eta_min": -1.0}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            CosineAnnealingLR(sgd, 10, **options)
+
+
+def test_betas_in_a_list_as_from_json():
+    w, v = leaf(np.array([3.0, 4.0])), leaf(np.array([3.0, 4.0]))
+    lists, tuples = Adam([w], betas=[0.5, 0.9]), Adam([v], betas=(0.5, 0.9))
+    step = tg.compile(lambda x: ((w - x) ** 2).sum(), lists)
+    for _ in range(3):
+        step(np.ones(2))
+        ((v - 1.0) ** 2).sum().backward()
+        tuples.step()
+        tuples.zero_grad()
+    np.testing.assert_allclose(w.data, v.data, rtol=1e-12)
+    tuples.load_state_dict(lists.state_dict())
+
+
 def test_clipping_large_batches_and_single_numbers():
     X, Y = normal(60_000, 8), normal(60_000, 1, seed=1)
     for batch in ((X, Y), (X[0, :1], Y[0])):

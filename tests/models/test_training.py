@@ -183,7 +183,92 @@ def test_clipping_is_the_loop_written_by_hand():
     np.testing.assert_array_equal(model.W.data, other.W.data)
 
 
+def test_layers_in_eval_mode_on_their_own_stay_so():
+    model = network()
+    model.layers[1].requires_grad_(False).eval()
+    model.layers[2].eval()
+    start = model.state_dict()
+    fit(model)
+    for name in ("layers.1.running_mean", "layers.1.gamma", "layers.2.draws"):
+        np.testing.assert_array_equal(model.state_dict()[name], start[name])
+    assert (model.layers[0].W.data != start["layers.0.W"]).any()
+    assert model.training and not model.layers[1].training
+    fit(model, compile=True)  # which refuses what these layers do in training
+
+
+def test_a_function_of_modules_is_validated_as_after_eval():
+    model, other = network(), network()
+    adam = tg.optim.Adam(other.parameters(), lr=0.05)
+    expected = fit(model, validation=(X2 + 9, Y2))
+    result = tg.fit(
+        lambda x: other(x), X, Y, tg.cross_entropy, adam, 3, rng=0, validation=(X2 + 9, Y2)
+    )
+    assert result == expected
+    for name, x in model.state_dict().items():
+        np.testing.assert_array_equal(x, other.state_dict()[name])
+
+
+def test_the_history_holds_what_was_before_the_step():
+    w = leaf(np.zeros(3))
+    ones = np.ones(3)
+    history = tg.fit(
+        lambda x: w.reshape(-1), ones, ones, tg.mse_loss, tg.optim.SGD([w], lr=1.0), 1,
+        metrics={"squares": lambda p, t: np.mean((p - t) ** 2)},
+    )  # fmt: skip
+    assert history == {"loss": [1.0], "squares": [1.0]}
+    w = leaf(2.0)
+    history = tg.fit(lambda x: w, ones, ones, lambda p, t: p, tg.optim.SGD([w], lr=1.0), 2)
+    assert history["loss"] == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["val_loss", "val_accuracy"])
+def test_names_of_the_history_are_refused_for_metrics(name):
+    with pytest.raises(ValueError, match=f"a metric cannot be named '{name}'"):
+        fit(network(), metrics={name: accuracy})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validation": 0.2}, "validation is a pair"),
+        ({"validation": (X2,)}, "validation is a pair"),
+        ({"callback": [print]}, "callback is a function of the history"),
+        ({"validation": (X2, Y2[1:])}, "validation: X has 11 rows and y 10"),
+    ],
+)
+def test_what_fit_cannot_take(options, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit(network(), **options)
+    with pytest.raises(TypeError, match="arrays with samples in rows"):
+        tg.fit(network(), iter(X), Y, tg.cross_entropy, tg.optim.SGD([leaf(1.0)]), 1)
+
+
+@pytest.mark.parametrize("batch_size", [None, 1, 4, 11, 50])
+def test_predictions_of_several_outputs(batch_size):
+    class Two(nn.Module):
+        def __init__(self):
+            self.a, self.b = nn.Dense(4, 2, rng=0), nn.Dense(4, 3, rng=1)
+
+        def forward(self, x):
+            return self.a(x), self.b(x)
+
+    model = Two()
+    a, b = model.predict(X2, batch_size=batch_size)
+    np.testing.assert_allclose(a, model.a(X2).data, rtol=1e-12)
+    np.testing.assert_allclose(b, model.b(X2).data, rtol=1e-12)
+    assert model.predict(X2[:0])[1].shape == (0, 3)
+    with pytest.raises(ValueError, match="batch_size is a whole number of at least 1, not 0"):
+        model.predict(X2, batch_size=0)
+
+
 # Progress
+
+
+def test_the_epoch_that_ends_a_training_is_shown(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    fit(network(), 50, verbose=True, callback=lambda history: len(history["loss"]) == 4)
+    assert capsys.readouterr().err.splitlines()[-1].startswith("epoch 4 of 50: loss ")
 
 
 def test_lines_where_there_is_no_bar(monkeypatch, capsys):

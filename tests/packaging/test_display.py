@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tinygrad_lr as tg
+from tinygrad_lr import nn
 from tinygrad_lr.messages import notebook
 
 X = np.linspace(-1, 1, 8).reshape(4, 2)
@@ -104,3 +105,18 @@ def test_a_film_shows_how_the_loss_fell():
         film(w * scale)
     assert repr(film) == "<film of 3 steps, loss 2 to 0.5>"
     assert 'points="0.0,0.0 240.0,48.0"' in film._repr_html_()
+
+
+def test_texts_of_layers_schedules_and_models_in_models():
+    rng = np.random.default_rng(0)
+    assert repr(nn.Dropout(0.2, rng=rng)) == "Dropout(0.2)"
+    assert repr([nn.LayerNorm((2, 3)), nn.BatchNorm(4)]) == "[LayerNorm((2, 3)), BatchNorm(4)]"
+    assert repr(nn.Embedding(5, 2)) == "Embedding(5, 2)"
+    model = nn.Sequential(nn.Dense(2, 3, rng=rng), nn.Dense(3, 1, rng=rng))
+    assert repr(model[:1]) == "Sequential(Dense(2, 3, activation=None))"
+    sgd = tg.optim.SGD([model.layers[0].W], lr=0.5)
+    assert repr(tg.optim.StepLR(sgd, 2)) == "StepLR(lr=0.5, last_epoch=0)"
+    assert "SGD(1 parameter, lr=0.5" in repr(sgd)
+    assert repr(tg.EarlyStopping(model)) == "EarlyStopping(val_loss=inf, 0 of 10)"
+    model.whole = model
+    assert "whole=..." in repr(model) or "..." in repr(model)

@@ -25,7 +25,7 @@ from tinygrad_lr.ops import FUNCTIONS
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
-RIGHT = [PROGRAMS / "from_scratch.py", PROGRAMS / "network.py"]
+RIGHT = [PROGRAMS / f"{name}.py" for name in ("from_scratch", "network", "training")]
 MISTAKES = PROGRAMS / "mistakes.py"
 
 

@@ -48,15 +48,15 @@ def explained(function: F) -> F:
 class Explained:
     """Constructors that do so, and objects that say what other libraries' attributes are here."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        if cls.__init__ is object.__init__ and (args or kwargs):
-            raise TypeError(f"{cls.__name__}() takes no arguments")
-        own = inspect.signature(cls.__init__).parameters if kwargs else {}
-        if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
-            check_arguments(cls.__name__, kwargs, own)
-        return super().__new__(cls)
+    if not TYPE_CHECKING:  # a type checker would take every argument and every name
 
-    if not TYPE_CHECKING:  # a type checker would take every name for one that is there
+        def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+            if cls.__init__ is object.__init__ and (args or kwargs):
+                raise TypeError(f"{cls.__name__}() takes no arguments")
+            own = inspect.signature(cls.__init__).parameters if kwargs else {}
+            if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
+                check_arguments(cls.__name__, kwargs, own)
+            return super().__new__(cls)
 
         def __getattr__(self, name: str) -> Any:
             raise messages.missing_name(f"a {type(self).__name__}", name)

@@ -41,3 +41,10 @@ tg.compile(tg.mse_loss)  # wrong
 tg.Film()(3)  # wrong
 tg.grad(loss, [w], create_graf=True)  # wrong
 tg.grad(loss, [w])[0].backward()  # wrong
+tg.mse_loss(X @ w, X[:, 0], reduction="meen")  # wrong
+tg.nn.Dense(2, 1, activation="rleu")  # wrong
+tg.nn.Dense(2, 1, init="glorot")  # wrong
+tg.nn.LayerNorm(2)(X).bakward()  # wrong
+tg.nn.Flatten(2)  # wrong
+tg.optim.StepLR(3, step_size=2)  # wrong
+model.predict(X, batchsize=2)  # wrong
