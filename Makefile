@@ -38,7 +38,7 @@ newest:                    # what depends on Python itself, on another one: make
 	build/newest/bin/pytest tests/naming tests/drawing tests/check/test_check.py tests/packaging
 
 coverage:                  # branch coverage of the package, printed; pip install -e '.[release]'
-	pytest --cov --cov-report=term:skip-covered
+	pytest --cov --cov-report=term:skip-covered --few 20
 
 wheel:                     # a wheel in an environment without extras: the README's examples
 	rm -rf dist && pip wheel --quiet --no-deps --wheel-dir dist .

@@ -1,8 +1,22 @@
 """Fixtures: libraries that are not installed everywhere, and operations that leave no trace."""
 
+from collections import defaultdict
+
 import pytest
 
 from tinygrad_lr.ops import FUNCTIONS, OPERATIONS, operation
+
+
+def pytest_addoption(parser):
+    parser.addoption("--few", type=int, help="run at most so many cases of every test")
+
+
+def pytest_collection_modifyitems(config, items):
+    if few := config.getoption("few"):
+        cases = defaultdict(list)
+        for item in items:
+            cases[item.nodeid.partition("[")[0]].append(item)
+        items[:] = [item for x in cases.values() for item in x[:: -(-len(x) // few)]]
 
 
 @pytest.fixture
