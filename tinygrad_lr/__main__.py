@@ -17,6 +17,7 @@ import numpy as np
 
 import tinygrad_lr
 from tinygrad_lr.check import __main__ as check
+from tinygrad_lr.drawing.render import RendererNotFound
 
 DEMO = '''\
 """Logistic regression on four samples: trained, drawn, and written as NumPy."""
@@ -57,6 +58,7 @@ else:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; 0 if all is well."""
     parser = argparse.ArgumentParser(prog="python -m tinygrad_lr", description=__doc__)
+    parser.add_argument("--version", action="version", version=tinygrad_lr.__version__)
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser("info", help="versions and extras (the default)")
     demo = commands.add_parser("demo", help="train a small model, draw it, write it as NumPy")
@@ -70,7 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if others:
         parser.error(f"unknown: {' '.join(others)}")
     if chosen.command == "explore":
-        run_demo(chosen.path)
+        try:
+            run_demo(chosen.path)
+        except RendererNotFound as error:
+            parser.exit(1, f"{error}\n")
         print(f"{chosen.path}: open it in a browser")
     elif chosen.command == "demo" and chosen.source:
         print(DEMO, end="")

@@ -21,6 +21,18 @@ for _ in range(3):
 step = tg.compile(cost, adam)
 step(X, y)
 loss = cost(X, y)
+rng = np.random.default_rng(0)
+classifier = tg.nn.Sequential(
+    tg.nn.Embedding(9, 4, rng=rng), tg.nn.Flatten(), tg.nn.BatchNorm(8), tg.nn.LayerNorm(8),
+    tg.nn.Dropout(0.1, rng=rng), tg.nn.Dense(8, 3, activation=None, init="he_normal", rng=rng),
+)
+ids, classes = rng.integers(0, 9, (40, 2)), rng.integers(0, 3, 40)
+adamw = tg.optim.AdamW(classifier.parameters(), lr=0.01)
+schedule = tg.optim.CosineAnnealingLR(adamw, 5, warmup=1)
+stop = tg.EarlyStopping(classifier, patience=3)
+def after_epoch(history):
+    schedule.step()
+    return stop(history)
 def forward(X, w):
     return np.sum((X @ w) ** 2)
 def backward(X, w):
@@ -29,6 +41,10 @@ def backward(X, w):
 """
 SHOWN = {  # what a cell ends with, and the kind and a part of what it shows
     "loss": ("text/plain", "Tensor("),
+    "classifier": ("text/html", "BatchNorm 8"),
+    "schedule": ("text/plain", "CosineAnnealingLR(lr=0.005, last_epoch=0)"),
+    "stop": ("text/plain", "EarlyStopping(val_loss="),
+    "classifier.predict(ids[:2]).shape": ("text/plain", "(2, 3)"),
     "model": ("text/html", "Dense 2 → 3, tanh"),
     "adam": ("text/plain", "Adam(4 parameters, lr=0.1"),
     "film": ("text/html", "film of 3 steps"),
@@ -40,14 +56,35 @@ SHOWN = {  # what a cell ends with, and the kind and a part of what it shows
 }
 
 
-def test_a_notebook_shows_everything(monkeypatch):
+FIT = """
+tg.fit(classifier, ids, classes, tg.cross_entropy, adamw, 5, batch_size=10, rng=rng, clip_norm=1.0,
+       validation=(ids, classes), callback=after_epoch, verbose=True)["val_loss"][-1]
+"""
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Execute cells of a notebook; their outputs."""
     nbclient = pytest.importorskip("nbclient", reason="nbclient is in the extra 'release'")
     pytest.importorskip("ipykernel", reason="ipykernel is in the extra 'release'")
     from nbformat import v4
 
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]) + os.pathsep)
-    notebook = v4.new_notebook(cells=[v4.new_code_cell(code) for code in (SETUP, *SHOWN)])
-    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
-    for cell, (kind, part) in zip(notebook.cells[1:], SHOWN.values(), strict=True):
-        (output,) = cell.outputs
-        assert part in output["data"][kind], cell.source
+
+    def execute(*codes):
+        notebook = v4.new_notebook(cells=[v4.new_code_cell(code) for code in codes])
+        nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+        return [cell.outputs for cell in notebook.cells]
+
+    return execute
+
+
+def test_a_notebook_shows_everything(run):
+    _, *shown, trained, after = run(SETUP, *SHOWN, FIT, "stop")
+    for source, (output,), (kind, part) in zip(SHOWN, shown, SHOWN.values(), strict=True):
+        assert part in output["data"][kind], source
+    texts = [str(output) for output in trained]
+    assert (
+        any("5/5" in text for text in texts[:-1]) and float(trained[-1]["data"]["text/plain"]) > 0
+    )
+    assert "val_loss=inf" not in str(after)
