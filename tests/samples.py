@@ -335,6 +335,16 @@ SAMPLES = {
         call(X3, offset=1, axis1=-1, axis2=0),
     ],
     "trace": [call(X), call(reals(3, 4), 1), call(X3, 0, 1, 2), call(X3, -1, axis1=2, axis2=0)],
+    "lookup": [
+        call(reals(5, 3), np.array([4, 0, 4])),
+        call(reals(5, 3), np.array([[1, 2], [2, 2]])),
+        call(reals(4), np.array(3)),
+    ],
+    "huber": [
+        call(X, reals(2, 3, seed=1), 1.0),
+        call(3 * X, reals(2, 3, seed=2), 0.5),
+        call(reals(), reals(seed=1), 2.5),
+    ],
     "bernoulli_loss": [call(probabilities(2, 3), probabilities(2, 3, seed=1))]
     + [call(probabilities(2, 3), LABELS)],
     "logistic_loss": [call(X, probabilities(2, 3)), call(4 * X, LABELS)],
@@ -389,6 +399,8 @@ REFERENCES = {
     "logsumexp": scipy.special.logsumexp,
     "getitem": operator.getitem,
     "add_at": scatter,
+    "lookup": lambda W, ids: np.take(W, ids, axis=0),
+    "huber": lambda p, t, delta: scipy.special.huber(delta, p - t),
     "bernoulli_loss": lambda p, t: -scipy.special.xlogy(t, p) - scipy.special.xlog1py(1 - t, -p),
     "logistic_loss": lambda z, t: -t * scipy.special.log_expit(z)
     - (1 - t) * scipy.special.log_expit(-z),
@@ -439,6 +451,10 @@ DEFINITIONS = {
         @ np.triu(np.ones(2 * [x.size if axis is None else x.shape[axis]])),
         axis or 0,
         -1,
+    ),
+    "lookup": lambda W, ids: W[ids],
+    "huber": lambda p, t, delta: tg.where(
+        abs(p - t) <= delta, (p - t) ** 2 / 2, delta * (abs(p - t) - delta / 2)
     ),
     "bernoulli_loss": lambda p, t: -t * tg.log(p) - (1 - t) * tg.log(1 - p),
     "logistic_loss": lambda z, t: tg.log(1 + tg.exp(z)) - t * z,

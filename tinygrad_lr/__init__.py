@@ -41,9 +41,10 @@ Functions of arrays and Tensors, with NumPy's names:
 """
 
 import importlib
+from types import ModuleType
 from typing import Any
 
-from tinygrad_lr import messages, ops
+from tinygrad_lr import messages, ops, tensor
 from tinygrad_lr import nn as nn
 from tinygrad_lr import optim as optim
 from tinygrad_lr.check.anomaly import AnomalyError, detect_anomaly
@@ -85,6 +86,14 @@ __all__ = [
 ]  # fmt: skip
 _FIRST_LINES = {name: str(f.__doc__).partition("\n")[0] for name, f in ops.FUNCTIONS.items()}
 __doc__ = f"{__doc__}" + "\n".join(f"    {name:14}{x}" for name, x in _FIRST_LINES.items())
+
+
+class _TensorModule(ModuleType):
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise messages.tensor_called()
+
+
+tensor.__class__ = _TensorModule
 
 
 def __getattr__(name: str) -> Any:

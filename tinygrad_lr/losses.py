@@ -44,6 +44,18 @@ def mse_loss(pred: Array, target: Array, reduction: Reduction = "mean") -> Array
     return _reduce(square(pred - target), reduction)
 
 
+@operation(
+    "huber(pred, target, delta)",
+    lambda g, y, pred, target, delta: g * clip(pred - target, -delta, delta),
+    lambda g, y, pred, target, delta: -g * clip(pred - target, -delta, delta),
+)
+def _huber(pred: Array, target: Array, delta: float) -> Array:
+    """The Huber loss of each element."""
+    difference = pred - target
+    limited = np.clip(difference, -delta, delta)
+    return limited * (difference - limited / 2)
+
+
 def huber_loss(
     pred: Array, target: Array, reduction: Reduction = "mean", delta: float = 1.0
 ) -> Array:
@@ -54,9 +66,8 @@ def huber_loss(
     """
     if not delta > 0:
         raise ValueError(f"huber_loss: delta is above 0, not {delta!r}")
-    difference = pred - _target("huber_loss", pred, target)
-    limited = clip(difference, -delta, delta)
-    return _reduce(limited * (difference - limited / 2), reduction)
+    target = _target("huber_loss", pred, target)
+    return _reduce(_huber(_value(pred), target, float(delta)), reduction)
 
 
 TINY = float(np.exp(-100))

@@ -41,7 +41,7 @@ from tinygrad_lr.functions import activations
 from tinygrad_lr.messages import ShapeError
 from tinygrad_lr.messages.arguments import Explained
 from tinygrad_lr.recording import current, no_grad
-from tinygrad_lr.state import fitted, read, write
+from tinygrad_lr.state import fit_arrays, read, write
 from tinygrad_lr.tensor import Tensor
 
 __all__ = [
@@ -240,7 +240,7 @@ class Module(Explained):
                 kind of numbers; float64 becomes float32. The model is then unchanged.
         """
         own = self.named_tensors()
-        new = fitted(type(self).__name__, {name: t._array for name, t in own.items()}, state)
+        new = fit_arrays(type(self).__name__, {name: t._array for name, t in own.items()}, state)
         for name, tensor in own.items():
             tensor.data = new[name]
 
@@ -348,14 +348,14 @@ class Dense(Module):
         messages.check_count("Dense: in_features", in_features)
         messages.check_count("Dense: units", units)
         shape = in_features, units
-        W = _chosen("init", init, INITIALIZERS)(np.random.default_rng(rng), shape)
+        W = _choose("init", init, INITIALIZERS)(np.random.default_rng(rng), shape)
         if np.shape(W) != shape:
             raise ValueError(f"Dense: init gives the shape {np.shape(W)}, and W has {shape}")
         self.W = Tensor(W, requires_grad=True, dtype=dtype)
         self.b = Tensor(np.zeros(units), requires_grad=True, dtype=dtype) if bias else None
         self.activation: Layer | None = None
         if activation is not None:
-            self.activation = _chosen("activation", activation, ACTIVATIONS)
+            self.activation = _choose("activation", activation, ACTIVATIONS)
 
     def forward(self, x: Any) -> Tensor:
         """(…, in_features) -> (…, units)."""
@@ -610,7 +610,7 @@ class Flatten(Module):
         return rows
 
 
-def _chosen(what: str, choice: Any, table: Mapping[str, Any]) -> Any:
+def _choose(what: str, choice: Any, table: Mapping[str, Any]) -> Any:
     """A function, or the one of a name in a table."""
     if not (callable(choice) or (isinstance(choice, str) and choice in table)):
         raise ValueError(

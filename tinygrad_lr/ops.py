@@ -28,7 +28,7 @@ Axis = int | tuple[int, ...] | None
 Rule = Callable[..., Array]
 Function = Callable[..., Any]
 
-RENAMED = {"dim": "axis", "keepdim": "keepdims"}  # PyTorch's names of arguments
+PYTORCH_NAMES = {"dim": "axis", "keepdim": "keepdims"}  # of arguments
 # Ufunc signatures by arity, with this table's names for NumPy's x1 and x2.
 UFUNCS = {1: inspect.signature(lambda x: x), 2: inspect.signature(lambda a, b: (a, b))}
 
@@ -71,7 +71,7 @@ class Op:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            here = [RENAMED[name] for name in kwargs if RENAMED.get(name) in self.params]
+            here = [x for name in kwargs if (x := PYTORCH_NAMES.get(name)) in self.params]
             hints = [f"; here it is {name}" for name in here]
             raise TypeError(f"{self.name}: {error}{''.join(hints)}") from None
         bound.apply_defaults()

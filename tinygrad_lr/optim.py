@@ -239,7 +239,7 @@ class AdamW(Adam):
     decoupled, default_decay = True, 1e-2
 
 
-def clipped(grads: Sequence[Any], max_norm: float) -> tuple[Any, list[Any]]:
+def scale_to_norm(grads: Sequence[Any], max_norm: float) -> tuple[Any, list[Any]]:
     """The norm of all gradients as one vector, and the gradients scaled to at most max_norm."""
     norm = np.sqrt(sum(np.vdot(g, g) for g in grads))
     factor = np.minimum(1.0, max_norm / (norm + 1e-6))
@@ -261,7 +261,7 @@ def clip_grad_norm(params: Iterable[Tensor] | Tensor, max_norm: float) -> float:
         messages.check_rate("max_norm", max_norm)
     params = [params] if isinstance(params, Tensor) else params
     trained = [p for p in params if p.grad is not None]
-    norm, grads = clipped([p.grad for p in trained], max_norm)
+    norm, grads = scale_to_norm([p.grad for p in trained], max_norm)
     for p, g in zip(trained, grads, strict=True):
         p.grad = np.asarray(g, p.dtype)
     return float(norm)

@@ -34,7 +34,7 @@ class Stateful(Explained):
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
         """Go on from a `state_dict`; ValueError, and no change, if it does not fit."""
         places = self._places()
-        for name, new in fitted(type(self).__name__, self.state_dict(), state).items():
+        for name, new in fit_arrays(type(self).__name__, self.state_dict(), state).items():
             x, key = places[name]
             if isinstance(x[key], np.ndarray):
                 x[key] = new
@@ -44,7 +44,7 @@ class Stateful(Explained):
                 x[key] = tuple(value) if new.ndim else type(x[key])(value) if whole else value
 
 
-def fitted(owner: str, own: Arrays, state: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+def fit_arrays(owner: str, own: Arrays, state: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
     """Copies of a state's arrays in the dtypes of an owner's own; ValueError if it does not fit."""
     new, wrong = {}, [f"{name} is missing" for name in own.keys() - state.keys()]
     wrong += [f"{name} is not a part of it" for name in state.keys() - own.keys()]

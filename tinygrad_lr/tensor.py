@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
-from types import CodeType, MappingProxyType, ModuleType
+from types import CodeType, MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,6 @@ NO_PARAMS: dict[str, Any] = {}
 NOWHERE: tuple[CodeType | None, int] = (None, 0)
 serials = itertools.count(1)  # of operations, and of changes of leaves
 by_serial = attrgetter("serial")
-CALLED = {"__call__": lambda *_, **__: messages.call_tensor()}  # the module, as tg.tensor([1.0])
-sys.modules[__name__].__class__ = type("Module", (ModuleType,), CALLED)
 
 
 class Tensor(ArrayMethods):
@@ -37,7 +34,7 @@ class Tensor(ArrayMethods):
     Args:
         data: numbers in any form that `numpy.array` takes. They are copied.
         requires_grad: whether `backward` computes a gradient for this tensor.
-        dtype: default that of float32 data, and of integers without a gradient, else float64.
+        dtype: default float64, but float32 data keep theirs, and integers without a gradient.
         name: what messages and pictures call it.
 
     Attributes:

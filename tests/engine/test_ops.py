@@ -543,6 +543,8 @@ class Boxed(Value):
 
     def apply(self, op, inputs, params):
         inputs = [x.array if isinstance(x, Boxed) else x for x in inputs]
+        if isinstance(params.get("index"), Boxed):  # of integers that were an operand
+            params = {**params, "index": params["index"].array}
         return Boxed(op.forward(*inputs, **params))
 
 

@@ -94,7 +94,7 @@ def test_a_program_is_shown_in_colour():
     ['a = "<b>" + f"{x!r:>{n}}"  # <c>\n', "if x:\n\ty = '''é\n\n&'''\n", "λ = 1\r\nz = 2", ""],
 )
 def test_colours_change_no_character(source):
-    assert plain(notebook.highlighted(source)) == source
+    assert plain(notebook.highlight(source)) == source
 
 
 def test_a_film_shows_how_the_loss_fell():

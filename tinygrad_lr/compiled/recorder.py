@@ -21,7 +21,7 @@ from tinygrad_lr.compiled.rewrites import UNGUARDED, Augmented, common_factor, f
 from tinygrad_lr.messages.explain import describe
 from tinygrad_lr.messages.origin import locate
 from tinygrad_lr.naming.names import nodes
-from tinygrad_lr.optim import SGD, clipped
+from tinygrad_lr.optim import SGD, scale_to_norm
 from tinygrad_lr.program.lowering import Lowering, trace_update
 from tinygrad_lr.program.named import Labels, label_ranges
 from tinygrad_lr.program.recorder import Mask, RecordingError, Repeatable, run
@@ -239,7 +239,7 @@ def _plan(
     slots = {name: placed(x.packed) for name, x in state.slots.items()}
     data, gradient = placed(state.data.packed), placed(grads.packed) * c
     if clip_norm is not None:
-        _, (gradient,) = clipped([gradient], clip_norm)
+        _, (gradient,) = scale_to_norm([gradient], clip_norm)
     rule: Any = copy.copy(optimizer)
     for title, rate in rates.items():
         name, _, place = title.rstrip("]").partition("[")

@@ -17,9 +17,9 @@ from tinygrad_lr.compiled.plan import PackedState, compile_function
 from tinygrad_lr.compiled.recorder import Recorded, record
 from tinygrad_lr.functional import grad
 from tinygrad_lr.messages import TensorWarning
-from tinygrad_lr.messages.notebook import highlighted
+from tinygrad_lr.messages.notebook import highlight
 from tinygrad_lr.nn import ASKED, Module
-from tinygrad_lr.optim import SGD, Adam, Optimizer, clipped
+from tinygrad_lr.optim import SGD, Adam, Optimizer, scale_to_norm
 from tinygrad_lr.program.recorder import RecordingError
 from tinygrad_lr.program.symbols import largest
 from tinygrad_lr.tensor import Tensor, serials
@@ -113,7 +113,7 @@ class Step:
         return f"<compiled step of {name}, {self.optimizer!r}>"
 
     def _repr_html_(self) -> str:
-        return highlighted(self.source or f"# {self!r}: the first call records it")
+        return highlight(self.source or f"# {self!r}: the first call records it")
 
     def __call__(self, *batch: Any) -> float:
         """One step on a batch of arrays; the loss before it."""
@@ -222,9 +222,9 @@ class Step:
         return loss
 
     def _gradients(self, value: Tensor) -> list[Any]:
-        """The gradients of a loss, clipped if they shall be."""
+        """The gradients of a loss, scaled to `clip_norm` if there is one."""
         grads = list(map(unwrap, grad(value, self.params)))
-        return grads if self.clip_norm is None else clipped(grads, self.clip_norm)[1]
+        return grads if self.clip_norm is None else scale_to_norm(grads, self.clip_norm)[1]
 
     def _key(self, arrays: Sequence[Any]) -> tuple[Any, Any, Any]:
         """What a step is recorded for: shapes with dtypes, settings that are no rates, modes."""

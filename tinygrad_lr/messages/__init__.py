@@ -8,7 +8,7 @@ PARTS = {
     "explain": "accumulated assigned_in_parts cut_by_float cut_off describe no_parameter no_scalar "
     "operation_failed other_gradient_shape other_shape param_requires_gradient "
     "requires_no_gradient rule_failed stale warn_accidental_outer warn_kept_graphs",
-    "hints": "argument_refused call_tensor function_refused method_refused missing_name",
+    "hints": "argument_refused function_refused method_refused missing_name tensor_called",
     "origin": "bracketed caller locate warn where_from",
 }
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from tinygrad_lr import messages
-from tinygrad_lr.ops import RENAMED
+from tinygrad_lr.ops import PYTORCH_NAMES
 
 F = TypeVar("F", bound=Callable[..., Any])
-KEYWORDS = RENAMED | {  # for arguments of PyTorch, Keras and scikit-learn
+KEYWORDS = PYTORCH_NAMES | {  # for arguments of PyTorch, Keras and scikit-learn
     "learning_rate": "lr", "beta_1": "betas=(beta_1, beta_2)", "beta_2": "betas=(beta_1, beta_2)",
     "epsilon": "eps", "beta1": "betas=(beta1, beta2)", "beta2": "betas=(beta1, beta2)",
     "global_clipnorm": "clip_norm",
@@ -59,7 +59,7 @@ class Explained:
             return super().__new__(cls)
 
         def __getattr__(self, name: str) -> Any:
-            raise messages.missing_name(f"a {type(self).__name__}", name)
+            raise messages.missing_name(type(self).__name__, name)
 
 
 def check_count(name: str, n: Any, least: int = 1) -> None:

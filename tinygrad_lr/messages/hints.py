@@ -106,9 +106,9 @@ def missing_name(owner: str, name: str) -> AttributeError:
     return AttributeError(f"{owner} has no {name!r}{here}")
 
 
-def call_tensor(*_: Any, **__: Any) -> Any:
-    """The module `tensor`, called as a function."""
-    raise TypeError(f"tinygrad_lr.tensor is a module; write {HINTS['tensor']}")
+def tensor_called() -> TypeError:
+    """The error for the module `tensor`, which PyTorch's users call as a function."""
+    return TypeError(f"tinygrad_lr.tensor is a module; write {HINTS['tensor']}")
 
 
 def function_refused(function: Any) -> TypeError:

@@ -25,10 +25,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<table><tr>{'<tr>'.join(cells)}</table>"
 
 
-def highlighted(source: str) -> str:
+def highlight(source: str) -> str:
     """A program with its keywords, numbers, texts and comments in colour.
 
-    >>> highlighted("x = 1").removeprefix("<pre>x = ")
+    >>> highlight("x = 1").removeprefix("<pre>x = ")
     '<span style="color:#2f7fd0">1</span></pre>'
     """
     lengths = map(len, source.splitlines(keepends=True))

@@ -34,7 +34,7 @@ RESERVED = ("i", "steps", "print", "range", "max", "data", "sys", "step", "train
 LABELLED = ("categorical_loss", "bernoulli_loss", "logistic_loss", "lookup")  # with labels
 SAME_ELEMENTS = ("astype", "reshape", "ravel", "getitem", "expand_dims", "transpose")  # if as many
 SUGGESTED_NAMES = {"sigmoid": "a", "softmax": "p", "relu": "h", "tanh": "h", "log_softmax": "log_p"}
-SUGGESTED_NAMES |= dict.fromkeys(LABELLED, "losses")
+SUGGESTED_NAMES |= dict.fromkeys(LABELLED, "losses") | {"lookup": "rows", "huber": "losses"}
 
 NO_LENGTHS = ("axis", "axes", "keepdims", "ddof", "decimals", "subscripts")  # params
 

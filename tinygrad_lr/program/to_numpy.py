@@ -13,7 +13,7 @@ import numpy as np
 
 from tinygrad_lr.array.protocols import unwrap
 from tinygrad_lr.messages.frames import user_frame
-from tinygrad_lr.messages.notebook import highlighted
+from tinygrad_lr.messages.notebook import highlight
 from tinygrad_lr.messages.origin import Instruction
 from tinygrad_lr.naming.names import closure, find, nodes
 from tinygrad_lr.optim import Optimizer
@@ -202,7 +202,7 @@ class Program:
         return f"<program step({', '.join(self.inputs)})>"
 
     def _repr_html_(self) -> str:
-        return highlighted(self.source)
+        return highlight(self.source)
 
 
 def to_numpy(
