@@ -1,7 +1,7 @@
 # Tasks of contributors and of CI, run in the environment that is active: pip install -e '.[test,lint]'
 .PHONY: test lint types docs browser peers oldest newest coverage wheel sdist
 PYTHON ?= python3.13
-TESTS ?= tests/packaging tests/models tests/naming
+TESTS ?= tests/packaging tests/models --few 3
 
 test:                      # everything that needs no further tool, doctests included
 	pytest
@@ -35,7 +35,8 @@ newest:                    # what depends on Python itself, on another one: make
 	$(PYTHON) -m venv --clear build/newest
 	build/newest/bin/pip install --quiet -e '.[test]'
 	build/newest/bin/python --version
-	build/newest/bin/pytest tests/naming tests/drawing tests/check/test_check.py tests/packaging
+	build/newest/bin/pytest --few 20 tests/naming tests/drawing tests/check/test_check.py \
+		tests/packaging
 
 coverage:                  # branch coverage of the package, printed; pip install -e '.[release]'
 	pytest --cov --cov-report=term:skip-covered --few 20

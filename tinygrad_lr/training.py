@@ -92,7 +92,7 @@ def fit(
     def evaluate(*batch: Any) -> tuple[Tensor, dict[str, float]]:
         pred = model(*batch[:n])
         value = loss(pred, *batch[n:])
-        return value, {"loss": value.item()} | _metrics(metrics, pred, batch[n:])
+        return value, {"loss": _number(value)} | _metrics(metrics, pred, batch[n:])
 
     def train(*batch: Any) -> tuple[Tensor, dict[str, float]]:
         value, numbers = evaluate(*batch)
@@ -218,6 +218,15 @@ def _compiled(
 
     step = Step(lambda *batch: loss(model(*batch[:n]), *batch[n:]), optimizer, clip_norm)
     return lambda *batch: (value := step(*batch), {"loss": value})
+
+
+def _number(value: Any) -> float:
+    """The value of a loss."""
+    if not isinstance(value, Tensor) or value.size != 1:
+        what = f"one of shape {value.shape}" if isinstance(value, Tensor) else repr(value)
+        raise TypeError(f"the loss of a batch is a Tensor with one element, not {what}")
+    number: float = value.item()
+    return number
 
 
 def _metrics(metrics: Metrics | None, pred: Any, target: Any) -> dict[str, float]:

@@ -239,6 +239,9 @@ def test_names_of_the_history_are_refused_for_metrics(name):
 def test_what_fit_cannot_take(options, message):
     with pytest.raises((TypeError, ValueError), match=message):
         fit(network(), **options)
+    for loss, what in ((lambda p, t: p, r"one of shape \(30, 3\)"), (lambda p, t: 2.0, "2.0")):
+        with pytest.raises(TypeError, match=f"a Tensor with one element, not {what}"):
+            tg.fit(network(), X, Y, loss, tg.optim.SGD([leaf(1.0)]), 1)
     with pytest.raises(TypeError, match="arrays with samples in rows"):
         tg.fit(network(), iter(X), Y, tg.cross_entropy, tg.optim.SGD([leaf(1.0)]), 1)
 
