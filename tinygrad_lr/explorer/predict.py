@@ -101,7 +101,7 @@ def _mistaken(
         try:
             x = rule(call.g, node._array, *call.inputs, **node.params)
             yield words, unbroadcast(np.asarray(x), call.gradient)
-        except ValueError:  # shapes that do not fit: nobody could have computed it
+        except (IndexError, ValueError):  # what does not fit: nobody could have computed it
             continue
     if op.name in ACTIVATIONS and call.local:
         names = target.title, card.title
