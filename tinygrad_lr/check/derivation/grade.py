@@ -99,11 +99,11 @@ def grade(
     ...     return np.sum((X @ w) ** 2)
     >>> right = "def backward(X, w): return {'dw': 2 * X.T @ (X @ w)}"
     >>> texts = {"ada": right, "bob": right.replace("2 *", "2 +"), "eve": "while True: pass"}
-    >>> grade(forward, texts, timeout=1.0, X=np.array([[1.0, 2.0], [3.0, -1.0]]), w=np.ones(2))
+    >>> grade(forward, texts, timeout=3.0, X=np.array([[1.0, 2.0], [3.0, -1.0]]), w=np.ones(2))
     name  ok     first wrong  line  diagnosis
     ada   True   -            -
     bob   False  dw           1     X.T @ (X @ w) is added, not multiplied
-    eve   False  -            -     not finished after 1 s
+    eve   False  -            -     not finished after 3 s
     <BLANKLINE>
     1 of 3 are right
     """
